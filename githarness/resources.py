@@ -1,0 +1,17 @@
+"""Files that ship with the package: `githarness/_data/` in a wheel, the repository's top level elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def path(kind: str, name: str) -> Path:
+    """Where `schemas/NAME`, `policies/NAME` or `hooks/NAME` is; it is for the caller to find that it exists."""
+    shipped = _PACKAGE / "_data" / kind
+    return (shipped if shipped.is_dir() else _PACKAGE.parent / kind) / name
+
+
+def read(kind: str, name: str) -> bytes:
+    return path(kind, name).read_bytes()

@@ -1,0 +1,105 @@
+"""Files and environment, parsed once into frozen values; nothing else reads `os.environ` or a configuration file.
+
+`Settings` is about the machine and the caller. `RepoConfig` is `.githarness/config.toml` of one commit: governance,
+so it is read from git, never from the working tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from githarness import clock
+from githarness.errors import Integrity, Unavailable
+
+CONFIG_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    data_dir: Path  # private keys; 0700
+    runtime_dir: Path  # sockets; 0700
+    git: str  # absolute path of the git binary
+    agent: str | None  # GITHARNESS_AGENT
+    run: str | None  # GITHARNESS_RUN
+    socket: Path | None  # GITHARNESS_SOCKET
+    token_file: Path | None  # GITHARNESS_TOKEN_FILE
+    session: str  # id of the run that is derived from the login session
+    color: bool
+    environ: Mapping[str, str]  # what child processes inherit, every GIT_* taken out
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    env = dict(os.environ if environ is None else environ)
+    home = Path(env.get("HOME") or os.path.expanduser("~"))
+    return Settings(
+        data_dir=Path(env.get("XDG_DATA_HOME") or home / ".local/share") / "githarness",
+        runtime_dir=_runtime_dir(env),
+        git=shutil.which("git", path=env.get("PATH", os.defpath)) or "",
+        agent=env.get("GITHARNESS_AGENT") or None,
+        run=env.get("GITHARNESS_RUN") or None,
+        socket=Path(env["GITHARNESS_SOCKET"]) if env.get("GITHARNESS_SOCKET") else None,
+        token_file=Path(env["GITHARNESS_TOKEN_FILE"]) if env.get("GITHARNESS_TOKEN_FILE") else None,
+        session=_session_run(),
+        color="NO_COLOR" not in env and env.get("TERM") != "dumb",
+        environ={name: value for name, value in env.items() if not name.startswith("GIT_")},
+    )
+
+
+def _runtime_dir(env: Mapping[str, str]) -> Path:
+    if env.get("XDG_RUNTIME_DIR"):
+        return Path(env["XDG_RUNTIME_DIR"]) / "githarness"
+    return Path(tempfile.gettempdir()) / f"githarness-{os.getuid()}"
+
+
+def _session_run() -> str:
+    """One id for all that a login session starts: boot, session leader and its start time (DESIGN §5)."""
+    leader = clock.session_id()
+    text = f"{clock.boot_id()} {leader} {clock.process_start(leader)}"
+    return "r-session-" + hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True, slots=True)
+class RepoConfig:
+    fleet: str
+    branch: str  # short name of the governed branch
+    skills: tuple[str, ...] = ("**/SKILL.md",)
+    memory: tuple[str, ...] = ()
+    docs: tuple[str, ...] = ()
+    humans: str = "warn"  # or "signed"
+
+    @property
+    def ref(self) -> str:
+        return "refs/heads/" + self.branch
+
+
+def parse_config(data: bytes) -> RepoConfig:
+    """Raises Integrity where the file does not load, Unavailable where a newer githarness wrote it."""
+    try:
+        table = tomllib.loads(data.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Integrity(f"'.githarness/config.toml' does not load: {error}") from error
+    version = table.pop("version", None)
+    if isinstance(version, int) and version > CONFIG_VERSION:
+        raise Unavailable(f"'.githarness/config.toml' has version {version}, newer than this githarness",
+                          fix="pip install --upgrade githarness")
+    return _typed_config(table, version)
+
+
+def _typed_config(table: dict[str, Any], version: object) -> RepoConfig:
+    unknown = set(table) - set(RepoConfig.__slots__)
+    lists = {name: tuple(table[name]) for name in ("skills", "memory", "docs") if name in table}
+    texts = {name: table[name] for name in ("fleet", "branch", "humans") if name in table}
+    good = version == CONFIG_VERSION and not unknown and {"fleet", "branch"} <= set(texts)
+    good = good and all(isinstance(text, str) for text in texts.values())
+    if not good or not all(isinstance(glob, str) for globs in lists.values() for glob in globs):
+        raise Integrity("'.githarness/config.toml' is not of the form of schemas/config.schema.json",
+                        details={"unknown": sorted(unknown)})
+    return RepoConfig(**texts, **lists)

@@ -1,0 +1,112 @@
+"""What callers ask of the ledger and what they get back: the values that the lane, the daemon and the API share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from githarness.git.objects import PathChange
+from githarness.policy.model import Human
+from githarness.seal.signer import Signer
+
+OpKind = Literal["write", "append", "delete", "rename"]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    kind: OpKind
+    path: str
+    content: bytes | None = None  # write, append
+    to: str | None = None  # rename
+    if_match: str | None = None  # a blob id, or "absent"
+    mode: Literal["100644", "100755"] | None = None  # None keeps what is there; new files get 100644
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One atomic change by an agent: it becomes exactly one commit, or nothing at all."""
+
+    agent: str
+    run: str
+    ops: tuple[Op, ...]
+    message: str | None = None
+    operation: str | None = None  # idempotency key, per agent
+    merge: bool = False
+    chain: tuple[str, ...] = ()  # --on-behalf-of, outermost first
+    assisted_by: str | None = None
+    token: str | None = None  # proves the run (T1)
+    lease: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    path: str
+    blob: str | None  # None: deleted
+    previous: str | None
+    merged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    commit: str | None  # None: nothing differed, nothing was committed
+    paths: tuple[Landed, ...]
+    operation: str | None
+    event: str | None
+    worktree: str  # updated | pending | none
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAsk:
+    path: str
+    agent: str | None = None
+    run: str | None = None
+    at: str | None = None  # a revision; only reads of head arm the stale-write guard
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    path: str
+    blob: str
+    commit: str
+    mode: str
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return self.content.decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A change that a person decided (rollback, restore, governance): judged already, bound to what it was judged on.
+
+    The lane lands it only where every `old` still holds at head, and raises `git.refs.Moved` otherwise: then the caller
+    plans again.
+    """
+
+    kind: str  # rollback | restore | govern | write
+    changes: tuple[PathChange, ...]
+    subject: str
+    human: Human
+    signer: Signer
+    body: str = ""
+    trailers: tuple[tuple[str, str], ...] = ()  # Rolls-Back, Rename, Operation, Assisted-by
+    run: str | None = None
+
+
+class Lane(Protocol):
+    """The port with two adapters: in process (`work/lane.py`) and through the daemon (`daemon/client.py`).
+
+    write: raises every error of DESIGN §5; a raised error means that nothing changed, except Unavailable from a broken
+    connection, after which only the repetition with the same `operation` tells.
+    read: content of an artifact at head, or at a revision; NotFound.
+    """
+
+    def write(self, ask: Ask) -> Written: ...
+
+    def read(self, ask: ReadAsk) -> Doc: ...
+
+
+Progress = Callable[[int, int], None]  # done, total
