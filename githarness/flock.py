@@ -1,0 +1,49 @@
+"""An advisory lock of the kernel on a file of ours: fair in order of asking, gone with its holder, never a file to remove."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from githarness.errors import Locked
+
+WAIT = 5.0
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, *, wait: float = WAIT, what: str) -> Iterator[None]:
+    """Holds the lock for the length of the block. Raises Locked when it was not to be had within `wait` seconds."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _queue(descriptor, wait, what)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _queue(descriptor: int, wait: float, what: str) -> None:
+    """Blocks in the kernel's queue, which is fair where polling starves; a thread bounds the wait.
+
+    The thread works on a descriptor of its own for the same open file: when we give up, a lock that it is given later
+    goes with that descriptor.
+    """
+    mine = os.dup(descriptor)
+    got = threading.Event()
+
+    def block() -> None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(mine, fcntl.LOCK_EX)
+            got.set()
+        os.close(mine)
+
+    threading.Thread(target=block, daemon=True).start()
+    if not got.wait(wait):
+        os.close(descriptor)
+        raise Locked(f"another process holds the lock of {what}", fix="wait for it, or run githarness doctor")

@@ -1,0 +1,71 @@
+"""Many small packs become one, beside the lane: their bodies are set end to end and the index is made anew.
+
+Deltas in a pack point back by distance, so a body that moves as a whole stays valid. No object is decompressed, none
+is dropped; packs with `.keep` are left alone. A reader that lost a pack looks again and finds the new one, as after
+`git repack`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from githarness.git import pack
+
+_SMALL = 8 << 20
+ENOUGH = 40  # small packs before folding pays
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    stem: Path
+    body: bytes
+    entries: list[pack.IndexEntry]
+
+
+def small_packs(pack_dir: Path) -> list[Path]:
+    """Stems of the packs that may be folded, smallest first."""
+    sized = []
+    for file in pack_dir.glob("pack-*.pack"):
+        with contextlib.suppress(FileNotFoundError):
+            size = file.stat().st_size
+            if size < _SMALL and not file.with_suffix(".keep").exists() and file.with_suffix(".idx").exists():
+                sized.append((size, file.with_suffix("")))
+    return [stem for _, stem in sorted(sized)]
+
+
+def fold(pack_dir: Path, stems: list[Path]) -> Path | None:
+    """One pack in place of `stems`; None where fewer than two could be read. Durable before anything is removed."""
+    members: list[_Member] = []
+    seen: set[bytes] = set()
+    for stem in stems:
+        with contextlib.suppress(FileNotFoundError):  # a repack was faster
+            member = _read(stem)
+            ids = {entry.oid for entry in member.entries}
+            if seen.isdisjoint(ids):  # a pack must not hold an object twice
+                seen |= ids
+                members.append(member)
+    if len(members) < 2:
+        return None
+    entries, at = [], 12
+    for member in members:
+        entries += [pack.IndexEntry(e.oid, e.crc, e.offset - 12 + at) for e in member.entries]
+        at += len(member.body)
+    header = struct.pack(">4sII", b"PACK", 2, len(entries))
+    stem = pack.publish(pack_dir, [header, *(member.body for member in members)], entries, keep=False)
+    for member in members:
+        if member.stem != stem:
+            _remove(member.stem)
+    return stem
+
+
+def _read(stem: Path) -> _Member:
+    return _Member(stem, stem.with_suffix(".pack").read_bytes()[12:-20], pack.read_index(stem.with_suffix(".idx")))
+
+
+def _remove(stem: Path) -> None:
+    for suffix in (".idx", ".rev", ".bitmap", ".pack"):
+        with contextlib.suppress(FileNotFoundError):
+            stem.with_suffix(suffix).unlink()
