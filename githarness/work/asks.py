@@ -94,6 +94,7 @@ class Plan:
     body: str = ""
     trailers: tuple[tuple[str, str], ...] = ()  # Rolls-Back, Rename, Operation, Assisted-by
     run: str | None = None
+    fleet: str = ""  # only the first commit names it; later ones take the fleet of config.toml
 
 
 class Lane(Protocol):

@@ -1,0 +1,163 @@
+"""Settings become engines, engines become use cases: the only place, beside the command table, that imports lazily."""
+
+# ruff: noqa: PLC0415  imports wait until the engine is used, so that light commands stay light
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from githarness import clock
+from githarness.clock import Clock
+from githarness.errors import Locked, NotFound
+from githarness.git import config, refs
+from githarness.git.repo import Repo, discover
+from githarness.settings import Settings, parse_config
+from githarness.store.db import Database
+
+if TYPE_CHECKING:
+    from githarness.git.porcelain import Git
+    from githarness.git.reader import Reader
+    from githarness.policy.model import Human
+    from githarness.seal.signer import Signer
+    from githarness.store.keyring import Keyring
+    from githarness.work.asks import Lane
+    from githarness.work.governance import Governance
+    from githarness.work.lane import LocalLane
+    from githarness.work.parts import Parts
+
+
+class Harness:
+    """One repository with everything that works on it; engines are made when they are first used."""
+
+    def __init__(self, settings: Settings, repo: Repo, *, ref: str | None = None, clock: Clock = clock.SYSTEM) -> None:
+        self.settings = settings
+        self.repo = repo
+        self.clock = clock
+        self._ref = ref
+
+    @cached_property
+    def ref(self) -> str:
+        """The governed branch, in full: as told, as `init` set it in this clone's config, else what HEAD's config says."""
+        if self._ref:
+            return self._ref
+        if branch := self.config_values.get("githarness.branch"):
+            return "refs/heads/" + branch[-1]
+        return self._ref_of_head()
+
+    def _ref_of_head(self) -> str:
+        from githarness.work.governance import CONFIG
+
+        commit = self.reader.resolve("HEAD")
+        entry = self.reader.entry(commit, CONFIG)
+        if entry is None:
+            raise NotFound("this repository is not governed by githarness", fix="githarness init")
+        return parse_config(self.reader.blob(entry.oid)).ref
+
+    @cached_property
+    def config_values(self) -> dict[str, tuple[str, ...]]:
+        return dict(config.read(self.repo.common_dir / "config"))
+
+    @cached_property
+    def db(self) -> Database:
+        return Database(self.repo.home, self.clock)
+
+    @cached_property
+    def reader(self) -> Reader:
+        from githarness.git.reader import Reader
+
+        return Reader(self.repo)
+
+    @cached_property
+    def git(self) -> Git:
+        from githarness.git.porcelain import Git
+
+        return Git(self.settings, self.repo.worktree or self.repo.git_dir)
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        from githarness.store.keyring import Keyring
+
+        return Keyring(self.settings)
+
+    @cached_property
+    def parts(self) -> Parts:
+        from githarness.work.governance import Governed
+        from githarness.work.parts import Parts
+
+        return Parts(self.repo, self.ref, self.clock, self.db, self.reader, self.keyring, Governed(self.reader))
+
+    @cached_property
+    def local(self) -> LocalLane:
+        from githarness.work.lane import LocalLane
+
+        return LocalLane(self.parts)
+
+    @cached_property
+    def lane(self) -> Lane:
+        """Through the daemon where one listens, else in process, with the same results."""
+        from githarness.daemon.client import RemoteLane
+
+        return RemoteLane(self.settings, self.repo, fallback=lambda: self.local)
+
+    def head(self) -> str:
+        """Raises NotFound where the governed branch has no commit."""
+        head = refs.read(self.repo.common_dir, self.ref)
+        if head is None:
+            raise NotFound(f"the governed branch '{self.ref}' has no commit", fix="githarness init")
+        return head
+
+    def governance(self) -> Governance:
+        return self.parts.governed.at(self.head())
+
+    def human(self, name: str | None = None) -> tuple[Human, Signer]:
+        """The person of `git config user.email`, or the one named, with a key that this host holds."""
+        from githarness.work.people import acting
+
+        return acting(self.parts, self.governance(), name=name, mail=self.mail)
+
+    @cached_property
+    def mail(self) -> str:
+        found = config.lookup(self.repo, self.settings, "user.email")
+        if found is None:
+            raise NotFound("git does not know who you are", fix="git config user.email YOU@EXAMPLE.ORG")
+        return found
+
+    def fresh_index(self) -> None:
+        """Brings the commit index up to head; nothing to do, and no libgit2 loaded, where it is there already."""
+        from githarness.store import commits
+
+        head = refs.read(self.repo.common_dir, self.ref)
+        with self.db.read() as conn:
+            if head is None or commits.head(conn) == head:
+                return
+        from githarness.work import index
+        from githarness.work.verify import verifier
+
+        index.update(self.db, self.reader, head, verifier(self.parts))
+
+    def finish_what_was_left(self) -> None:
+        """After a crash, the next command by anybody completes it; beside a living writer there is nothing to do."""
+        from githarness.store import events
+
+        if not (self.repo.home / "harness.db").exists():
+            return
+        with self.db.read() as conn:
+            if not events.any_open(conn):
+                return
+        try:
+            self.local.recover(wait=0.0)
+        except Locked:
+            return  # its owner is alive
+
+    def close(self) -> None:
+        if "db" in self.__dict__:
+            self.db.close()
+
+
+def open(directory: Path, settings: Settings) -> Harness:  # noqa: A001  reads as wiring.open
+    """The repository around `directory`, found sound: what a crash left is finished. Raises NotFound, Unavailable."""
+    harness = Harness(settings, discover(directory))
+    harness.finish_what_was_left()
+    return harness

@@ -1,0 +1,136 @@
+"""A group of asks becomes a chain of signed commits in memory; each is judged by what the ones before it left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from githarness import canon, clock
+from githarness.errors import Denied, Dirty, HarnessError
+from githarness.git.checkout import Held
+from githarness.policy import trailers
+from githarness.policy.model import Agent
+from githarness.seal.signer import Signer
+from githarness.store import operations
+from githarness.store.rows import CommitRow, EventRow, RunRow
+from githarness.work import draft, landing
+from githarness.work.admit import Admission, Scene
+from githarness.work.asks import Ask, Landed, Written
+from githarness.work.draft import Draft
+from githarness.work.governance import Governance
+from githarness.work.runbook import Runbook, tier
+
+
+@dataclass(slots=True)
+class Group:
+    """`tip`: the last commit so far. `drafted` says by (agent, operation) what this group did already."""
+
+    tip: str
+    scene: Scene
+    governance: Governance
+    book: Runbook
+    held: Held | None
+    signer_of: Callable[[Agent], Signer]
+    now: float
+    drafts: list[Draft] = field(default_factory=list)
+    refused: list[EventRow] = field(default_factory=list)
+    drafted: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def place(self, ask: Ask) -> int | Written | HarnessError:
+        """The number of the ask's draft, or its result where nothing needs to land."""
+        try:
+            return self._repeated(ask) if self._known(ask) else self._admit(ask)
+        except HarnessError as error:
+            self.refused.append(self._refusal(ask, error))
+            return error
+
+    def _known(self, ask: Ask) -> bool:
+        return ask.operation is not None and (
+            (ask.agent, ask.operation) in self.drafted
+            or operations.find(self.book.conn, ask.agent, ask.operation) is not None)
+
+    def _repeated(self, ask: Ask) -> int | Written:
+        operation = ask.operation or ""
+        here = self.drafted.get((ask.agent, operation))
+        if here is not None:
+            return here
+        found = operations.find(self.book.conn, ask.agent, operation)
+        commit, answer = found if found else ("", "{}")
+        return answered(commit, operation, answer)
+
+    def _admit(self, ask: Ask) -> int | Written:
+        agent = self.governance.agent(ask.agent)
+        if agent.retired:
+            raise Denied(f"agent '{agent.name}' was retired at {agent.retired}", fix="githarness agent list")
+        run = self.book.run(ask.run, agent.name)
+        admission = Admission(ask, agent, (*run.chain, *ask.chain), tier(run, ask.token), self.scene, self.book)
+        admission.judge()
+        changes = admission.changes()
+        if self.held and changes and (dirty := self.held.dirty(changes)):
+            raise Dirty(f"'{dirty[0]}' has an uncommitted edit in the working tree", details={"paths": list(dirty)})
+        for path, blob in admission.learned.items():
+            self.book.learn(ask.run, path, blob)
+        if not changes:
+            return Written(None, tuple(admission.landed.values()), ask.operation, None, "none")
+        return self._draft(ask, agent, run, admission)
+
+    def _draft(self, ask: Ask, agent: Agent, run: RunRow, admission: Admission) -> int:
+        signer = self.signer_of(agent)
+        changes, event = admission.changes(), clock.new_id("e", self.now)
+        decision = trailers.decision_text(admission.decision, event) if admission.decision else ""
+        subject, _, body = (ask.message or _subject(ask)).partition("\n")
+        message = trailers.render(subject, body, self._trailers(ask, run, admission, decision))
+        root = self.scene.trees.change(self.scene.root, {c.path: c.new for c in changes}, made := []) or ""
+        fleet = self.governance.config.fleet
+        author = draft.agent_person(agent.name, fleet)
+        commit = draft.build(root, [self.tip], author=author, fleet=fleet, when=int(self.now), message=message,
+                             signer=signer)
+        row = CommitRow(
+            commit.oid, (self.tip,), True, int(self.now), str(author), message.partition("\n")[0], agent=agent.name,
+            run=ask.run, chain=admission.chain, operation=ask.operation, decision=decision, signed=True,
+            renames=tuple(admission.renames), changes=tuple(map(draft.change_row, changes)))
+        intent = EventRow(event, self.now, "intent", agent.name, None, ask.run, ask.operation, commit.oid,
+                          body=landing.intent_body(changes, admission.learned))
+        self.drafts.append(Draft(commit, changes, row, intent, ask.operation, _answer(event, admission)))
+        self.scene.objects += [*admission.blobs, *made, commit]
+        self.scene.root, self.tip = root, commit.oid
+        if ask.operation:
+            self.drafted[agent.name, ask.operation] = len(self.drafts) - 1
+        return len(self.drafts) - 1
+
+    def _trailers(self, ask: Ask, run: RunRow, admission: Admission, decision: str) -> list[tuple[str, str]]:
+        pairs = [("Agent", admission.agent.name), ("Run", ask.run)]
+        pairs += [("On-Behalf-Of", name) for name in run.chain]
+        pairs += [("On-Behalf-Of", f"{name} asserted") for name in ask.chain]
+        if ask.assisted_by:
+            pairs.append(("Assisted-by", ask.assisted_by))
+        pairs.append(("Tier", admission.tier))
+        if ask.operation:
+            pairs.append(("Operation", ask.operation))
+        pairs += [("Policy", self.governance.digest), ("Decision", decision)]
+        return pairs + [("Rename", trailers.rename_text(old, new)) for old, new in admission.renames]
+
+    def _refusal(self, ask: Ask, error: HarnessError) -> EventRow:
+        kind = "denial" if error.code == "denied" else "refusal"
+        paths = [op.path for op in ask.ops][:100]
+        return EventRow(clock.new_id("e", self.now), self.now, kind, ask.agent, None, ask.run, ask.operation,
+                        outcome=error.code, body=canon.dumps({"paths": paths, "message": error.message}))
+
+
+def _subject(ask: Ask) -> str:
+    first = ask.ops[0]
+    if len(ask.ops) > 1:
+        return f"apply {len(ask.ops)} changes"
+    return f"rename {first.path} to {first.to}" if first.kind == "rename" else f"{first.kind} {first.path}"
+
+
+def _answer(event: str, admission: Admission) -> str:
+    rows = [[one.path, one.blob, one.previous, one.merged] for one in admission.landed.values()]
+    return canon.dumps({"event": event, "paths": rows})
+
+
+def answered(commit: str, operation: str | None, answer: str, worktree: str = "none") -> Written:
+    """The result that `operation` had, from what was stored with it."""
+    stored = json.loads(answer)
+    return Written(commit, tuple(Landed(*row) for row in stored["paths"]), operation, stored["event"], worktree)

@@ -1,0 +1,70 @@
+"""Finishes what a crash left: open intents get their outcome from git, files and index of the checkout catch up.
+
+Only called under the lane's flock, so nothing that is found half-done has a living owner.
+"""
+
+from __future__ import annotations
+
+from githarness.git import pack, refs
+from githarness.git.checkout import CheckedOut
+from githarness.git.objects import PathChange
+from githarness.store import bases, events, operations
+from githarness.store.rows import EventRow
+from githarness.work import landing
+from githarness.work.parts import Parts
+
+
+def needed(parts: Parts) -> bool:
+    """Whether anything is half-done: a look at one table and one folder."""
+    if any(parts.repo.home.glob("*.lock-mine")):
+        return True
+    with parts.db.read() as conn:
+        return events.any_open(conn)
+
+
+def recover(parts: Parts, checkout: CheckedOut | None) -> int:
+    """Returns how many open writes it closed. A pure function of git and the intents, so it may be repeated."""
+    with parts.db.read() as conn:
+        intents = events.open_intents(conn)
+    head = refs.read(parts.repo.common_dir, parts.ref)
+    landed = [intent for intent in intents if head and _has_landed(parts, intent, head)]
+    if checkout is not None:
+        checkout.recover(_net(landed))
+    with parts.db.write(durable=True) as conn:
+        for intent in intents:
+            good = intent in landed
+            events.close(conn, [landing.outcome_of(intent, "recovered" if good else "failed")])
+            if good:
+                _relearn(conn, intent)
+            elif intent.operation:
+                operations.drop(conn, intent.agent or intent.human or "", intent.operation)
+    _release_packs(parts)
+    return len(intents)
+
+
+def _has_landed(parts: Parts, intent: EventRow, head: str) -> bool:
+    oid = intent.commit_oid
+    return oid is not None and parts.reader.has(oid) and (oid == head or parts.reader.is_ancestor(oid, head))
+
+
+def _net(intents: list[EventRow]) -> list[PathChange]:
+    first: dict[str, PathChange] = {}
+    for intent in intents:
+        for change in landing.changes_of(intent):
+            known = first.get(change.path)
+            first[change.path] = PathChange(change.path, known.old if known else change.old, change.new)
+    return list(first.values())
+
+
+def _relearn(conn: landing.Conn, intent: EventRow) -> None:
+    if intent.run is None:
+        return
+    learned = landing.learned_of(intent)
+    bases.put(conn, intent.run, {path: blob for path, blob in learned.items() if blob is not None})
+    bases.drop(conn, intent.run, [path for path, blob in learned.items() if blob is None])
+
+
+def _release_packs(parts: Parts) -> None:
+    for keep in (parts.repo.common_dir / "objects" / "pack").glob("pack-*.keep"):
+        if keep.read_bytes() == pack.KEEP:
+            keep.unlink()
