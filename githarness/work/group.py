@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from githarness import canon, clock
 from githarness.errors import Denied, Dirty, HarnessError
 from githarness.git.checkout import Held
-from githarness.policy import trailers
+from githarness.policy import renames, trailers
 from githarness.policy.model import Agent
 from githarness.seal.signer import Signer
 from githarness.store import operations
@@ -109,7 +109,7 @@ class Group:
         if ask.operation:
             pairs.append(("Operation", ask.operation))
         pairs += [("Policy", self.governance.digest), ("Decision", decision)]
-        return pairs + [("Rename", trailers.rename_text(old, new)) for old, new in admission.renames]
+        return pairs + [("Rename", renames.text(old, new)) for old, new in admission.renames]
 
     def _refusal(self, ask: Ask, error: HarnessError) -> EventRow:
         kind = "denial" if error.code == "denied" else "refusal"

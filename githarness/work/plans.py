@@ -9,7 +9,7 @@ from githarness.errors import Dirty
 from githarness.git import refs
 from githarness.git.objects import Entry, Raw
 from githarness.git.trees import Trees
-from githarness.policy import trailers
+from githarness.policy import renames, trailers
 from githarness.store.rows import CommitRow, EventRow
 from githarness.work import draft, landing
 from githarness.work.asks import Plan
@@ -57,7 +57,7 @@ def _draft(plan: Plan, ground: Ground, commit: Raw, event: str, now: float, mess
         commit.oid, (ground.head,) if ground.head else (), True, int(now), f"{plan.human.name} <{plan.human.mail}>",
         message.partition("\n")[0], human=plan.human.name, run=plan.run, operation=values.get("Operation"), signed=True,
         rolls_back=tuple(value for key, value in plan.trailers if key == "Rolls-Back"),
-        renames=tuple(trailers.parse_rename(value) for key, value in plan.trailers if key == "Rename"),
+        renames=tuple(pair for key, value in plan.trailers if key == "Rename" and (pair := renames.parse(value))),
         changes=tuple(map(draft.change_row, plan.changes)))
     intent = EventRow(event, now, "intent", None, plan.human.name, plan.run, values.get("Operation"), commit.oid,
                       body=landing.intent_body(plan.changes, {}))
