@@ -31,9 +31,13 @@ class Settings:
     run: str | None  # GITHARNESS_RUN
     socket: Path | None  # GITHARNESS_SOCKET
     token_file: Path | None  # GITHARNESS_TOKEN_FILE
-    session: str  # id of the run that is derived from the login session
+    session: str  # what tells this login session from every other: boot, leader, start time of the leader
     color: bool
     environ: Mapping[str, str]  # what child processes inherit, every GIT_* taken out
+
+    def run_of(self, agent: str) -> str:
+        """The run that `agent` acts in: as told, else one for all that it does in this login session."""
+        return self.run or "r-session-" + hashlib.sha256(f"{self.session} {agent}".encode()).hexdigest()[:20]
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -47,7 +51,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         run=env.get("GITHARNESS_RUN") or None,
         socket=Path(env["GITHARNESS_SOCKET"]) if env.get("GITHARNESS_SOCKET") else None,
         token_file=Path(env["GITHARNESS_TOKEN_FILE"]) if env.get("GITHARNESS_TOKEN_FILE") else None,
-        session=_session_run(),
+        session=_session(),
         color="NO_COLOR" not in env and env.get("TERM") != "dumb",
         environ={name: value for name, value in env.items() if not name.startswith("GIT_")},
     )
@@ -59,11 +63,9 @@ def _runtime_dir(env: Mapping[str, str]) -> Path:
     return Path(tempfile.gettempdir()) / f"githarness-{os.getuid()}"
 
 
-def _session_run() -> str:
-    """One id for all that a login session starts: boot, session leader and its start time (DESIGN §5)."""
+def _session() -> str:
     leader = clock.session_id()
-    text = f"{clock.boot_id()} {leader} {clock.process_start(leader)}"
-    return "r-session-" + hashlib.sha256(text.encode()).hexdigest()[:20]
+    return f"{clock.boot_id()} {leader} {clock.process_start(leader)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from githarness import clock
 from githarness.clock import Clock
-from githarness.errors import Locked, NotFound
+from githarness.errors import Locked, NotFound, Unavailable
 from githarness.git import config, refs
 from githarness.git.repo import Repo, discover
 from githarness.settings import Settings, parse_config
@@ -100,6 +100,16 @@ class Harness:
         from githarness.daemon.client import RemoteLane
 
         return RemoteLane(self.settings, self.repo, fallback=lambda: self.local)
+
+    def token(self) -> str | None:
+        """The bearer token of the run that this process belongs to."""
+        file = self.settings.token_file
+        if file is None:
+            return None
+        try:
+            return file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unavailable(f"the token file '{file}' cannot be read", fix="unset GITHARNESS_TOKEN_FILE") from error
 
     def head(self) -> str:
         """Raises NotFound where the governed branch has no commit."""

@@ -1,0 +1,18 @@
+"""githarness: git for what AI agents do. `githarness.open(".")` is the door for Python; `githarness.api` says what it gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from githarness.api import Repository
+
+__version__ = "0.1.0"
+
+
+def open(directory: str | Path = ".") -> Repository:  # noqa: A001  reads as githarness.open
+    """The governed repository around `directory`; use it as a context manager. Raises errors.NotFound."""
+    from githarness import api  # noqa: PLC0415  importing githarness stays cheap for hooks
+
+    return api.open_repository(Path(directory))

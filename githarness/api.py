@@ -1,0 +1,139 @@
+"""The Python door: what the commands do, typed, with the errors of `githarness.errors`.
+
+    with githarness.open(".") as h:
+        me = h.agent("deployer")
+        doc = me.read("runbooks/release.md")
+        me.write(doc.path, doc.text + "- verify\\n", base=doc.blob)
+
+One object per thread. A repository talks to the daemon where one listens and works in process where none does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
+
+from githarness import clock, settings, wiring
+from githarness.store import commits
+from githarness.work.asks import Ask, Doc, Op, ReadAsk, Written
+
+if TYPE_CHECKING:
+    from githarness.store.rows import CommitRow
+    from githarness.work.rollback import Report
+
+Content = str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One landed write. `blob` is None after a delete, `commit` None where nothing differed."""
+
+    commit: str | None
+    path: str
+    blob: str | None
+    previous: str | None
+    merged: bool
+    event: str | None
+    worktree: str
+
+
+def open_repository(directory: Path) -> Repository:
+    return Repository(wiring.open(directory, settings.load()))
+
+
+class Repository:
+    def __init__(self, harness: wiring.Harness) -> None:
+        self._harness = harness
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._harness.close()
+
+    def agent(self, name: str, *, run: str | None = None, on_behalf_of: Sequence[str] = (),
+              assisted_by: str | None = None) -> Actor:
+        """`run` defaults to GITHARNESS_RUN, else to one run for this login session."""
+        return Actor(self._harness, name, run or self._harness.settings.run_of(name), tuple(on_behalf_of), assisted_by)
+
+    def log(self, *, agent: str | None = None, run: str | None = None, since: str | None = None,
+            until: str | None = None, path: str | None = None, limit: int | None = None) -> list[CommitRow]:
+        """Commits of the governed branch, newest first; times as `githarness log` takes them."""
+        self._harness.fresh_index()
+        wanted = commits.CommitFilter(agent=agent, run=run, since=self._time(since), until=self._time(until), path=path,
+                                      limit=limit)
+        with self._harness.db.read() as conn:
+            return commits.log(conn, wanted)
+
+    def rollback(self, agent: str | None = None, *, run: str | None = None, commit: Sequence[str] = (),
+                 since: str | None = None, until: str | None = None, path: Sequence[str] = (),
+                 with_delegates: bool = False, on_conflict: Literal["stop", "skip"] = "stop",
+                 dry_run: bool = False, message: str | None = None) -> Report:
+        """Undoes exactly the selected commits. Raises errors.Conflict where it stops on one, errors.NotFound."""
+        from githarness.work import rollback  # noqa: PLC0415  the weave is not needed to write
+
+        selection = rollback.Selection(agent=agent, run=run, commits=tuple(commit), since=self._time(since),
+                                       until=self._time(until), paths=tuple(path), with_delegates=with_delegates)
+        return rollback.rollback(self._harness, selection, on_conflict=on_conflict, dry_run=dry_run, message=message)
+
+    def _time(self, text: str | None) -> float | None:
+        return None if text is None else clock.instant(text, self._harness.clock.now())
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """An agent in a run: what it reads arms the guard of its writes."""
+
+    _harness: wiring.Harness
+    name: str
+    run: str
+    _chain: tuple[str, ...]
+    _assisted_by: str | None
+
+    def read(self, path: str, *, at: str | None = None) -> Doc:
+        """Raises NotFound, BadPath, Denied."""
+        return self._harness.lane.read(ReadAsk(path, self.name, self.run, at, self._harness.token()))
+
+    def write(self, path: str, content: Content, *, base: str | None = None, merge: bool = False,
+              message: str | None = None, operation: str | None = None, executable: bool | None = None) -> Done:
+        """The whole new content. `base`: the blob that it is made from, `"absent"` for a file that must be new.
+
+        Raises Unread, StaleWrite (`.details["diff"]`), Conflict (with `merge`), Dirty, Denied, BadPath, Locked.
+        """
+        mode = None if executable is None else "100755" if executable else "100644"
+        op = Op("write", path, _bytes(content), if_match=base, mode=mode)  # type: ignore[arg-type]
+        return self._one(op, path, message, operation, merge=merge)
+
+    def append(self, path: str, addition: Content, *, message: str | None = None, operation: str | None = None) -> Done:
+        """Adds lines at the end; never stale."""
+        return self._one(Op("append", path, _bytes(addition)), path, message, operation)
+
+    def delete(self, path: str, *, base: str | None = None, message: str | None = None,
+               operation: str | None = None) -> Done:
+        return self._one(Op("delete", path, if_match=base), path, message, operation)
+
+    def rename(self, path: str, to: str, *, base: str | None = None, message: str | None = None,
+               operation: str | None = None) -> Done:
+        return self._one(Op("rename", path, to=to, if_match=base), to, message, operation)
+
+    def apply(self, ops: Iterable[Op], *, message: str | None = None, operation: str | None = None,
+              merge: bool = False) -> Written:
+        """All of `ops` (`githarness.work.asks.Op`) in one commit, or none of them."""
+        ask = Ask(self.name, self.run, tuple(ops), message, operation, merge, self._chain, self._assisted_by,
+                  self._harness.token())
+        return self._harness.lane.write(ask)
+
+    def _one(self, op: Op, path: str, message: str | None, operation: str | None, *, merge: bool = False) -> Done:
+        done = self.apply([op], message=message, operation=operation, merge=merge)
+        landed = next(one for one in done.paths if one.path == path)
+        return Done(done.commit, landed.path, landed.blob, landed.previous, landed.merged, done.event, done.worktree)
+
+
+def _bytes(content: Content) -> bytes:
+    return content.encode() if isinstance(content, str) else content
