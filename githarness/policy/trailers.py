@@ -1,0 +1,109 @@
+"""A commit's message: a person's text made harmless, then the harness's trailers as the last paragraph (DESIGN §4).
+
+`parse` follows git's rule for which lines are trailers, `render` writes what every version of git reads alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from githarness.errors import Usage
+from githarness.policy.model import Decision
+
+LONGEST = 64 * 1024  # bytes of a person's text
+Trailers = list[tuple[str, str]]
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_TRAILER = re.compile(r"([A-Za-z0-9-]+)[ \t]*:(.*)", re.DOTALL)
+_BY_GIT = ("Signed-off-by: ", "(cherry picked from commit ")
+_SCISSORS = "------------------------ >8 ------------------------"
+# Control characters, line separators, directions of writing, invisible tags, and surrogates that are no text.
+_HOSTILE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]")
+_BLANK = " \t\v\f\r"
+
+
+def render(subject: str, body: str, trailers: Iterable[tuple[str, str]]) -> str:
+    """The whole message, ending in LF. Raises Usage for a text that is empty or too long, and for a trailer that no
+    reader could give back unchanged."""
+    if len(subject) + len(body) > LONGEST:
+        raise Usage(f"a message is longer than {LONGEST} bytes", fix="put the text into a file and name it")
+    text = _clean(f"{subject}\n\n{body}")
+    if not text:
+        raise Usage("a message has no text", fix="pass -m MESSAGE")
+    lines = [_trailer(key, value) for key, value in trailers]
+    return text + "\n" + ("\n" + "".join(lines) if lines else "")
+
+
+def _clean(text: str) -> str:
+    text = _HOSTILE.sub(_escape, text.replace("\r\n", "\n").replace("\r", "\n"))
+    lines = [_defuse(line.rstrip()) for line in text.split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+
+
+def _escape(found: re.Match[str]) -> str:
+    point = ord(found[0])
+    return f"\\x{point:02x}" if point < 256 else f"\\u{point:04x}" if point < 65536 else f"\\U{point:08x}"
+
+
+def _defuse(line: str) -> str:
+    """`---` and git's scissors end a message for some of git's readers, who would then not see the trailers."""
+    return " " + line if line.startswith("---") or _SCISSORS in line else line
+
+
+def _trailer(key: str, value: str) -> str:
+    if not _KEY.fullmatch(key) or not value or value != value.strip() or _HOSTILE.search(value) or "\n" in value:
+        raise Usage(f"'{_HOSTILE.sub(_escape, value[:80])}' cannot be the trailer '{key}' of a commit",
+                    fix="use printable text in one line")
+    return f"{key}: {value}\n"
+
+
+def parse(message: str) -> Trailers:
+    """The trailers of the last paragraph, values unfolded. The first paragraph never holds any."""
+    paragraph = _last_paragraph(message)
+    found: Trailers = []
+    for line in paragraph:
+        match = _TRAILER.match(line)
+        if match:
+            found.append((match[1], match[2].strip()))
+        elif line[:1].isspace() and found:
+            key, value = found[-1]
+            found[-1] = (key, f"{value} {line.strip()}".strip())
+    return found if _is_block(paragraph) else []
+
+
+def _last_paragraph(message: str) -> list[str]:
+    """Its lines, or none where it is the first."""
+    lines: list[str] = []
+    end = len(message)
+    while end > 0:
+        start = message.rfind("\n", 0, end) + 1
+        line = message[start:end]
+        end = start - 1
+        if line.strip(_BLANK):
+            lines.append(line)
+        elif lines:
+            return lines[::-1] if message[: max(end, 0)].strip() else []
+    return []
+
+
+def _is_block(lines: list[str]) -> bool:
+    """git's rule: all lines are trailers; or one is of the kind that git itself makes and a quarter are trailers."""
+    by_git = any(line.startswith(_BY_GIT) for line in lines)
+    trailers = others = 0
+    inside = False
+    for line in lines:
+        if line[:1].isspace():
+            others += not inside
+            continue
+        inside = line.startswith(_BY_GIT) or bool(_TRAILER.match(line))
+        trailers += inside
+        others += not inside
+    return bool(trailers) and (not others or (by_git and trailers * 3 >= others))
+
+
+def decision_text(decision: Decision, event: str) -> str:
+    """The value of the trailer `Decision`."""
+    return f"{decision.effect} rule={decision.rule} grant={decision.grant or '-'} event={event}"

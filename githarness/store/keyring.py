@@ -1,0 +1,188 @@
+"""This machine's private keys: `data_dir/keys/`, one file a key, named by the fingerprint; ssh-agent beside it.
+
+    FINGERPRINT        the private key, mode 0600, in OpenSSH's format without a passphrase
+    FINGERPRINT.pub    its public key and comment, for people
+    FINGERPRINT.path   instead of a key: where an existing key of a person lies; it is used in place, never copied
+
+`/` and `+` of a fingerprint are `_` and `-` here. A key that others could read or swap is not used. Files appear
+whole: a temporary file, fsync, rename, fsync of the folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from githarness.errors import Unavailable
+from githarness.seal import keys as private_keys
+from githarness.seal import public as public_keys
+from githarness.seal.keys import KeySigner
+from githarness.seal.signer import Signer
+from githarness.settings import Settings
+from githarness.store import sshagent
+
+Passphrase = Callable[[str], bytes]  # is told the file's path, asks a person
+_LARGEST = 64 * 1024
+
+
+class Keyring:
+    def __init__(self, settings: Settings) -> None:
+        self._data = settings.data_dir
+        self._folder = settings.data_dir / "keys"
+        self._socket = settings.environ.get("SSH_AUTH_SOCK", "")
+        self._signers: dict[str, Signer] = {}
+
+    def find(self, keys: Iterable[str], *, passphrase: Passphrase | None = None) -> Signer | None:
+        """A signer for the first of these public keys that this machine can use, None where it has none of them.
+
+        Without `passphrase` nobody is asked. Raises Unavailable where a key is here but none can be used.
+        """
+        wanted = list(keys)
+        problem: Unavailable | None = None
+        for key in wanted:
+            try:
+                signer = self._signers.get(key) or self._from_files(key, passphrase)
+            except Unavailable as error:
+                problem = problem or error
+                continue
+            if signer:
+                self._signers[key] = signer
+                return signer
+        signer = self._from_agent(wanted)
+        if signer is None and problem:
+            raise problem
+        return signer
+
+    def create(self, comment: str) -> Signer:
+        """A new Ed25519 key, on disk before this returns."""
+        key = private_keys.generate()
+        name = _file_name(key.public)
+        self._put(name + ".pub", f"{key.public} {' '.join(comment.split())}\n".encode())
+        self._put(name, key.to_pem())
+        return KeySigner(key)
+
+    def import_file(self, path: Path, passphrase: Passphrase) -> Signer:
+        """A person's own SSH key, used where it is from now on: a private key, or the .pub of one that ssh-agent holds.
+
+        Asks for the passphrase only where ssh-agent does not have the key.
+        """
+        place = Path(os.path.abspath(path.expanduser()))
+        signer = self._open(place, passphrase)
+        self._put(_file_name(signer.public) + ".path", os.fsencode(place) + b"\n")
+        self._signers[signer.public] = signer
+        return signer
+
+    def _from_files(self, key: str, passphrase: Passphrase | None) -> Signer | None:
+        name = self._folder / _file_name(key)
+        if os.path.lexists(name):
+            self._check_folders()
+            signer: Signer = KeySigner(private_keys.load(_read(name, own=True)))
+        elif os.path.lexists(pointer := name.with_name(name.name + ".path")):
+            self._check_folders()
+            signer = self._open(Path(os.fsdecode(_read(pointer, own=True).rstrip(b"\n"))), passphrase)
+        else:
+            return None
+        if signer.public != key:
+            raise Unavailable(f"'{name}' does not lead to the key that it is named for", fix=f"rm '{name}'*")
+        return signer
+
+    def _open(self, path: Path, passphrase: Passphrase | None) -> Signer:
+        data = _read(path, own=False)
+        if b"PRIVATE KEY-----" not in data:
+            return self._behind(path, public_keys.line(data.decode("utf-8", "replace")), passphrase)
+        if not private_keys.is_encrypted(data):
+            return KeySigner(private_keys.load(data))
+        public = private_keys.public_of(data)
+        if public and (held := self._from_agent([public])):
+            return held
+        if passphrase is None:
+            raise Unavailable(f"the key '{path}' is encrypted and ssh-agent does not hold it", fix=f"ssh-add '{path}'")
+        return KeySigner(private_keys.load(data, passphrase(str(path))))
+
+    def _behind(self, path: Path, public: str, passphrase: Passphrase | None) -> Signer:
+        """What signs for a .pub file: ssh-agent, or the private key beside it."""
+        if held := self._from_agent([public]):
+            return held
+        private = path.with_suffix("")
+        if path.suffix != ".pub" or not private.exists():
+            raise Unavailable(f"ssh-agent does not hold the key of '{path}'", fix=f"ssh-add '{private}'")
+        return self._open(private, passphrase)
+
+    def _from_agent(self, keys: list[str]) -> Signer | None:
+        held = sshagent.identities(self._socket) if self._socket else []
+        return next((sshagent.AgentSigner(self._socket, key) for key in keys if key in held), None)
+
+    def _check_folders(self) -> None:
+        for folder, wide in ((self._data, 0o022), (self._folder, 0o077)):
+            status = os.lstat(folder)
+            if not stat.S_ISDIR(status.st_mode):
+                raise Unavailable(f"'{folder}' is not a folder of its own", fix=f"put a plain folder at '{folder}'")
+            _check_owner(folder, status, wide)
+
+    def _put(self, name: str, data: bytes) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._check_folders()
+            _write(self._folder, name, data)
+        except OSError as error:
+            raise Unavailable(f"'{self._folder / name}' cannot be written: {error.strerror}",
+                              fix=f"make room in '{self._folder}', or let it be written to") from error
+
+
+def _file_name(public: str) -> str:
+    return public_keys.fingerprint(public).replace("/", "_").replace("+", "-")
+
+
+def _write(folder: Path, name: str, data: bytes) -> None:
+    scratch = folder / f".{secrets.token_hex(8)}.new"
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(scratch, folder / name)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path, *, own: bool) -> bytes:
+    """The file, if it is a plain one that only we can read; `own`: one that the keyring made, so never a link.
+
+    A .pub file of a person may be read by everybody.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if own else 0)
+    try:
+        with open(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+                raise Unavailable(f"'{path}' is not a key file", fix="name the file of a private key")
+            data = file.read(_LARGEST)
+    except OSError as error:
+        problem = "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
+        raise Unavailable(f"the key file '{path}' {problem}", fix=f"ls -l '{path}'") from error
+    if own or b"PRIVATE KEY-----" in data:
+        _check_owner(path, status, 0o077)
+    return data
+
+
+def _check_owner(path: Path, status: os.stat_result, wide: int) -> None:
+    if status.st_uid != os.geteuid():
+        raise Unavailable(f"'{path}' belongs to another user", fix=f"chown \"$(id -un)\" '{path}'")
+    if status.st_mode & wide:
+        raise Unavailable(f"'{path}' has mode {stat.S_IMODE(status.st_mode):04o}: others could read or swap a key",
+                          fix=f"chmod go-rwx '{path}'")
