@@ -1,0 +1,210 @@
+"""`harness.db` beside git: one SQLite file in WAL mode, one connection per thread, none across a fork.
+
+Writers queue on a flock before BEGIN IMMEDIATE: SQLite's own lock polls and starves, and checkpoints stay alone with
+the writer that runs them (docs/adr/0003). Readers take no lock; each sees the snapshot of its first statement. Nothing
+here may open and close harness.db beside SQLite: closing any descriptor drops the POSIX locks of the whole process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from githarness import flock
+from githarness.clock import Clock
+from githarness.errors import HarnessError, Integrity, Internal, Unavailable
+from githarness.store import schema
+from githarness.store.faults import mapped
+
+Connection = sqlite3.Connection
+
+LONG_WAL = 8 << 20  # bytes; from here on a busy connection checkpoints every _BETWEEN commits
+_BETWEEN = 128  # a log that is written over in place is cheaper to sync than one that grows anew
+HUGE_WAL = 4 * LONG_WAL  # short-lived processes never reach _BETWEEN: the one that meets this cuts the log
+_FORKED: list[object] = []  # a parent's connections: closing them here would touch the parent's locks
+
+
+class _Handle:
+    """What one thread of one process has open."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        self.pid = os.getpid()
+        self.durable = True  # what `synchronous` is set to
+        self.commits = 0
+
+
+class Database:
+    def __init__(self, home: Path, clock: Clock) -> None:
+        """Opens or makes the database. Raises Integrity, Unavailable or Locked."""
+        self.home = home
+        self.path = home / "harness.db"
+        self._wal = f"{self.path}-wal"
+        self._clock = clock
+        self._local = threading.local()
+        self._handle()
+
+    @contextlib.contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """One transaction, all or nothing; on disk when it returns if `durable`, else with the next durable one."""
+        handle = self._handle()
+        if handle.conn.in_transaction:
+            raise Internal("a write transaction was started inside another transaction")
+        with self._turn():
+            self._begin(handle, durable=durable)
+            with self._ending(handle):
+                yield handle.conn
+            self._checkpoint(handle)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One snapshot; inside a transaction of this thread, that transaction."""
+        handle = self._handle()
+        if handle.conn.in_transaction:
+            yield handle.conn
+            return
+        handle.conn.execute("BEGIN")
+        with self._ending(handle):
+            yield handle.conn
+
+    def close(self) -> None:
+        """Ends this thread's connection; the last one to close the file checkpoints it, hence under the lock."""
+        handle: _Handle | None = self._local.__dict__.pop("handle", None)
+        if handle is None or handle.pid != os.getpid():
+            return
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(HarnessError):  # who holds the lock is connected: then ours is not the last
+                stack.enter_context(self._turn())
+            handle.conn.close()
+
+    def _turn(self) -> contextlib.AbstractContextManager[None]:
+        return flock.exclusive(self.home / "harness.lock", what="the database")
+
+    def _handle(self) -> _Handle:
+        handle: _Handle | None = self._local.__dict__.get("handle")
+        if handle is not None and handle.pid != os.getpid():
+            _FORKED.append(handle.conn)
+            handle = None
+        if handle is None:
+            handle = self._local.handle = self._open()
+        return handle
+
+    def _open(self) -> _Handle:
+        try:
+            self._prepare_files()
+            conn = _connect(self.path)
+            try:
+                self._migrate(conn)
+            except BaseException:
+                conn.close()
+                raise
+        except sqlite3.Error as error:
+            raise mapped(error, self.path) from error
+        except OSError as error:
+            raise Unavailable(f"'{self.home}' cannot be used: {error.strerror}") from error
+        return _Handle(conn)
+
+    def _prepare_files(self) -> None:
+        """The folder 0700, the file 0600; neither they nor SQLite's companions may be symbolic links."""
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        for name in ("", "/harness.db", "/harness.db-wal", "/harness.db-shm"):
+            if os.path.islink(f"{self.home}{name}"):
+                raise Integrity(f"'{self.home}{name}' is a symbolic link", fix="put the real file back in its place")
+        if self.home.stat().st_mode & 0o077:
+            self.home.chmod(0o700)
+        if not self.path.exists():
+            with contextlib.suppress(FileExistsError):
+                _make(self.path)
+
+    def _migrate(self, conn: Connection) -> None:
+        if _version(conn, self.path) == schema.VERSION:
+            return
+        with self._turn():
+            conn.execute("PRAGMA journal_mode = WAL")
+            for number in range(_version(conn, self.path) + 1, schema.VERSION + 1):
+                _apply(conn, number)
+
+    def _begin(self, handle: _Handle, *, durable: bool) -> None:
+        try:
+            if handle.durable != durable:
+                handle.conn.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
+                handle.durable = durable
+            handle.conn.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise mapped(error, self.path) from error
+
+    @contextlib.contextmanager
+    def _ending(self, handle: _Handle) -> Iterator[None]:
+        """COMMIT, or ROLLBACK when anything was raised; SQLite's errors leave as ours."""
+        try:
+            yield
+            if handle.pid != os.getpid():
+                raise Internal("a transaction was carried across a fork")
+            handle.conn.execute("COMMIT")
+        except BaseException as error:
+            if handle.pid == os.getpid() and handle.conn.in_transaction:
+                handle.conn.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise mapped(error, self.path) from error
+            raise
+
+    def _checkpoint(self, handle: _Handle) -> None:
+        """Copies the log into the database now and then; called with the lock held. A busy reader only delays it."""
+        handle.commits += 1
+        size = os.stat(self._wal).st_size
+        if size < LONG_WAL:
+            return
+        with contextlib.suppress(sqlite3.OperationalError):  # the transaction is safe in the log, this is tidying up
+            if handle.commits % _BETWEEN == 0:
+                handle.conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            elif size >= HUGE_WAL and handle.commits < _BETWEEN:
+                handle.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _connect(path: Path) -> Connection:
+    conn = sqlite3.connect(path, timeout=flock.WAIT, isolation_level=None)
+    for pragma in ("synchronous = FULL", "wal_autocheckpoint = 0", "secure_delete = OFF", "trusted_schema = OFF",
+                   "temp_store = MEMORY", "cache_size = -16000"):
+        conn.execute(f"PRAGMA {pragma}")
+    return conn
+
+
+def _make(path: Path) -> None:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+    for folder in (path.parent, path.parent.parent):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _version(conn: Connection, path: Path) -> int:
+    """0 for an empty file. Raises Integrity for somebody else's file, Unavailable for one from the future."""
+    version = int(conn.execute("PRAGMA user_version").fetchone()[0])
+    if conn.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
+        if version or conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise Integrity(f"'{path}' is not a database of githarness", fix="move the file away")
+        return 0
+    if version > schema.VERSION:
+        raise Unavailable(f"'{path}' has version {version}, newer than this githarness",
+                          fix="pip install --upgrade githarness")
+    return version
+
+
+def _apply(conn: Connection, number: int) -> None:
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in schema.MIGRATIONS[number - 1]:
+            conn.execute(statement)
+        conn.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        conn.execute(f"PRAGMA user_version = {number}")
+        conn.execute("COMMIT")
+    except BaseException:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise

@@ -1,0 +1,28 @@
+"""What SQLite says, in our words: its result codes mapped to the tree of errors."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from githarness.errors import HarnessError, Integrity, Internal, Locked, Unavailable
+
+_UNAVAILABLE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_TOOBIG,
+                sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOLFS}
+_INTEGRITY = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def mapped(error: sqlite3.Error, file: Path) -> HarnessError:
+    code = error.sqlite_errorcode & 0xFF if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError) else 0
+    if code == sqlite3.SQLITE_FULL:
+        return Unavailable(f"the disk that holds '{file}' is full", fix="free some space and repeat")
+    if code in _UNAVAILABLE:
+        return Unavailable(f"'{file}' cannot be used: {error}", fix="check the disk and the permissions of the folder")
+    if code in _INTEGRITY:
+        return Integrity(f"'{file}' is damaged or no database: {error}",
+                         fix="move it away together with its -wal and -shm files, then githarness index rebuild")
+    if code in _LOCKED:
+        return Locked(f"'{file}' is locked by another program")
+    return Internal(f"'{file}' refused a statement: {error}")

@@ -1,0 +1,65 @@
+"""Run records: one execution of an agent, who caused it and how it ended."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from githarness.store import bases
+from githarness.store.rows import RunRow
+
+_COLUMNS = """id, agent, started, parent, chain, status, finished, tier, start_commit, worktree, pid, pid_start,
+    command, note, token_hash"""
+_SELECT = f"SELECT {_COLUMNS} FROM runs"
+
+
+def get(conn: sqlite3.Connection, run: str) -> RunRow | None:
+    row = conn.execute(f"{_SELECT} WHERE id = ?", (run,)).fetchone()
+    return _row(row) if row else None
+
+
+def add(conn: sqlite3.Connection, row: RunRow) -> None:
+    """Records a run; two first uses of one id at once make one record, the earlier."""
+    conn.execute(
+        f"INSERT INTO runs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (row.id, row.agent, row.started, row.parent, json.dumps(row.chain), row.status, row.finished, row.tier,
+         row.start_commit, row.worktree, row.pid, row.pid_start, row.command, row.note, row.token_hash))
+
+
+def touch(conn: sqlite3.Connection, row: RunRow) -> RunRow:
+    """The record of this id: `row` where there was none."""
+    add(conn, row)
+    return get(conn, row.id) or row
+
+
+def started(conn: sqlite3.Connection, run: str, *, pid: int, pid_start: int, worktree: str | None) -> None:
+    """What is only known once the process of the run is there."""
+    conn.execute("UPDATE runs SET pid = ?, pid_start = ?, worktree = ? WHERE id = ?", (pid, pid_start, worktree, run))
+
+
+def finish(conn: sqlite3.Connection, run: str, status: str, now: float, note: str = "") -> bool:
+    """Ends an open run, once, and forgets its bases; False where it was not open."""
+    ended = conn.execute(
+        "UPDATE runs SET status = ?, finished = ?, note = ? WHERE id = ? AND status = 'open'",
+        (status, now, note, run)).rowcount > 0
+    if ended:
+        bases.forget(conn, run)
+    return ended
+
+
+def list(
+    conn: sqlite3.Connection, agent: str | None = None, status: str | None = None, limit: int = -1,
+) -> Sequence[RunRow]:
+    """Newest first; `limit` < 0 means all."""
+    clauses = {"agent = ?": agent, "status = ?": status}
+    wanted = {clause: value for clause, value in clauses.items() if value is not None}
+    where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
+    rows = conn.execute(f"{_SELECT} {where} ORDER BY started DESC, id DESC LIMIT ?", (*wanted.values(), limit))
+    return [_row(row) for row in rows]
+
+
+def _row(row: tuple[Any, ...]) -> RunRow:
+    id_, agent, began, parent, chain, *rest = row
+    return RunRow(id_, agent, began, parent, tuple(json.loads(chain)), *rest)
