@@ -1,0 +1,147 @@
+"""The command line: a table of commands, each module imported when its command is called and not before.
+
+`--help`, completion and a mistyped name need the table only.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from githarness import __version__, settings
+from githarness.cli import out
+from githarness.cli.flags import Flags, hoist
+from githarness.errors import Interrupted, Usage
+
+_NAME = "githarness"
+# What typer's parser raises has one ancestor: public in click, private in the copy of click that newer typers carry.
+_PARSE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
+
+
+class Row(NamedTuple):
+    section: str
+    target: str  # "module:attribute" in githarness.cli: a function or a typer.Typer
+    about: str
+
+
+COMMANDS: dict[str, Row] = {
+    "read": Row("Writes", "cmd_read:read", "Print an artifact and remember that this run has seen it."),
+    "write": Row("Writes", "cmd_write:write", "Write an artifact as one signed commit."),
+    "append": Row("Writes", "cmd_append:append", "Add lines at the end of an artifact."),
+    "delete": Row("Writes", "cmd_delete:delete", "Delete an artifact."),
+    "rename": Row("Writes", "cmd_rename:rename", "Give an artifact another path."),
+    "apply": Row("Writes", "cmd_apply:apply", "Make several changes as one commit."),
+    "log": Row("Writes", "cmd_log:log", "List the commits, newest first."),
+    "index": Row("Index", "cmd_index:app", "Bring the index of commits up to date, or build it again from git."),
+}
+
+
+class _Commands(TyperGroup):
+    _listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        row = COMMANDS.get(cmd_name)
+        if row is None or self._listing:
+            return row and TyperCommand(cmd_name, help=row.about)
+        module, _, attribute = row.target.partition(":")
+        return _typer_command(cmd_name, getattr(import_module(f"githarness.cli.{module}"), attribute))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] not in COMMANDS and not ctx.resilient_parsing and not args[0].startswith("-"):
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            fix = f"{_NAME} {near[0]}" if near else f"{_NAME} --help"
+            raise Usage(f"there is no command '{args[0]}'", fix=fix)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        for section in dict.fromkeys(row.section for row in COMMANDS.values()):
+            rows = [(name, row.about) for name, row in COMMANDS.items() if row.section == section]
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        self._listing = True  # the names and their help, without the modules
+        return super().shell_complete(ctx, incomplete)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # typer would make an exit code of it, without our document
+            raise Interrupted("interrupted") from None
+
+
+def _typer_command(name: str, target: Any) -> Any:
+    if not isinstance(target, typer.Typer):
+        function, target = target, typer.Typer(add_completion=False)
+        target.command(name)(function)
+    target.rich_markup_mode = None
+    return typer.main.get_command(target)
+
+
+def command_line() -> TyperGroup:
+    app = typer.Typer(
+        cls=_Commands, add_completion=True, rich_markup_mode=None, invoke_without_command=True,
+        context_settings={"help_option_names": ["-h", "--help"]}, subcommand_metavar="COMMAND ...",
+    )
+    app.callback()(_root)
+    return cast(TyperGroup, typer.main.get_command(app))
+
+
+def _root(
+    ctx: typer.Context,
+    *,
+    directory: Annotated[list[str] | None, typer.Option("-C", metavar="DIR", help="Run as if started in DIR.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, also on failure.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no notes.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="Print no colour.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Git for what AI agents do: every write is one signed, attributed commit under a policy.
+
+    The options below work before and after the command. Start with: githarness init
+    """
+    ctx.obj = Flags(Path(*(directory or ())), json=json, quiet=quiet, color=not no_color)
+    if version and json:
+        out.document({"version": __version__})
+    elif version:
+        out.text(sys.stdout, f"{_NAME} {__version__}", color=False)
+    elif ctx.invoked_subcommand is None and json:
+        raise Usage("no command was named")
+    elif ctx.invoked_subcommand is None:
+        out.text(sys.stdout, ctx.get_help(), color=False)
+
+
+def run(argv: Sequence[str]) -> int:
+    """The exit code; raises HarnessError, which the caller prints."""
+    front, rest = hoist(argv)
+    if rest[:1] == ["help"]:
+        rest = [*rest[1:], "--help"]
+    line = command_line()
+    if settings.load().environ.get("_GITHARNESS_COMPLETE"):
+        line.main(prog_name=_NAME)
+    try:
+        with line.make_context(_NAME, [*front, *rest]) as ctx:
+            line.invoke(ctx)
+    except typer.Exit as done:
+        return done.exit_code
+    except typer.Abort:
+        raise Interrupted("interrupted") from None
+    except _PARSE_ERROR as error:
+        raise _usage(error) from None
+    return 0
+
+
+def _usage(error: typer.BadParameter) -> Usage:
+    message = error.format_message().rstrip(".")
+    command = error.ctx.command_path if error.ctx else _NAME
+    return Usage(message[:1].lower() + message[1:], fix=f"{command} --help")

@@ -1,0 +1,54 @@
+"""Options that several commands share, as dataclasses: `@command` takes them apart for typer and puts them together.
+
+    @dataclass(frozen=True)
+    class Filter:
+        agent: Annotated[str | None, typer.Option(help="…")] = None
+
+    @command
+    def log(ctx: typer.Context, chosen: Filter) -> None: ...
+
+Typer sees `--agent`; the function gets one `Filter`. Every field needs a default.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from typing import Any, get_type_hints
+
+import typer
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    hints = get_type_hints(function, include_extras=True)
+    bundles = {name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)}
+
+    @wraps(function)
+    def call(**values: Any) -> None:
+        for name, kind in bundles.items():
+            values[name] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+        function(**values)
+
+    parameters = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        plain = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+        parameters += _fields(bundles[name]) if name in bundles else [plain]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return call
+
+
+def _fields(kind: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return [
+        inspect.Parameter(field.name, keyword, default=field.default, annotation=hints[field.name])
+        for field in fields(kind)
+    ]
+
+
+def group(about: str) -> typer.Typer:
+    """A command with subcommands: `app = group("…")`, then `@app.command("add")` above `@command`."""
+    return typer.Typer(help=about, rich_markup_mode=None, add_completion=False, no_args_is_help=True)

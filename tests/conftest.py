@@ -1,0 +1,176 @@
+"""What all tests share: a world of their own each (home, XDG folders, git configuration) and real repositories.
+
+Nothing here or in a test may touch the home folder of who runs the suite.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from githarness import settings
+from githarness.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+GITCONFIG = """\
+[user]
+\tname = Olive Owner
+\temail = olive@example.org
+[init]
+\tdefaultBranch = main
+[core]
+\tfsync = none
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[protocol "file"]
+\tallow = always
+"""
+
+
+def _enter(patch: pytest.MonkeyPatch, home: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(("GIT_", "GITHARNESS_", "XDG_")) or name in ("SSH_AUTH_SOCK", "NO_COLOR", "DISPLAY"):
+            patch.delenv(name)
+    (home / "run").mkdir(mode=0o700)
+    (home / ".gitconfig").write_text(GITCONFIG)
+    values = {
+        "HOME": home,
+        "XDG_DATA_HOME": home / "data",
+        "XDG_CONFIG_HOME": home / "config",
+        "XDG_CACHE_HOME": home / "cache",
+        "XDG_STATE_HOME": home / "state",
+        "XDG_RUNTIME_DIR": home / "run",
+        "GIT_CONFIG_GLOBAL": home / ".gitconfig",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "COLUMNS": "80",
+    }
+    for name, value in values.items():
+        patch.setenv(name, str(value))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        _enter(patch, tmp_path_factory.mktemp("s"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def home(_session_world: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's own home folder; its path is short, because sockets below it may have 107 bytes."""
+    folder = tmp_path_factory.mktemp("h")
+    _enter(monkeypatch, folder)
+    return folder
+
+
+def run_git(cwd: Path, *args: str | Path, stdin: bytes | str | None = None, ok: bool = True) -> str:
+    """Stdout without its last LF; a failure shows what git said, unless `ok=False`."""
+    given = stdin.encode() if isinstance(stdin, str) else stdin
+    done = subprocess.run(["git", *map(str, args)], cwd=cwd, input=given, capture_output=True, check=False)
+    if ok and done.returncode:
+        raise AssertionError(f"git {' '.join(map(str, args))}: {done.stderr.decode(errors='replace')}")
+    return done.stdout.decode(errors="surrogateescape").removesuffix("\n")
+
+
+Git = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def git() -> Git:
+    """`git(cwd, "log", "-1")`: the real git."""
+    return run_git
+
+
+def build_repo(folder: Path, files: int | Mapping[str, str | bytes] = 3, *, bare: bool = False) -> Path:
+    """A repository on `main` with one commit: N files `docs/NNNN.md` of five lines, or the files given."""
+    contents = files if isinstance(files, Mapping) else {f"docs/{n:04}.md": _five_lines(n) for n in range(files)}
+    folder.mkdir(parents=True, exist_ok=True)
+    run_git(folder, "init", "-q", "-b", "main", *(["--bare"] if bare else []))
+    if contents:
+        run_git(folder, "fast-import", "--quiet", stdin=_import_stream(contents))
+    if contents and not bare:
+        run_git(folder, "reset", "-q", "--hard")
+    return folder
+
+
+def _five_lines(number: int) -> str:
+    return "".join(f"file {number} line {line}\n" for line in range(5))
+
+
+def _import_stream(contents: Mapping[str, str | bytes]) -> bytes:
+    who = b"Olive Owner <olive@example.org> 1700000000 +0000"
+    parts = [b"commit refs/heads/main\ncommitter %s\ndata 6\nstart\n\n" % who]
+    for path, content in contents.items():
+        raw = content.encode() if isinstance(content, str) else content
+        parts.append(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(raw), raw))
+    return b"".join(parts)
+
+
+RepoFactory = Callable[..., Path]
+
+
+@pytest.fixture
+def make_repo(tmp_path: Path) -> RepoFactory:
+    """`make_repo(2000)`, `make_repo({"a.md": "text\\n"}, name="other", bare=True)`."""
+
+    def make(files: int | Mapping[str, str | bytes] = 3, *, name: str = "repo", bare: bool = False) -> Path:
+        return build_repo(tmp_path / name, files, bare=bare)
+
+    return make
+
+
+@pytest.fixture
+def repo(make_repo: RepoFactory) -> Path:
+    return make_repo()
+
+
+@pytest.fixture
+def make_settings() -> Callable[..., Settings]:
+    """`make_settings(agent="deployer")`: the settings of the test's world with these fields changed."""
+    return lambda **changes: replace(settings.load(), **changes)
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Ran]
+
+
+def run_cli(
+    *args: str | Path, cwd: Path, stdin: bytes | str | None = None, env: Mapping[str, str] | None = None
+) -> Ran:
+    given = stdin.encode() if isinstance(stdin, str) else (stdin or b"")
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+    command = [sys.executable, "-m", "githarness", *map(str, args)]
+    done = subprocess.run(command, cwd=cwd, input=given, capture_output=True, check=False, env=surroundings)
+    return Ran(done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode(errors="replace"))
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """`cli("log", "--json", cwd=repo)`: the command in a process of its own; code, out, err and json of it."""
+
+    def call(*args: str | Path, cwd: Path = tmp_path, stdin: bytes | str | None = None, **env: str) -> Ran:
+        return run_cli(*args, cwd=cwd, stdin=stdin, env=env)
+
+    return call
