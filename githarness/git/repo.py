@@ -1,0 +1,178 @@
+"""Where a repository is and what state it is in, by its files alone: neither libgit2 nor git is started.
+
+The layout is git's `gitrepository-layout`: a worktree has `.git`, a folder or a file `gitdir: PATH`; a linked
+worktree's git directory has `commondir`, which names the one that refs, objects and configuration are in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from githarness.errors import Integrity, NotFound, Unavailable
+from githarness.git import config
+
+_HOME = "githarness"
+_EXTENSIONS = frozenset({"noop", "noop-v1", "objectformat", "partialclone", "preciousobjects", "worktreeconfig",
+                         "refstorage", "relativeworktrees"})
+_OPERATIONS = (("rebase-merge", "rebase"), ("rebase-apply/applying", "am"), ("rebase-apply", "rebase"),
+               ("MERGE_HEAD", "merge"), ("CHERRY_PICK_HEAD", "cherry-pick"), ("REVERT_HEAD", "revert"),
+               ("BISECT_LOG", "bisect"))
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    start: Path
+    worktree: Path | None  # None when bare
+    git_dir: Path
+    common_dir: Path
+    home: Path  # common_dir/githarness
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    root: Path
+    git_dir: Path
+
+
+def discover(start: Path) -> Repo:
+    """The repository that `start` is in. Raises NotFound; Unavailable with a fix where its format is not served."""
+    start = Path(os.path.abspath(start))
+    for folder in (start, *start.parents):
+        dot_git = folder / ".git"
+        if dot_git.is_file():
+            return _repo(start, folder, _named_git_dir(dot_git))
+        if _is_git_dir(dot_git):
+            return _repo(start, folder, dot_git)
+        if _is_git_dir(folder):
+            return _repo_of_git_dir(start, folder)
+    raise NotFound(f"'{start}' is not in a git repository", fix="git init, or githarness -C DIR …")
+
+
+def _is_git_dir(folder: Path) -> bool:
+    head = folder / "HEAD"
+    if not (head.is_file() or head.is_symlink()):
+        return False
+    return (folder / "commondir").is_file() or ((folder / "objects").is_dir() and (folder / "refs").is_dir())
+
+
+def _named_git_dir(file: Path) -> Path:
+    text = _text(file)
+    git_dir = file.parent / text.removeprefix("gitdir:").strip()
+    if not text.startswith("gitdir:") or not _is_git_dir(git_dir):
+        raise NotFound(f"'{file}' names a git directory that is not there", fix="git worktree repair")
+    return Path(os.path.normpath(git_dir))
+
+
+def _text(file: Path) -> str:
+    return file.read_bytes().decode("utf-8", "surrogateescape").rstrip("\r\n")
+
+
+def _common_dir(git_dir: Path) -> Path:
+    file = git_dir / "commondir"
+    if not file.is_file():
+        return git_dir
+    return Path(os.path.normpath(git_dir / _text(file)))
+
+
+def _repo(start: Path, worktree: Path | None, git_dir: Path) -> Repo:
+    common_dir = _common_dir(git_dir)
+    settings = settings_of(git_dir)
+    _check_format(settings, common_dir)
+    if worktree is not None and "core.worktree" in settings and git_dir == common_dir:
+        worktree = Path(os.path.normpath(git_dir / settings["core.worktree"][-1]))
+    return Repo(start, worktree, git_dir, common_dir, common_dir / _HOME)
+
+
+def _repo_of_git_dir(start: Path, git_dir: Path) -> Repo:
+    """`start` is in a git directory: a bare repository, or the inside of some worktree's `.git`."""
+    linked = git_dir / "gitdir"
+    if linked.is_file():
+        return _repo(start, Path(os.path.normpath(git_dir / _text(linked))).parent, git_dir)
+    bare = git_dir.name != ".git" or config.is_true(settings_of(git_dir).get("core.bare", ()))
+    return _repo(start, None if bare else git_dir.parent, git_dir)
+
+
+def settings_of(git_dir: Path) -> Mapping[str, tuple[str, ...]]:
+    """The repository's own configuration as it holds for this git directory: `config`, then `config.worktree`."""
+    settings = config.read(_common_dir(git_dir) / "config")
+    if config.is_true(settings.get("extensions.worktreeconfig", ())):
+        return {**settings, **config.read(git_dir / "config.worktree")}
+    return settings
+
+
+def _check_format(settings: Mapping[str, tuple[str, ...]], common_dir: Path) -> None:
+    version = settings.get("core.repositoryformatversion", ("0",))[-1].strip()
+    if version not in ("0", "1"):
+        raise Unavailable(f"'{common_dir}' has repository format {version}, which is not known",
+                          fix="pip install --upgrade githarness")
+    extensions = {name: values[-1].lower() for name, values in settings.items() if name.startswith("extensions.")}
+    if extensions.get("extensions.objectformat", "sha1") != "sha1":
+        raise Unavailable(f"'{common_dir}' uses SHA-256 objects, which are not served",
+                          fix="git init --object-format=sha1 in a new folder, and import the files there")
+    if extensions.get("extensions.refstorage", "files") != "files":
+        raise Unavailable(f"'{common_dir}' stores its refs as reftable, which is not served",
+                          fix="git refs migrate --ref-format=files")
+    unknown = sorted(name for name in extensions if name.removeprefix("extensions.") not in _EXTENSIONS)
+    if unknown and version == "1":
+        raise Unavailable(f"'{common_dir}' uses '{unknown[0]}', which is not known", fix="githarness doctor")
+
+
+def checkouts(repo: Repo, ref: str) -> tuple[Checkout, ...]:
+    """The worktrees, main and linked, whose HEAD is symbolic to `ref`; those whose folder is gone are left out."""
+    return tuple(found for found in _worktrees(repo) if head(found.git_dir) == ref)
+
+
+def _worktrees(repo: Repo) -> Iterator[Checkout]:
+    settings = settings_of(repo.common_dir)
+    if not config.is_true(settings.get("core.bare", ())):
+        named = settings.get("core.worktree")
+        yield Checkout(Path(os.path.normpath(repo.common_dir / named[-1])) if named else repo.common_dir.parent,
+                       repo.common_dir)
+    linked = repo.common_dir / "worktrees"
+    for git_dir in sorted(linked.iterdir()) if linked.is_dir() else ():
+        file = git_dir / "gitdir"
+        dot_git = Path(os.path.normpath(git_dir / _text(file))) if file.is_file() else file
+        if dot_git != file and dot_git.exists():
+            yield Checkout(dot_git.parent, git_dir)
+
+
+def head(git_dir: Path) -> str | None:
+    """The ref that HEAD is symbolic to; None where it is detached. Raises Integrity where HEAD is broken."""
+    file = git_dir / "HEAD"
+    if file.is_symlink():
+        return os.readlink(file)
+    try:
+        text = _text(file)
+    except OSError as error:
+        raise Integrity(f"'{file}' cannot be read: {error.strerror}", fix="git fsck") from error
+    return text.removeprefix("ref:").strip() if text.startswith("ref:") else None
+
+
+def operation_in_progress(git_dir: Path) -> str | None:
+    """rebase, am, merge, cherry-pick, revert or bisect: what a person has begun in this worktree and not ended."""
+    for name, operation in _OPERATIONS:
+        if (git_dir / name).exists():
+            return operation
+    todo = git_dir / "sequencer" / "todo"
+    if todo.is_file():
+        return "revert" if _text(todo).startswith("revert") else "cherry-pick"
+    return None
+
+
+def is_shallow(repo: Repo) -> bool:
+    file = repo.common_dir / "shallow"
+    return file.is_file() and file.stat().st_size > 0
+
+
+def is_partial(repo: Repo) -> bool:
+    settings = config.read(repo.common_dir / "config")
+    promisors = (config.is_true(values) for name, values in settings.items()
+                 if name.startswith("remote.") and name.endswith(".promisor"))
+    return "extensions.partialclone" in settings or any(promisors)
+
+
+def is_sparse(git_dir: Path) -> bool:
+    return config.is_true(settings_of(git_dir).get("core.sparsecheckout", ()))
