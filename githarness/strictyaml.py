@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import yaml
 
 from githarness.canon import Json
-from githarness.errors import Integrity
+from githarness.errors import Integrity, Usage
 
 LARGEST = 1 << 20
 DEEPEST = 32
@@ -30,7 +30,10 @@ class _Dumper(yaml.CSafeDumper):
 def dump(value: Mapping[str, Json]) -> bytes:
     """Readable, stable, and read by every YAML reader as the same text; whole numbers come back as text."""
     text = yaml.dump(dict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 16)
-    return str(text).encode()
+    try:
+        return str(text).encode()
+    except UnicodeEncodeError as error:
+        raise Usage("a text has a character that is none", fix="use Unicode text") from error
 
 
 def load(data: bytes, name: str) -> dict[str, Json]:
@@ -43,6 +46,7 @@ class _Document:
         if len(data) > LARGEST:
             raise Integrity(f"'{name}' is larger than {LARGEST} bytes", fix="split the file")
         self._name = name
+        self._keys: list[str] = []  # that lead to where the reading is
         self._events = self._stream(data)
 
     def read(self) -> dict[str, Json]:
@@ -93,7 +97,9 @@ class _Document:
                 raise self._error("has a key that is not plain text", event)
             if key in found:
                 raise self._error(f"has the key '{key}' twice", event)
+            self._keys.append(key)
             found[key] = self._node(next(self._events), depth + 1)
+            self._keys.pop()
         return found
 
     def _until(self, end: type[yaml.Event]) -> Iterator[yaml.Event]:
@@ -104,4 +110,7 @@ class _Document:
 
     def _error(self, problem: str, event: yaml.Event) -> Integrity:
         line = event.start_mark.line + 1 if event.start_mark else 0
-        return Integrity(f"'{self._name}' line {line}: {problem}", fix=_FIX, details={"file": self._name, "line": line})
+        key = ".".join(self._keys)
+        under = f" under '{key}'" if key else ""
+        return Integrity(f"'{self._name}' line {line}{under}: {problem}", fix=_FIX,
+                         details={"file": self._name, "line": line, "key": key})

@@ -13,13 +13,14 @@ not load.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from githarness import clock, strictyaml
+from githarness import strictyaml
 from githarness.canon import Json
-from githarness.errors import Integrity, Unavailable, Usage
+from githarness.errors import Integrity, Usage
+from githarness.policy.fields import Fields
 from githarness.policy.model import Agent, Human, Key, Registry
 from githarness.seal import public
 
@@ -27,10 +28,9 @@ VERSION = 1
 HUMAN_ROLES = ("owner", "operator", "contributor")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _MAIL = re.compile(r"[^\s,\"'*?!#<>()\\;:@]{1,64}@[^\s,\"'*?!#<>()\\;:@]{1,190}")
-_LONGEST_TEXT = 4096
 _HARNESS = "githarness"  # the committer of every write
 _DAY = 86400
-_T = TypeVar("_T")
+_Identity = TypeVar("_Identity", Agent, Human)
 _LATEST = 253402300799  # 9999-12-31T23:59:59Z
 
 
@@ -49,27 +49,29 @@ def check_mail(mail: str) -> str:
 
 
 def parse_agent(data: bytes, path: str) -> Agent:
-    fields = _Fields.of_file(data, path)
+    fields = Fields.of_file(data, path, VERSION)
     agent = Agent(
         name=_name_of(path),
-        roles=tuple(fields.checked(check_name, role) for role in fields.texts("roles")),
-        keys=fields.keys(),
+        roles=tuple(fields.checked("roles", role, check_name) for role in fields.texts("roles")),
+        keys=_keys(fields),
         purpose=fields.text("purpose", ""),
         owner=fields.text("owner", ""),
-        retired=fields.time("retired"),
+        retired=fields.time_if_there("retired"),
     )
     fields.end()
+    if agent.owner:
+        fields.checked("owner", agent.owner, check_mail)
     return agent
 
 
 def parse_human(data: bytes, path: str) -> Human:
-    fields = _Fields.of_file(data, path)
+    fields = Fields.of_file(data, path, VERSION)
     human = Human(
         name=_name_of(path),
-        mail=fields.checked(check_mail, fields.text("mail")),
+        mail=fields.checked("mail", fields.text("mail"), check_mail),
         role=fields.text("role"),
-        keys=fields.keys(),
-        retired=fields.time("retired"),
+        keys=_keys(fields),
+        retired=fields.time_if_there("retired"),
     )
     fields.end()
     if human.role not in HUMAN_ROLES:
@@ -77,24 +79,52 @@ def parse_human(data: bytes, path: str) -> Human:
     return human
 
 
+def _keys(fields: Fields) -> tuple[Key, ...]:
+    keys = tuple(map(_key, fields.mappings("keys")))
+    if len({key.key for key in keys}) != len(keys):
+        raise fields.error("keys", "holds a key twice")
+    return keys
+
+
+def _key(fields: Fields) -> Key:
+    key = Key(
+        key=fields.text("key"),
+        host=fields.text("host"),
+        added=fields.time("added"),
+        retired=fields.time_if_there("retired"),
+        compromised_since=fields.time_if_there("compromised-since"),
+    )
+    fields.end()
+    if public.line(key.key) != key.key:
+        raise fields.error("key", "is not 'TYPE BASE64' alone")
+    return key
+
+
 def render_agent(agent: Agent) -> bytes:
-    """Raises Usage where the file would not load again."""
+    """Raises Usage where the file would not load as this agent again."""
     table: dict[str, Json] = {"version": VERSION, "roles": list(agent.roles)}
     table |= {name: text for name, text in (("purpose", agent.purpose), ("owner", agent.owner)) if text}
-    return _rendered(agent, table)
+    return _rendered(agent, table, parse_agent)
 
 
 def render_human(human: Human) -> bytes:
-    """Raises Usage where the file would not load again."""
-    return _rendered(human, {"version": VERSION, "mail": human.mail, "role": human.role})
+    """Raises Usage where the file would not load as this human again."""
+    return _rendered(human, {"version": VERSION, "mail": human.mail, "role": human.role}, parse_human)
 
 
-def _rendered(identity: Agent | Human, table: dict[str, Json]) -> bytes:
+def _rendered(identity: _Identity, table: dict[str, Json], parse: Callable[[bytes, str], _Identity]) -> bytes:
     check_name(identity.name)
     table["keys"] = [_key_table(key) for key in identity.keys]
     if identity.retired is not None:
         table["retired"] = identity.retired
-    return strictyaml.dump(table)
+    data = strictyaml.dump(table)
+    try:
+        again = parse(data, f"{identity.name}.yaml")
+    except Integrity as error:
+        raise Usage(error.message, fix="change that value") from error
+    if again != identity:
+        raise Usage(f"the identity '{identity.name}' holds what its file cannot", fix="use plain text")
+    return data
 
 
 def _key_table(key: Key) -> dict[str, Json]:
@@ -113,86 +143,6 @@ def _name_of(path: str) -> str:
         raise Integrity(f"'{path}': {error.message}", fix=error.fix) from error
 
 
-class _Fields:
-    """The mapping of one file, taken apart key by key; what is left at the end is unknown."""
-
-    def __init__(self, table: dict[str, Json], where: str) -> None:
-        self._left = dict(table)
-        self._where = where
-
-    @classmethod
-    def of_file(cls, data: bytes, path: str) -> _Fields:
-        fields = cls(strictyaml.load(data, path), path)
-        version = fields.text("version")
-        if version.isascii() and version.isdigit() and int(version[:9]) > VERSION:
-            raise Unavailable(f"'{path}' has version {version[:9]}, newer than this githarness",
-                              fix="pip install --upgrade githarness")
-        if version != str(VERSION):
-            raise fields.error("version", f"is not {VERSION}")
-        return fields
-
-    def error(self, name: str, problem: str) -> Integrity:
-        return Integrity(f"'{self._where}': '{name}' {problem}", fix="mend the file as an owner",
-                         details={"file": self._where, "key": name})
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._left.pop(name, default)
-        if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_TEXT:
-            raise self.error(name, "is missing or not a line of text")
-        return value
-
-    def texts(self, name: str) -> list[str]:
-        value = self._left.pop(name, None)
-        if not isinstance(value, list):
-            raise self.error(name, "is missing or not a list")
-        texts = [text for text in value if isinstance(text, str)]
-        if len(set(texts)) != len(value):
-            raise self.error(name, "holds something twice, or what is not text")
-        return texts
-
-    def time(self, name: str) -> str | None:
-        return self._moment(name, self.text(name)) if name in self._left else None
-
-    def _moment(self, name: str, text: str) -> str:
-        try:
-            if clock.rfc3339(datetime.fromisoformat(text).timestamp()) == text:
-                return text
-        except (ValueError, OverflowError):
-            pass
-        raise self.error(name, "is not a time like 2026-01-31T12:00:00Z")
-
-    def checked(self, check: Callable[[str], str], text: str) -> str:
-        try:
-            return check(text)
-        except Usage as error:
-            raise Integrity(f"'{self._where}': {error.message}", fix=error.fix) from error
-
-    def keys(self) -> tuple[Key, ...]:
-        value = self._left.pop("keys", None)
-        if not isinstance(value, list):
-            raise self.error("keys", "is missing or not a list")
-        keys = tuple(self._key(item, f"{self._where} key {number}") for number, item in enumerate(value, 1))
-        if len({key.key for key in keys}) != len(keys):
-            raise self.error("keys", "holds a key twice")
-        return keys
-
-    def _key(self, item: Json, where: str) -> Key:
-        if not isinstance(item, dict):
-            raise self.error("keys", "holds what is not a mapping")
-        fields = _Fields(item, where)
-        key = Key(
-            key=fields.text("key"), host=fields.text("host"), added=fields._moment("added", fields.text("added")),
-            retired=fields.time("retired"), compromised_since=fields.time("compromised-since"))
-        fields.end()
-        if public.line(key.key) != key.key:
-            raise fields.error("key", "is not 'TYPE BASE64' alone")
-        return key
-
-    def end(self) -> None:
-        for name in self._left:
-            raise self.error(name[:80], "is not a key of this file")
-
-
 def allowed_signers(registry: Registry, fleet: str) -> bytes:
     """The file of the same name for ssh-keygen and git: every key ever used, with its window.
 
@@ -202,17 +152,13 @@ def allowed_signers(registry: Registry, fleet: str) -> bytes:
     if not _NAME.fullmatch(fleet):
         raise Usage(f"'{fleet[:80]}' is not a name for a fleet", fix="githarness init --fleet NAME")
     lines = ["# generated by githarness from .githarness/agents and .githarness/humans; do not edit"]
-    for agent in _sorted(registry.agents):
+    for _, agent in sorted(registry.agents.items()):
         lines += _signer_lines(f"{agent.name}@{fleet}.invalid", agent)
-    for human in _sorted(registry.humans):
+    for _, human in sorted(registry.humans.items()):
         if human.mail.lower().endswith(f"@{fleet}.invalid"):
             raise Usage(f"the mail '{human.mail}' of '{human.name}' is an agent's", fix="use a person's own mail")
         lines += _signer_lines(human.mail, human)
     return ("\n".join(lines) + "\n").encode()
-
-
-def _sorted(named: Mapping[str, _T]) -> list[_T]:
-    return [named[name] for name in sorted(named)]
 
 
 def _signer_lines(principal: str, identity: Agent | Human) -> Iterator[str]:

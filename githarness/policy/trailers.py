@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from githarness.errors import Usage
 from githarness.policy.model import Decision
@@ -22,7 +22,9 @@ _SCISSORS = "------------------------ >8 ------------------------"
 _HOSTILE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]")
-_BLANK = " \t\v\f\r"
+_SCISSORS_LINE = re.compile(rf"(?m)^# {_SCISSORS}$")
+_FOLD = re.compile(r"\n[ \t\r]*")
+_SPACE = " \t\r"  # what git's isspace() knows besides LF
 
 
 def render(subject: str, body: str, trailers: Iterable[tuple[str, str]]) -> str:
@@ -38,9 +40,9 @@ def render(subject: str, body: str, trailers: Iterable[tuple[str, str]]) -> str:
 
 
 def _clean(text: str) -> str:
-    text = _HOSTILE.sub(_escape, text.replace("\r\n", "\n").replace("\r", "\n"))
-    lines = [_defuse(line.rstrip()) for line in text.split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+    text = _HOSTILE.sub(_escape, text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    lines = (_defuse(line.rstrip()) for line in text.split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -61,32 +63,38 @@ def _trailer(key: str, value: str) -> str:
 
 
 def parse(message: str) -> Trailers:
-    """The trailers of the last paragraph, values unfolded. The first paragraph never holds any."""
-    paragraph = _last_paragraph(message)
-    found: Trailers = []
-    for line in paragraph:
-        match = _TRAILER.match(line)
-        if match:
-            found.append((match[1], match[2].strip()))
-        elif line[:1].isspace() and found:
-            key, value = found[-1]
-            found[-1] = (key, f"{value} {line.strip()}".strip())
-    return found if _is_block(paragraph) else []
+    """The trailers of the last paragraph, values unfolded, by the rule of `git log --format=%(trailers)`.
+
+    The first paragraph never holds any; comments and an old list of conflicts at the end do not count.
+    """
+    block = _last_paragraph(message)
+    return _values(block) if _is_block(block) else []
 
 
 def _last_paragraph(message: str) -> list[str]:
     """Its lines, or none where it is the first."""
+    paragraphs = _paragraphs_backwards(_SCISSORS_LINE.split(message, maxsplit=1)[0])
+    for lines in paragraphs:
+        conflicts = lines[0] == "Conflicts:" and all(line.startswith("\t") for line in lines[1:])
+        if not conflicts and not all(line.startswith("#") for line in lines):
+            return lines if next(paragraphs, None) else []
+    return []
+
+
+def _paragraphs_backwards(message: str) -> Iterator[list[str]]:
     lines: list[str] = []
     end = len(message)
-    while end > 0:
+    while end >= 0:
         start = message.rfind("\n", 0, end) + 1
         line = message[start:end]
         end = start - 1
-        if line.strip(_BLANK):
+        if line.strip(_SPACE):
             lines.append(line)
         elif lines:
-            return lines[::-1] if message[: max(end, 0)].strip() else []
-    return []
+            yield lines[::-1]
+            lines = []
+    if lines:
+        yield lines[::-1]
 
 
 def _is_block(lines: list[str]) -> bool:
@@ -95,13 +103,28 @@ def _is_block(lines: list[str]) -> bool:
     trailers = others = 0
     inside = False
     for line in lines:
-        if line[:1].isspace():
+        if line[0] in _SPACE:
             others += not inside
             continue
         inside = line.startswith(_BY_GIT) or bool(_TRAILER.match(line))
         trailers += inside
-        others += not inside
+        others += not inside and line[0] != "#"
     return bool(trailers) and (not others or (by_git and trailers * 3 >= others))
+
+
+def _values(lines: list[str]) -> Trailers:
+    found: Trailers = []
+    inside = False
+    for line in lines:
+        if line[0] not in _SPACE:
+            match = _TRAILER.match(line)
+            inside = match is not None
+            if match:
+                found.append((match[1], match[2]))
+        elif inside:
+            key, value = found[-1]
+            found[-1] = (key, f"{value}\n{line}")
+    return [(key, _FOLD.sub(" ", value).strip(_SPACE)) for key, value in found]
 
 
 def decision_text(decision: Decision, event: str) -> str:

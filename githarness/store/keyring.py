@@ -17,7 +17,7 @@ import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from githarness.errors import Unavailable
+from githarness.errors import HarnessError, NotFound, Unavailable
 from githarness.seal import keys as private_keys
 from githarness.seal import public as public_keys
 from githarness.seal.keys import KeySigner
@@ -39,14 +39,14 @@ class Keyring:
     def find(self, keys: Iterable[str], *, passphrase: Passphrase | None = None) -> Signer | None:
         """A signer for the first of these public keys that this machine can use, None where it has none of them.
 
-        Without `passphrase` nobody is asked. Raises Unavailable where a key is here but none can be used.
+        Without `passphrase` nobody is asked. Raises what is wrong with the first key that is here, if none can be used.
         """
         wanted = list(keys)
-        problem: Unavailable | None = None
+        problem: HarnessError | None = None
         for key in wanted:
             try:
                 signer = self._signers.get(key) or self._from_files(key, passphrase)
-            except Unavailable as error:
+            except HarnessError as error:
                 problem = problem or error
                 continue
             if signer:
@@ -83,7 +83,7 @@ class Keyring:
             signer: Signer = KeySigner(private_keys.load(_read(name, own=True)))
         elif os.path.lexists(pointer := name.with_name(name.name + ".path")):
             self._check_folders()
-            signer = self._open(Path(os.fsdecode(_read(pointer, own=True).rstrip(b"\n"))), passphrase)
+            signer = self._open(Path(os.fsdecode(_read(pointer, own=True).removesuffix(b"\n"))), passphrase)
         else:
             return None
         if signer.public != key:
@@ -117,15 +117,16 @@ class Keyring:
         return next((sshagent.AgentSigner(self._socket, key) for key in keys if key in held), None)
 
     def _check_folders(self) -> None:
-        for folder, wide in ((self._data, 0o022), (self._folder, 0o077)):
-            status = os.lstat(folder)
-            if not stat.S_ISDIR(status.st_mode):
-                raise Unavailable(f"'{folder}' is not a folder of its own", fix=f"put a plain folder at '{folder}'")
-            _check_owner(folder, status, wide)
+        """The folder itself is no link and ours alone; nobody else may put another one in its place."""
+        status = os.lstat(self._folder)
+        if not stat.S_ISDIR(status.st_mode):
+            raise Unavailable(f"'{self._folder}' is not a folder", fix=f"put a plain folder at '{self._folder}'")
+        _check_owner(self._folder, status, 0o077)
+        _check_owner(self._data, os.stat(self._data), 0o022)
 
     def _put(self, name: str, data: bytes) -> None:
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folders(self._folder)
             self._check_folders()
             _write(self._folder, name, data)
         except OSError as error:
@@ -135,6 +136,14 @@ class Keyring:
 
 def _file_name(public: str) -> str:
     return public_keys.fingerprint(public).replace("/", "_").replace("+", "-")
+
+
+def _make_folders(folder: Path) -> None:
+    """The folder and those above it, each on disk before the next."""
+    if not folder.is_dir():
+        _make_folders(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _sync_folder(folder.parent)
 
 
 def _write(folder: Path, name: str, data: bytes) -> None:
@@ -172,6 +181,8 @@ def _read(path: Path, *, own: bool) -> bytes:
             if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
                 raise Unavailable(f"'{path}' is not a key file", fix="name the file of a private key")
             data = file.read(_LARGEST)
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no key file '{path}'", fix="name the file of an SSH key") from error
     except OSError as error:
         problem = "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
         raise Unavailable(f"the key file '{path}' {problem}", fix=f"ls -l '{path}'") from error

@@ -10,6 +10,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 
+from githarness import clock
 from githarness.errors import Integrity, Unavailable
 from githarness.seal import public as public_keys
 from githarness.seal import sshsig, wire
@@ -24,11 +25,13 @@ _FIX = "check ssh-agent with ssh-add -l"
 
 
 def identities(path: str) -> list[str]:
-    """The public keys that the agent holds, of those kinds that sign here; none where no agent listens."""
-    if not _listens(path):
-        return []
+    """The public keys that the agent holds, of those kinds that sign here; none where no agent listens any more."""
     with _mapped():
-        body = wire.Reader(_exchange(path, bytes((_LIST,)), _LISTED, _WAIT), "the agent's list of keys")
+        try:
+            connection = _connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return []
+        body = wire.Reader(_exchange(connection, bytes((_LIST,)), _LISTED, _WAIT), "its list of keys")
         blobs = [(body.string(), body.string())[0] for _ in range(body.uint32())]
         body.end()
         return [line for line in map(public_keys.of_blob, blobs) if line.split()[0] in public_keys.KINDS]
@@ -47,7 +50,8 @@ class AgentSigner:
         wait = _TOUCH_WAIT if self.public.startswith("sk-") else _WAIT
         request = wire.string(blob) + wire.string(sshsig.to_sign(message, namespace)) + flags.to_bytes(4, "big")
         with _mapped():
-            body = wire.Reader(_exchange(self._path, bytes((_SIGN,)) + request, _SIGNED, wait), "the agent's signature")
+            answer = _exchange(_connect(self._path), bytes((_SIGN,)) + request, _SIGNED, wait)
+            body = wire.Reader(answer, "its signature")
             armored = sshsig.armor(sshsig.head(blob, namespace) + wire.string(body.string()))
             body.end()
             sshsig.verify(armored, message, namespace)  # an old agent signs with SHA-1 whatever it is asked
@@ -62,36 +66,37 @@ def _mapped() -> Iterator[None]:
         raise Unavailable(f"ssh-agent does not answer as it should: {error}", fix=_FIX) from error
 
 
-def _listens(path: str) -> bool:
-    """False for the path of an agent that is gone, as sessions leave behind."""
+def _connect(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_WAIT)
-            connection.connect(path)
-    except (FileNotFoundError, ConnectionRefusedError):
-        return False
-    except OSError as error:
-        raise Unavailable(f"ssh-agent cannot be reached: {error}", fix=_FIX) from error
-    return True
-
-
-def _exchange(path: str, request: bytes, wanted: int, wait: float) -> bytes:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(wait)
+        connection.settimeout(_WAIT)
         connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _exchange(connection: socket.socket, request: bytes, wanted: int, wait: float) -> bytes:
+    deadline = clock.SYSTEM.monotonic() + wait
+    with connection:
         connection.sendall(wire.string(request))
-        size = int.from_bytes(_receive(connection, 4), "big")
+        size = int.from_bytes(_receive(connection, 4, deadline), "big")
         if not 0 < size <= _LARGEST:
             raise Integrity(f"a frame of {size} bytes")
-        answer = _receive(connection, size)
+        answer = _receive(connection, size, deadline)
     if answer[0] != wanted:
         raise Integrity("it refused")
     return answer[1:]
 
 
-def _receive(connection: socket.socket, size: int) -> bytes:
+def _receive(connection: socket.socket, size: int, deadline: float) -> bytes:
     data = bytearray()
     while len(data) < size:
+        left = deadline - clock.SYSTEM.monotonic()
+        if left <= 0:
+            raise TimeoutError("it is too slow")
+        connection.settimeout(left)
         piece = connection.recv(size - len(data))
         if not piece:
             raise Integrity("it hung up")
