@@ -70,6 +70,7 @@ def load(pem: bytes, passphrase: bytes | None = None) -> PrivateKey:
     """Raises Unavailable where the passphrase is missing or wrong, Integrity for what is no usable key."""
     if is_encrypted(pem) and passphrase is None:
         raise Unavailable("a private key is encrypted", fix="ssh-add FILE, then repeat")
+    public_of(pem)  # refuses the types that do not sign here
     reader = serialization.load_ssh_private_key if _BEGIN in pem else serialization.load_pem_private_key
     try:
         raw = reader(pem, passphrase if is_encrypted(pem) else None)

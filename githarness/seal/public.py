@@ -87,7 +87,7 @@ def _load(kind: str, blob: bytes) -> object:
     try:
         key = serialization.load_ssh_public_key(text)
         plain = key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, NotImplementedError, UnsupportedAlgorithm) as error:
         raise Integrity(f"a public key of type '{kind}' is malformed") from error
     if plain != text:
         raise Integrity(f"a public key of type '{kind}' is not in its plain form")

@@ -70,7 +70,7 @@ class Keyring:
 
         Asks for the passphrase only where ssh-agent does not have the key.
         """
-        place = Path(os.path.abspath(path.expanduser()))
+        place = Path(os.path.abspath(path))
         signer = self._open(place, passphrase)
         self._put(_file_name(signer.public) + ".path", os.fsencode(place) + b"\n")
         self._signers[signer.public] = signer
