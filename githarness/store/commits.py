@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from githarness import paths
 from githarness.errors import Usage
@@ -45,6 +45,11 @@ class CommitFilter:
     oids: tuple[str, ...] | None = None
 
 
+class Place(NamedTuple):
+    seq: int
+    main: bool  # on the first-parent chain
+
+
 def head(conn: sqlite3.Connection) -> str | None:
     """The commit whose history is indexed; None where nothing is."""
     row = conn.execute("SELECT oid FROM commits ORDER BY seq DESC LIMIT 1").fetchone()
@@ -63,24 +68,23 @@ def extend(conn: sqlite3.Connection, rows: Iterable[CommitRow]) -> None:
                      [(name, seq) for seq, row in numbered for name in row.chain])
 
 
-def cut(conn: sqlite3.Connection, after: str | None) -> None:
-    """Forgets every commit behind `after`, a main commit, and the operations that they answered; None: all of them."""
-    seq = 0 if after is None else _seq_of(conn, after)
-    if seq is None:
-        raise LookupError(after)
-    gone = conn.execute("""SELECT coalesce(agent, human), operation, lower(hex(oid)) FROM commits
-        WHERE seq > ? AND operation IS NOT NULL""", (seq,)).fetchall()
-    conn.executemany("DELETE FROM operations WHERE agent = ? AND key = ? AND commit_oid = ?", gone)
+def cut(conn: sqlite3.Connection, after: str | None) -> set[tuple[str, str, str]]:
+    """Forgets every commit behind `after`, an indexed one, None for all; returns their (agent, operation, commit)."""
+    kept = None if after is None else place(conn, after)
+    seq = kept.seq if kept else 0
+    gone = set(conn.execute("""SELECT coalesce(agent, human), operation, lower(hex(oid)) FROM commits
+        WHERE seq > ? AND operation IS NOT NULL AND coalesce(agent, human) IS NOT NULL""", (seq,)))
     for table in ("chains", "changes", "commits"):
         conn.execute(f"DELETE FROM {table} WHERE seq > ?", (seq,))
-    if after is None:
+    if not seq:
         conn.execute("DELETE FROM paths")
+    return gone
 
 
-def is_main(conn: sqlite3.Connection, oid: str) -> bool | None:
-    """Whether a commit is on the first-parent chain; None where it is not indexed."""
-    row = conn.execute("SELECT main FROM commits WHERE oid = ?", (bytes.fromhex(oid),)).fetchone()
-    return bool(row[0]) if row else None
+def place(conn: sqlite3.Connection, oid: str) -> Place | None:
+    """None where the commit is not indexed."""
+    row = conn.execute("SELECT seq, main FROM commits WHERE oid = ?", (bytes.fromhex(oid),)).fetchone()
+    return Place(row[0], bool(row[1])) if row else None
 
 
 def get(conn: sqlite3.Connection, oid: str) -> CommitRow | None:
@@ -140,7 +144,7 @@ def _clauses(conn: sqlite3.Connection, wanted: CommitFilter) -> Iterator[tuple[s
         if value is not None:
             yield clause, (value,)
     if wanted.oids is not None:
-        seqs = [_seq_of(conn, oid) for oid in wanted.oids]
+        seqs = [found.seq for oid in wanted.oids if (found := place(conn, oid))]
         yield "seq IN (SELECT value FROM json_each(?))", (json.dumps(seqs),)
     if wanted.path is not None:
         ids = json.dumps(_matching(conn, wanted.path))
@@ -153,11 +157,6 @@ def _matching(conn: sqlite3.Connection, glob: str) -> list[int]:
     low = _encode(glob[:wild])
     found = conn.execute("SELECT id, path FROM paths WHERE path >= ? AND path < ?", (low, low + b"\xff" * 4))
     return [number for number, path in found if paths.matches(glob, _decode(path))]
-
-
-def _seq_of(conn: sqlite3.Connection, oid: str) -> int | None:
-    row = conn.execute("SELECT seq FROM commits WHERE oid = ?", (bytes.fromhex(oid),)).fetchone()
-    return int(row[0]) if row else None
 
 
 def _rows(conn: sqlite3.Connection, rest: str, values: Sequence[object] = ()) -> list[CommitRow]:

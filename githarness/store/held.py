@@ -33,4 +33,5 @@ def drop(conn: sqlite3.Connection, held: str) -> None:
 
 
 def _row(row: tuple[Any, ...]) -> HeldRow:
-    return HeldRow(*row[:7], paths=tuple(json.loads(row[7])), message=row[8])
+    held, agent, run, time, why, base, commit_oid, paths, message = row
+    return HeldRow(held, agent, run, time, why, base, commit_oid, tuple(json.loads(paths)), message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 
 def find(conn: sqlite3.Connection, agent: str, key: str) -> tuple[str, str] | None:
@@ -19,3 +20,8 @@ def put(conn: sqlite3.Connection, agent: str, key: str, commit: str, answer: str
 
 def drop(conn: sqlite3.Connection, agent: str, key: str) -> None:
     conn.execute("DELETE FROM operations WHERE agent = ? AND key = ?", (agent, key))
+
+
+def forget(conn: sqlite3.Connection, answers: Iterable[tuple[str, str, str]]) -> None:
+    """Drops each (agent, key, commit) whose answer is still that commit."""
+    conn.executemany("DELETE FROM operations WHERE agent = ? AND key = ? AND commit_oid = ?", answers)
