@@ -42,9 +42,11 @@ def _enter(patch: pytest.MonkeyPatch, home: Path) -> None:
         if name.startswith(("GIT_", "GITHARNESS_", "XDG_")) or name in ("SSH_AUTH_SOCK", "NO_COLOR", "DISPLAY"):
             patch.delenv(name)
     (home / "run").mkdir(mode=0o700)
+    (home / "tmp").mkdir()
     (home / ".gitconfig").write_text(GITCONFIG)
     values = {
         "HOME": home,
+        "TMPDIR": home / "tmp",
         "XDG_DATA_HOME": home / "data",
         "XDG_CONFIG_HOME": home / "config",
         "XDG_CACHE_HOME": home / "cache",

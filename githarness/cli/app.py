@@ -137,11 +137,12 @@ def run(argv: Sequence[str]) -> int:
     except typer.Abort:
         raise Interrupted("interrupted") from None
     except _PARSE_ERROR as error:
-        raise _usage(error) from None
+        raise _usage(error, rest[:1]) from None
     return 0
 
 
-def _usage(error: typer.BadParameter) -> Usage:
+def _usage(error: typer.BadParameter, named: list[str]) -> Usage:
     message = error.format_message().rstrip(".")
-    command = error.ctx.command_path if error.ctx else _NAME
-    return Usage(message[:1].lower() + message[1:], fix=f"{command} --help")
+    words = [_NAME, *(name for name in named if name in COMMANDS)]
+    place = error.ctx.command_path if error.ctx else " ".join(words)
+    return Usage(message[:1].lower() + message[1:], fix=f"{place} --help")

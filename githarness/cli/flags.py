@@ -26,8 +26,7 @@ def hoist(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     for word in words:
         if word == "--":
             return front, [*rest, word, *words]
-        if word == "-C":
-            front += [word, *islice(words, 1)]
-        else:
-            (front if word in SWITCHES else rest).append(word)
+        value = list(islice(words, 1)) if word == "-C" else []
+        is_global = word in SWITCHES or value  # a last `-C` without DIR is for the parser to refuse
+        (front if is_global else rest).extend([word, *value])
     return front, rest

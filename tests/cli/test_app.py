@@ -1,0 +1,91 @@
+"""The command line as a whole: help, completion, usage errors, and what it does not import."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+
+import pytest
+
+from githarness.cli.app import COMMANDS
+
+
+def test_help_lists_every_command_of_the_table(cli) -> None:
+    """`--help` prints each command with its line, on stdout, in sections."""
+    done = cli("--help")
+    assert (done.code, done.err) == (0, "")
+    for name, row in COMMANDS.items():
+        assert f"\n  {name} " in done.out
+        assert f"\n{row.section}:\n" in done.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_row_of_the_table_leads_to_a_command(name: str) -> None:
+    """No row names a module or attribute that is not there."""
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    assert callable(getattr(import_module(f"githarness.cli.{module}"), attribute))
+
+
+def test_no_command_prints_the_help(cli) -> None:
+    """The bare command shows what there is."""
+    assert cli().out == cli("--help").out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message", "fix"),
+    [
+        (["lgo"], "there is no command 'lgo'", "githarness log"),
+        (["frobnicate"], "there is no command 'frobnicate'", "githarness --help"),
+        (["read"], "missing argument 'PATH'", "githarness read --help"),
+        (["log", "--xyz"], "no such option: --xyz", "githarness log --help"),
+        (["-C"], "option '-C' requires an argument", "githarness --help"),
+        (["log", "-n", "x"], "invalid value for '-n': 'x' is not a valid int range", "githarness log --help"),
+    ],
+)
+def test_wrong_usage_has_our_error_shape(cli, argv: list[str], message: str, fix: str) -> None:
+    """Whatever the parser refuses is exit 2, `usage`, with a command to paste; as text and as JSON."""
+    told, document = cli(*argv), cli("--json", *argv)
+    assert (told.code, told.out, told.err) == (2, "", f"error: {message}\nhint: {fix}\n")
+    assert document.code == 2
+    assert document.json == {"error": {"code": "usage", "message": message, "fix": fix, "details": {}}}
+
+
+def test_version_as_text_and_as_json(cli) -> None:
+    """`--version` prints the package's version."""
+    text = cli("--version").out
+    assert text == f"githarness {cli('--version', '--json').json['version']}\n"
+
+
+def test_outside_a_repository_is_not_found(cli, tmp_path) -> None:
+    """`-C` leads to a folder that is no repository: exit 14 and one JSON document."""
+    done = cli("-C", tmp_path, "log", "--json")
+    assert (done.code, done.json["error"]["code"]) == (14, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("githarness ap", ["append", "apply"]),
+        ("githarness --q", ["--quiet"]),
+        ("githarness log --si", ["--since"]),
+        ("githarness index re", ["rebuild"]),
+    ],
+)
+def test_completion_knows_commands_and_options(cli, line: str, completed: list[str]) -> None:
+    """The shell completes names of commands, subcommands and options."""
+    words = str(len(line.split()) - 1)
+    done = cli(_GITHARNESS_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=words)
+    assert done.out.split() == completed
+
+
+def test_completion_script_is_shell(cli) -> None:
+    """`--show-completion bash` prints a script that bash accepts."""
+    assert "complete -o default -F" in cli("--show-completion", "bash").out
+
+
+def test_every_command_has_help_and_an_example(cli) -> None:
+    """Help of a command says what it does and shows one call."""
+    for name, row in COMMANDS.items():
+        if not row.target.endswith(":app"):
+            help_text = " ".join(cli(name, "--help").out.split())
+            assert re.search(rf"Example: .*githarness {name}\b", help_text), name
