@@ -1,4 +1,4 @@
-"""githarness: git for what AI agents do. `githarness.open(".")` is the door for Python; `githarness.api` says what it gives."""
+"""githarness: git for what AI agents do. `githarness.open(".")` is the door for Python (see `githarness.api`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def open(directory: str | Path = ".") -> Repository:  # noqa: A001  reads as githarness.open
+def open(directory: str | Path = ".") -> Repository:
     """The governed repository around `directory`; use it as a context manager. Raises errors.NotFound."""
     from githarness import api  # noqa: PLC0415  importing githarness stays cheap for hooks
 

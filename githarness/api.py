@@ -51,7 +51,9 @@ class Repository:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -71,8 +73,9 @@ class Repository:
         with self._harness.db.read() as conn:
             return commits.log(conn, wanted)
 
-    def rollback(self, agent: str | None = None, *, run: str | None = None, commit: Sequence[str] = (),
-                 since: str | None = None, until: str | None = None, path: Sequence[str] = (),
+    def rollback(self, agent: str | None = None, *, run: str | None = None,  # noqa: PLR0913  CLI.md fixes them
+                 commit: Sequence[str] = (), since: str | None = None, until: str | None = None,
+                 path: Sequence[str] = (),
                  with_delegates: bool = False, on_conflict: Literal["stop", "skip"] = "stop",
                  dry_run: bool = False, message: str | None = None) -> Report:
         """Undoes exactly the selected commits. Raises errors.Conflict where it stops on one, errors.NotFound."""
@@ -100,7 +103,8 @@ class Actor:
         """Raises NotFound, BadPath, Denied."""
         return self._harness.lane.read(ReadAsk(path, self.name, self.run, at, self._harness.token()))
 
-    def write(self, path: str, content: Content, *, base: str | None = None, merge: bool = False,
+    def write(self, path: str, content: Content, *,  # noqa: PLR0913  CLI.md fixes them
+              base: str | None = None, merge: bool = False,
               message: str | None = None, operation: str | None = None, executable: bool | None = None) -> Done:
         """The whole new content. `base`: the blob that it is made from, `"absent"` for a file that must be new.
 

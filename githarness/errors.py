@@ -49,8 +49,7 @@ class HarnessError(Exception):
 
     def document(self) -> dict[str, Detail]:
         """The one JSON error shape of CLI.md, `schemas/error.schema.json`."""
-        error: dict[str, Detail] = {"code": self.code, "message": self.message, "fix": self.fix, "details": self.details}
-        return {"error": error}
+        return {"error": {"code": self.code, "message": self.message, "fix": self.fix, "details": self.details}}
 
 
 class Internal(HarnessError):

@@ -1,4 +1,4 @@
-"""An advisory lock of the kernel on a file of ours: fair in order of asking, gone with its holder, never a file to remove."""
+"""An advisory lock of the kernel on a file of ours: fair in order of asking, gone with its holder."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from githarness import clock
-from githarness.errors import Integrity, Unavailable
+from githarness.errors import Detail, Integrity, Unavailable
 
 CONFIG_VERSION = 1
 
@@ -55,6 +55,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         color="NO_COLOR" not in env and env.get("TERM") != "dumb",
         environ={name: value for name, value in env.items() if not name.startswith("GIT_")},
     )
+
+
+def unwanted_names(environ: Mapping[str, str]) -> list[str]:
+    """What this process inherited and a child with `environ` must not: for starters that can only add variables."""
+    return [name for name in os.environ if name not in environ]
 
 
 def _runtime_dir(env: Mapping[str, str]) -> Path:
@@ -103,5 +108,6 @@ def _typed_config(table: dict[str, Any], version: object) -> RepoConfig:
     good = good and all(isinstance(text, str) for text in texts.values())
     if not good or not all(isinstance(glob, str) for globs in lists.values() for glob in globs):
         raise Integrity("'.githarness/config.toml' is not of the form of schemas/config.schema.json",
-                        details={"unknown": sorted(unknown)})
-    return RepoConfig(**texts, **lists)
+                        details={"unknown": list[Detail](sorted(unknown))})
+    fields: dict[str, Any] = {**texts, **lists}
+    return RepoConfig(**fields)

@@ -1,6 +1,6 @@
 """Settings become engines, engines become use cases: the only place, beside the command table, that imports lazily."""
 
-# ruff: noqa: PLC0415  imports wait until the engine is used, so that light commands stay light
+
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Harness:
 
     @cached_property
     def ref(self) -> str:
-        """The governed branch, in full: as told, as `init` set it in this clone's config, else what HEAD's config says."""
+        """The governed branch, in full: as told, as `init` set it in this clone, else as config.toml at HEAD says."""
         if self._ref:
             return self._ref
         if branch := self.config_values.get("githarness.branch"):
@@ -129,7 +129,7 @@ class Harness:
 
     @cached_property
     def mail(self) -> str:
-        found = config.lookup(self.repo, self.settings, "user.email")
+        found = self.git.config_get("user.email")
         if found is None:
             raise NotFound("git does not know who you are", fix="git config user.email YOU@EXAMPLE.ORG")
         return found
@@ -154,8 +154,9 @@ class Harness:
         if not (self.repo.home / "harness.db").exists():
             return
         with self.db.read() as conn:
-            if not events.any_open(conn):
-                return
+            left = events.any_open(conn)
+        if not left and not any(self.repo.home.glob("worktree-*.lock")):
+            return
         try:
             self.local.recover(wait=0.0)
         except Locked:
@@ -166,7 +167,7 @@ class Harness:
             self.db.close()
 
 
-def open(directory: Path, settings: Settings) -> Harness:  # noqa: A001  reads as wiring.open
+def open(directory: Path, settings: Settings) -> Harness:
     """The repository around `directory`, found sound: what a crash left is finished. Raises NotFound, Unavailable."""
     harness = Harness(settings, discover(directory))
     harness.finish_what_was_left()

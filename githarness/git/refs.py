@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 
+from githarness.clock import SYSTEM
 from githarness.errors import Locked, Unavailable
 from githarness.git.pack import sync_folder
 from githarness.git.repo import Repo
@@ -102,17 +103,17 @@ def _take(mine: Path, target: Path, new: str) -> Path:
     finally:
         os.close(descriptor)
     lock = target.with_name(target.name + ".lock")
-    deadline = time.monotonic() + WAIT
+    deadline = SYSTEM.monotonic() + WAIT
     while True:
         try:
             os.link(mine, lock)
             return lock
         except FileExistsError:
-            if time.monotonic() > deadline:
+            if SYSTEM.monotonic() > deadline:
                 os.unlink(mine)
                 raise Locked(f"'{lock.name}' is held by another git process",
                              fix=f"if no git is running: rm '{lock}'", details={"lock": str(lock)}) from None
-            time.sleep(0.01)
+            sleep(0.01)
 
 
 def delete(repo: Repo, ref: str, *, old: str) -> None:

@@ -1,4 +1,4 @@
-"""Trees read, looked up and rewritten as bytes: one tree of thousands of entries changes by one splice, not by a rebuild.
+"""Trees read, looked up and rewritten as bytes: a tree of thousands of entries changes by one splice.
 
 A rewritten tree also says how it follows from its predecessor (a delta in the form of git's `gitformat-pack`), so that
 the trees of one group of commits cost a pack a few bytes each. Nothing here touches a file.
@@ -60,7 +60,7 @@ class Trees:
         return entry
 
     def check_new(self, root: str, path: str) -> None:
-        """Raises BadPath where a parent of `path` is no folder, or a name differs from one there only by case or NFC."""
+        """Raises BadPath where a parent of `path` is no folder, or a name differs from another by case or NFC only."""
         tree: str | None = root
         for index, name in enumerate(names := path.split("/")):
             if tree is None:
@@ -76,7 +76,7 @@ class Trees:
             tree = entry.oid if entry and entry.mode == FOLDER else None
 
     def change(self, root: str | None, changes: Mapping[str, Entry | None], made: list[Raw]) -> str | None:
-        """The id of `root` with `changes` applied (None removes), None where nothing is left; new trees go to `made`."""
+        """The id of `root` with `changes` applied (None removes), None for an empty one; new trees go to `made`."""
         here: dict[str, Entry | None] = {}
         below: dict[str, dict[str, Entry | None]] = {}
         for path, entry in changes.items():

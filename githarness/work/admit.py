@@ -5,17 +5,18 @@ What is admitted becomes part of what the next ask of the group sees; a refused 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from githarness import paths
 from githarness.errors import BadPath, Conflict, Denied, Detail, NotFound, StaleWrite, Unread, Usage
-from githarness.git.objects import EXECUTABLE, FILE, FOLDER, LINK, Entry, PathChange, Raw, oid_of
+from githarness.git.objects import EXECUTABLE, FILE, FOLDER, LINK, Entry, PathChange, Raw, raw
 from githarness.git.reader import Reader
 from githarness.git.trees import Trees, append_delta
 from githarness.lines import merge
 from githarness.lines.hunk import is_binary
 from githarness.policy import roles
 from githarness.policy.model import Agent, Decision, Request
+from githarness.work import people
 from githarness.work.asks import Ask, Landed, Op
 from githarness.work.runbook import Runbook
 
@@ -57,7 +58,7 @@ class Admission:
     decision: Decision | None = None
 
     def judge(self) -> None:
-        """Raises what DESIGN §5.2–4 names; afterwards `changes` says what the commit does."""
+        """Raises what DESIGN §5.2 to 5.4 name; afterwards `changes` says what the commit does."""
         self.root = self.scene.root
         if not self.ask.ops:
             raise Usage("there is nothing to do: no operation was given")
@@ -76,7 +77,7 @@ class Admission:
         base = self._base(op, path, was)
         if was is not None and base != was.oid:
             content, merged = self._merge(path, base, was, content), True
-        self._put(path, was, content, op.mode, merged=merged)
+        self._put(path, was, raw("blob", content), op.mode, merged=merged)
         self.learned[path] = None if merged else self.landed[path].blob
 
     def _append(self, op: Op) -> None:
@@ -89,13 +90,15 @@ class Admission:
         if is_binary(addition):
             raise BadPath(f"what is to be appended to '{path}' is not text", fix="githarness write PATH --from FILE")
         if not addition:
-            self._put(path, was, before, op.mode, merged=False)
+            self._put(path, was, raw("blob", before), op.mode)
             return
         if before and not before.endswith(b"\n"):
             addition = b"\n" + addition
         addition += b"" if addition.endswith(b"\n") else b"\n"
-        delta = append_delta(len(before), addition) if was else None
-        self._put(path, was, before + addition, op.mode, merged=False, base=was.oid if was else None, delta=delta)
+        blob = raw("blob", before + addition)
+        if was:
+            blob = replace(blob, base=was.oid, delta=append_delta(len(before), addition))
+        self._put(path, was, blob, op.mode)
         self.learned[path] = None
 
     def _text(self, path: str, was: Entry) -> bytes:
@@ -151,11 +154,11 @@ class Admission:
 
     def _decide(self, action: str, path: str) -> None:
         request = Request(self.agent.name, self.agent.roles, action, path, self.chain, self.tier)
-        decision = roles.decide(request)
+        decision = people.decide(request) if self.ask.human else roles.decide(request)
         if decision.effect != "allow":
-            raise Denied(f"agent '{self.agent.name}' may not {action} '{path}'",
-                         fix="ask an owner: who may do what is in the agent's roles, githarness agent show "
-                         + self.agent.name,
+            kind = "human" if self.ask.human else "agent"
+            raise Denied(f"{kind} '{self.agent.name}' may not {action} '{path}'",
+                         fix=f"ask an owner, githarness {kind} list",
                          details={"path": path, "action": action, "rule": decision.rule, "why": decision.why})
         self.decision = self.decision or decision
 
@@ -191,7 +194,9 @@ class Admission:
 
     def _diff(self, path: str, base: str | None, was: Entry | None) -> str:
         before = self._base_bytes(base) if base not in (None, "absent") else b""
-        return "" if before is None else self.scene.reader.unified(before, self.scene.blob(was.oid) if was else b"", path)
+        if before is None:
+            return ""
+        return self.scene.reader.unified(before, self.scene.blob(was.oid) if was else b"", path)
 
     def _base_bytes(self, base: str | None) -> bytes | None:
         if base is None or (base not in self.scene.fresh and not self.scene.reader.has_blob(base)):
@@ -213,14 +218,13 @@ class Admission:
                                     "clashes": clashes})
         return merged.data
 
-    def _put(self, path: str, was: Entry | None, content: bytes, mode: str | None, *, merged: bool,
-             base: str | None = None, delta: bytes | None = None) -> None:
+    def _put(self, path: str, was: Entry | None, blob: Raw, mode: str | None, *, merged: bool = False) -> None:
         if mode not in _MODES:
             raise Usage(f"'{mode}' is not a mode of a file", fix="use 100644 or 100755")
-        entry = Entry(mode or (was.mode if was else FILE), oid_of("blob", content))
+        entry = Entry(mode or (was.mode if was else FILE), blob.oid)
         if was is None or was.oid != entry.oid:
-            self.blobs.append(Raw("blob", entry.oid, content, base, delta))
-            self.scene.fresh[entry.oid] = content
+            self.blobs.append(blob)
+            self.scene.fresh[entry.oid] = blob.data
         self._set(path, was, entry)
         first = self.landed[path].previous if path in self.landed else was.oid if was else None
         self.landed[path] = Landed(path, entry.oid, first, merged)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from githarness.errors import Unavailable
 from githarness.git.objects import PathChange
 from githarness.policy.model import Human
 from githarness.seal.signer import Signer
@@ -37,6 +38,7 @@ class Ask:
     assisted_by: str | None = None
     token: str | None = None  # proves the run (T1)
     lease: str | None = None
+    human: str | None = None  # set where a person acts: then `agent` is that person's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,10 @@ class Doc:
     @property
     def text(self) -> str:
         return self.content.decode()
+
+
+class TooLarge(Unavailable):
+    """More content than a lane with a limit takes (the daemon's): nothing was done, a lane without one does it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,22 @@ def harness_person(fleet: str) -> Person:
     return Person("githarness", f"githarness@{fleet}.invalid")
 
 
-def build(tree: str, parents: Sequence[str], *, author: Person, fleet: str, when: int, message: str,
-          signer: Signer) -> Raw:
-    lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents),
-             f"author {author} {when} +0000", f"committer {harness_person(fleet)} {when} +0000", "", message]
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Who writes, for which fleet, when, and with which key."""
+
+    author: Person
+    fleet: str
+    when: int  # Unix seconds
+    signer: Signer
+
+
+def build(tree: str, parents: Sequence[str], message: str, stamp: Stamp) -> Raw:
+    when = f"{stamp.when} +0000"
+    lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {stamp.author} {when}",
+             f"committer {harness_person(stamp.fleet)} {when}", "", message]
     unsigned = "\n".join(lines).encode()
-    return raw("commit", signed_commit(unsigned, signer.sign(unsigned, "git")))
+    return raw("commit", signed_commit(unsigned, stamp.signer.sign(unsigned, "git")))
 
 
 def change_row(change: PathChange) -> ChangeRow:

@@ -64,7 +64,8 @@ class Governed:
 def _load(reader: Reader, commit: str) -> Governance:
     files = {path.removeprefix(FOLDER_NAME + "/"): entry for path, entry in reader.files(commit, FOLDER_NAME + "/")}
     if "config.toml" not in files:
-        raise Integrity("'.githarness/config.toml' is missing", fix="githarness restore --to REV .githarness/config.toml")
+        raise Integrity("'.githarness/config.toml' is missing",
+                        fix="githarness restore --to REV .githarness/config.toml")
     agents: dict[str, Agent] = {}
     humans: dict[str, Human] = {}
     broken = []

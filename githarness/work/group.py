@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from githarness import canon, clock
 from githarness.errors import Denied, Dirty, HarnessError
 from githarness.git.checkout import Held
+from githarness.git.objects import Raw
 from githarness.policy import renames, trailers
 from githarness.policy.model import Agent
 from githarness.seal.signer import Signer
 from githarness.store import operations
 from githarness.store.rows import CommitRow, EventRow, RunRow
-from githarness.work import draft, landing
+from githarness.work import draft, landing, people
 from githarness.work.admit import Admission, Scene
 from githarness.work.asks import Ask, Landed, Written
 from githarness.work.draft import Draft
@@ -60,10 +61,8 @@ class Group:
         return answered(commit, operation, answer)
 
     def _admit(self, ask: Ask) -> int | Written:
-        agent = self.governance.agent(ask.agent)
-        if agent.retired:
-            raise Denied(f"agent '{agent.name}' was retired at {agent.retired}", fix="githarness agent list")
-        run = self.book.run(ask.run, agent.name)
+        agent = people.as_writer(self.governance, ask.human) if ask.human else self._agent(ask.agent)
+        run = self.book.run(ask.run, f"human:{agent.name}" if ask.human else agent.name)
         admission = Admission(ask, agent, (*run.chain, *ask.chain), tier(run, ask.token), self.scene, self.book)
         admission.judge()
         changes = admission.changes()
@@ -75,22 +74,35 @@ class Group:
             return Written(None, tuple(admission.landed.values()), ask.operation, None, "none")
         return self._draft(ask, agent, run, admission)
 
+    def _agent(self, name: str) -> Agent:
+        agent = self.governance.agent(name)
+        if agent.retired:
+            raise Denied(f"agent '{agent.name}' was retired at {agent.retired}", fix="githarness agent list")
+        return agent
+
+    def _author(self, ask: Ask, fleet: str) -> draft.Person:
+        if ask.human is None:
+            return draft.agent_person(ask.agent, fleet)
+        human = people.named(self.governance, ask.human)
+        return draft.Person(human.name, human.mail)
+
     def _draft(self, ask: Ask, agent: Agent, run: RunRow, admission: Admission) -> int:
         signer = self.signer_of(agent)
         changes, event = admission.changes(), clock.new_id("e", self.now)
         decision = trailers.decision_text(admission.decision, event) if admission.decision else ""
         subject, _, body = (ask.message or _subject(ask)).partition("\n")
         message = trailers.render(subject, body, self._trailers(ask, run, admission, decision))
-        root = self.scene.trees.change(self.scene.root, {c.path: c.new for c in changes}, made := []) or ""
+        made: list[Raw] = []
+        root = self.scene.trees.change(self.scene.root, {c.path: c.new for c in changes}, made) or ""
         fleet = self.governance.config.fleet
-        author = draft.agent_person(agent.name, fleet)
-        commit = draft.build(root, [self.tip], author=author, fleet=fleet, when=int(self.now), message=message,
-                             signer=signer)
+        stamp = draft.Stamp(self._author(ask, fleet), fleet, int(self.now), signer)
+        commit = draft.build(root, [self.tip], message, stamp)
         row = CommitRow(
-            commit.oid, (self.tip,), True, int(self.now), str(author), message.partition("\n")[0], agent=agent.name,
-            run=ask.run, chain=admission.chain, operation=ask.operation, decision=decision, signed=True,
+            commit.oid, (self.tip,), main=True, time=stamp.when, author=str(stamp.author),
+            subject=message.partition("\n")[0], agent=None if ask.human else agent.name, human=ask.human, run=ask.run,
+            chain=admission.chain, operation=ask.operation, decision=decision, signed=True,
             renames=tuple(admission.renames), changes=tuple(map(draft.change_row, changes)))
-        intent = EventRow(event, self.now, "intent", agent.name, None, ask.run, ask.operation, commit.oid,
+        intent = EventRow(event, self.now, "intent", row.agent, ask.human, ask.run, ask.operation, commit.oid,
                           body=landing.intent_body(changes, admission.learned))
         self.drafts.append(Draft(commit, changes, row, intent, ask.operation, _answer(event, admission)))
         self.scene.objects += [*admission.blobs, *made, commit]
@@ -100,7 +112,7 @@ class Group:
         return len(self.drafts) - 1
 
     def _trailers(self, ask: Ask, run: RunRow, admission: Admission, decision: str) -> list[tuple[str, str]]:
-        pairs = [("Agent", admission.agent.name), ("Run", ask.run)]
+        pairs = [("Human" if ask.human else "Agent", admission.agent.name), ("Run", ask.run)]
         pairs += [("On-Behalf-Of", name) for name in run.chain]
         pairs += [("On-Behalf-Of", f"{name} asserted") for name in ask.chain]
         if ask.assisted_by:
@@ -113,9 +125,9 @@ class Group:
 
     def _refusal(self, ask: Ask, error: HarnessError) -> EventRow:
         kind = "denial" if error.code == "denied" else "refusal"
-        paths = [op.path for op in ask.ops][:100]
-        return EventRow(clock.new_id("e", self.now), self.now, kind, ask.agent, None, ask.run, ask.operation,
-                        outcome=error.code, body=canon.dumps({"paths": paths, "message": error.message}))
+        body = canon.dumps({"paths": [op.path for op in ask.ops][:100], "message": error.message})
+        return EventRow(clock.new_id("e", self.now), self.now, kind, None if ask.human else ask.agent, ask.human,
+                        ask.run, ask.operation, outcome=error.code, body=body)
 
 
 def _subject(ask: Ask) -> str:

@@ -1,4 +1,4 @@
-"""Makes a group of drafts durable and the head of the governed branch, in the order of DESIGN §5.6–8.
+"""Makes a group of drafts durable and the head of the governed branch, in the order of DESIGN §5.6 to 5.8.
 
     intents (one FULL transaction) → pack and index with `.keep` → ref by compare-and-swap → files of the working tree
     → acknowledgement → outcomes and index (one transaction that may be lost: `recover` makes it again)

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from githarness import clock, flock
+from githarness import flock
 from githarness.errors import HarnessError, Locked, NotFound, Unavailable
 from githarness.git import fold, refs
 from githarness.git.checkout import CheckedOut, Held
@@ -19,7 +19,8 @@ from githarness.git.trees import Trees
 from githarness.policy.model import Agent
 from githarness.seal.signer import Signer
 from githarness.store import events
-from githarness.work import plans, landing, recover
+from githarness.store.db import Connection
+from githarness.work import landing, plans, recover
 from githarness.work.admit import Scene
 from githarness.work.asks import Ask, Doc, Plan, ReadAsk, Written
 from githarness.work.group import Group, answered
@@ -48,6 +49,23 @@ class LocalLane:
             raise result
         return result
 
+    def write_as(self, ask: Ask, human: str) -> Written:
+        """The same by a person of the fleet, with that person's key."""
+        return self.write(replace(ask, agent=human, human=human))
+
+    def preview(self, ask: Ask, *, human: str | None = None) -> Written:
+        """What `write` would do, judged and thrown away. Raises what `write` would raise."""
+        if human:
+            ask = replace(ask, agent=human, human=human)
+        with self._parts.db.read() as conn:
+            group = self._new_group(self.head(), conn, None)
+            placed = group.place(ask)
+        if isinstance(placed, HarnessError):
+            raise placed
+        done = self._result(placed, group, None, [])
+        assert isinstance(done, Written)
+        return replace(done, commit=None, event=None)
+
     def read(self, ask: ReadAsk) -> Doc:
         return read(self._parts, ask)
 
@@ -62,14 +80,11 @@ class LocalLane:
         raise self._too_busy()
 
     def _group(self, asks: Sequence[Ask], ack: Ack | None) -> list[Result]:
-        parts, now = self._parts, self._parts.clock.now()
-        head = self.head()
+        parts, head = self._parts, self.head()
         with self._hold() as held:
             ground = Ground(parts.repo, parts.db, parts.ref, head, held)
-            governance = parts.governed.at(head)
-            scene = Scene(parts.reader, self._trees, self._root(head))
             with parts.db.read() as conn:
-                group = Group(head, scene, governance, Runbook(conn, now), held, self._signer(governance.digest), now)
+                group = self._new_group(head, conn, held)
                 placed = [group.place(ask) for ask in asks]
             pending = self._land(ground, group)
             results = [self._result(one, group, held, pending) for one in placed]
@@ -78,6 +93,12 @@ class LocalLane:
             if group.drafts or group.book.learned:
                 landing.record(ground, group.drafts, group.book)
         return results
+
+    def _new_group(self, head: str, conn: Connection, held: Held | None) -> Group:
+        parts, now = self._parts, self._parts.clock.now()
+        governance = parts.governed.at(head)
+        scene = Scene(parts.reader, self._trees, self._root(head))
+        return Group(head, scene, governance, Runbook(conn, now), held, self._signer(governance.digest), now)
 
     def _land(self, ground: Ground, group: Group) -> list[str]:
         if group.drafts:
@@ -119,7 +140,7 @@ class LocalLane:
                 pending = landing.land(ground, [drafted.draft], drafted.objects)
             landing.record(ground, [drafted.draft])
         state = "none" if held is None else "pending" if pending else "updated"
-        return replace(answered(drafted.draft.commit.oid, drafted.draft.operation, drafted.draft.answer), worktree=state)
+        return answered(drafted.draft.commit.oid, drafted.draft.operation, drafted.draft.answer, state)
 
     def head(self) -> str:
         """Raises NotFound where the governed branch has no commit."""
@@ -144,8 +165,9 @@ class LocalLane:
     def _locked(self) -> Iterator[None]:
         self._parts.repo.home.mkdir(mode=0o700, exist_ok=True)
         with flock.exclusive(self._parts.repo.home / "lane.lock", what="the write path"):
-            if recover.needed(self._parts):
-                recover.recover(self._parts, self._checked_out())
+            checkout = self._checked_out()
+            if recover.needed(self._parts, checkout):
+                recover.recover(self._parts, checkout)
             yield
 
     @contextlib.contextmanager
@@ -192,5 +214,5 @@ def _disk_faults() -> Iterator[None]:
         yield
     except OSError as error:
         raise Unavailable(f"the write could not be made durable: {error.strerror}",
-                          fix="free disk space or repair the file system, then repeat", 
+                          fix="free disk space or repair the file system, then repeat",
                           details={"errno": error.errno}) from error

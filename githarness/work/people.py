@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from githarness.errors import Denied, NotFound, Unavailable
-from githarness.policy.model import Human
+from githarness.policy import roles
+from githarness.policy.model import Agent, Decision, Human, Request
 from githarness.seal.signer import Signer
 from githarness.work.governance import Governance
 from githarness.work.parts import Parts
@@ -13,9 +14,8 @@ RANKS = {"contributor": 0, "operator": 1, "owner": 2}
 
 def acting(parts: Parts, governance: Governance, *, name: str | None, mail: str) -> tuple[Human, Signer]:
     """Raises NotFound for an unknown person, Denied for a retired one, Unavailable where this host holds no key."""
-    human = _named(governance, name) if name else governance.human_of(mail)
-    if human.retired:
-        raise Denied(f"human '{human.name}' was retired at {human.retired}", fix="githarness human list")
+    human = named(governance, name) if name else governance.human_of(mail)
+    _not_retired(human)
     signer = parts.keyring.find(key.key for key in human.keys if not key.retired)
     if signer is None:
         raise Unavailable(f"this host can use no key of human '{human.name}'",
@@ -23,14 +23,35 @@ def acting(parts: Parts, governance: Governance, *, name: str | None, mail: str)
     return human, signer
 
 
-def _named(governance: Governance, name: str) -> Human:
+def named(governance: Governance, name: str) -> Human:
     try:
         return governance.registry.humans[name]
     except KeyError:
         raise NotFound(f"no human '{name}' in this fleet", fix="githarness human list") from None
 
 
+def _not_retired(human: Human) -> None:
+    if human.retired:
+        raise Denied(f"human '{human.name}' was retired at {human.retired}", fix="githarness human list")
+
+
+def as_writer(governance: Governance, name: str) -> Agent:
+    """The person in the shape that the write path works with. Raises NotFound, Denied for a retired one."""
+    human = named(governance, name)
+    _not_retired(human)
+    return Agent(human.name, (human.role,), human.keys)
+
+
+def decide(request: Request) -> Decision:
+    """People are outside agents' rules: everybody writes artifacts, owners alone write governance."""
+    role = request.roles[0]
+    if roles.is_protected(request.path) and RANKS[role] < RANKS["owner"]:
+        return Decision("deny", f"human:{role}", "governance is written by owners")
+    return Decision("allow", f"human:{role}")
+
+
 def require(human: Human, role: str, what: str) -> None:
     """Roles include those below them. Raises Denied."""
     if RANKS[human.role] < RANKS[role]:
-        raise Denied(f"human '{human.name}' is {human.role}; {what} takes {role}", fix="ask an owner, githarness human list")
+        raise Denied(f"human '{human.name}' is {human.role}; {what} takes {role}",
+                     fix="ask an owner, githarness human list")

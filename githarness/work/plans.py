@@ -37,8 +37,8 @@ def draft_plan(plan: Plan, ground: Ground, parts: Parts, trees: Trees, root: str
     message = trailers.render(plan.subject, plan.body, _trailers(plan))
     objects = _blobs(plan)
     tree = trees.change(root, {change.path: change.new for change in plan.changes}, objects) or ""
-    commit = draft.build(tree, [ground.head] if ground.head else [], author=author, fleet=fleet, when=int(now),
-                         message=message, signer=plan.signer)
+    stamp = draft.Stamp(author, fleet, int(now), plan.signer)
+    commit = draft.build(tree, [ground.head] if ground.head else [], message, stamp)
     return Drafted(_draft(plan, ground, commit, event, now, message), [*objects, commit])
 
 
@@ -54,8 +54,9 @@ def _trailers(plan: Plan) -> list[tuple[str, str]]:
 def _draft(plan: Plan, ground: Ground, commit: Raw, event: str, now: float, message: str) -> Draft:
     values = dict(plan.trailers)
     row = CommitRow(
-        commit.oid, (ground.head,) if ground.head else (), True, int(now), f"{plan.human.name} <{plan.human.mail}>",
-        message.partition("\n")[0], human=plan.human.name, run=plan.run, operation=values.get("Operation"), signed=True,
+        commit.oid, (ground.head,) if ground.head else (), main=True, time=int(now),
+        author=f"{plan.human.name} <{plan.human.mail}>", subject=message.partition("\n")[0], human=plan.human.name,
+        run=plan.run, operation=values.get("Operation"), signed=True,
         rolls_back=tuple(value for key, value in plan.trailers if key == "Rolls-Back"),
         renames=tuple(pair for key, value in plan.trailers if key == "Rename" and (pair := renames.parse(value))),
         changes=tuple(map(draft.change_row, plan.changes)))

@@ -24,7 +24,8 @@ def read(parts: Parts, ask: ReadAsk) -> Doc:
         _may_read(parts, ask.agent, head, path)
     entry = parts.reader.entry(commit, path)
     if entry is None:
-        raise NotFound(f"no artifact '{path}' at {commit[:12]}", fix="githarness log --path 'GLOB'", details={"path": path})
+        raise NotFound(f"no artifact '{path}' at {commit[:12]}", fix="githarness log --path 'GLOB'",
+                       details={"path": path})
     if entry.mode not in (FILE, EXECUTABLE):
         raise BadPath(f"'{path}' is {'a folder' if entry.mode == FOLDER else 'no plain file'}")
     doc = Doc(path, entry.oid, commit, entry.mode, parts.reader.blob(entry.oid))

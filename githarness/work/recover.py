@@ -9,14 +9,15 @@ from githarness.git import pack, refs
 from githarness.git.checkout import CheckedOut
 from githarness.git.objects import PathChange
 from githarness.store import bases, events, operations
+from githarness.store.db import Connection
 from githarness.store.rows import EventRow
 from githarness.work import landing
 from githarness.work.parts import Parts
 
 
-def needed(parts: Parts) -> bool:
-    """Whether anything is half-done: a look at one table and one folder."""
-    if any(parts.repo.home.glob("*.lock-mine")):
+def needed(parts: Parts, checkout: CheckedOut | None) -> bool:
+    """Whether anything is half-done: a look at one lock and one table."""
+    if checkout is not None and checkout.left_behind():
         return True
     with parts.db.read() as conn:
         return events.any_open(conn)
@@ -56,7 +57,7 @@ def _net(intents: list[EventRow]) -> list[PathChange]:
     return list(first.values())
 
 
-def _relearn(conn: landing.Conn, intent: EventRow) -> None:
+def _relearn(conn: Connection, intent: EventRow) -> None:
     if intent.run is None:
         return
     learned = landing.learned_of(intent)

@@ -1,4 +1,4 @@
-"""Run records and the blobs that runs have seen, as one group of writes sees them: the database, then what the group learned."""
+"""Run records and the blobs that runs have seen: what the database knows, then what this group of writes learned."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Runbook:
     learned: dict[str, dict[str, str | None]] = field(default_factory=dict)  # run -> path -> blob, None: forgotten
 
     def run(self, run: str, agent: str) -> RunRow:
-        """The record of `run`, made on first use (CLI.md). Raises Usage, or Denied where it is not this agent's to use."""
+        """The record of `run`, made on first use (CLI.md). Raises Usage; Denied where it is not this agent's."""
         known = self.new_runs.get(run) or runs.get(self.conn, run)
         if known is None:
             if not _RUN_ID.fullmatch(run):
@@ -56,7 +56,7 @@ class Runbook:
 
 
 def tier(run: RunRow, token: str | None) -> str:
-    """What a caller's word is worth (DESIGN §10): T1 with the run's bearer token, else T0. Raises Denied for a wrong one."""
+    """What a caller's word is worth (DESIGN §10): T1 with the run's bearer token, else T0. Denied for a wrong one."""
     if token is None or run.token_hash is None:
         return "T0"
     if not hmac.compare_digest(token_hash(token), run.token_hash):
