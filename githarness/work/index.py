@@ -53,13 +53,13 @@ def rebuild(db: Database, reader: Reader, head: str | None, verify: Verify, prog
 
 
 def row_of(commit: Commit, changes: Sequence[PathChange], verify: Verify, *, main: bool = True) -> CommitRow:
-    """What the index says about a commit. Whom its trailers name is a claim; `signed` says that `verify` believes it."""
-    named = _Named(trailers.parse(_text(commit.message)))
+    """What the index says about a commit. Whom its trailers name is a claim; `signed`: that `verify` believes it."""
+    named = _Named(trailers.parse(commit.message))
     return CommitRow(
-        commit.oid, tuple(commit.parents), main, int(commit.time), _text(commit.author),
-        _text(commit.message).partition("\n")[0], agent=named.one("Agent"), human=named.one("Human"),
-        run=named.one("Run"), chain=tuple(value.split(" ")[0] for value in named.all("On-Behalf-Of")),
-        operation=named.one("Operation"), decision=named.one("Decision"), signed=verify(commit),
+        commit.oid, commit.parents, main, commit.time, commit.author, commit.message.partition("\n")[0],
+        agent=named.one("Agent"), human=named.one("Human"), run=named.one("Run"),
+        chain=tuple(value.split(" ")[0] for value in named.all("On-Behalf-Of")), operation=named.one("Operation"),
+        decision=named.one("Decision"), signed=verify(commit),
         rolls_back=tuple(value for value in named.all("Rolls-Back") if _OID.fullmatch(value)),
         renames=tuple(pair for value in named.all("Rename") if (pair := renames.parse(value))),
         changes=tuple(map(_change, changes)))
@@ -201,8 +201,3 @@ def _change(change: PathChange) -> ChangeRow:
     old, new = change.old, change.new
     return ChangeRow(change.path, old.mode if old else None, old.oid if old else None,
                      new.mode if new else None, new.oid if new else None)
-
-
-def _text(text: str) -> str:
-    """What is no Unicode cannot be stored; it is shown as '?'."""
-    return text.encode("utf-8", "replace").decode()

@@ -97,8 +97,9 @@ def test_a_commit_tells_who_did_what(tmp_path: Path) -> None:
     story = Story()
     story.commit(path="a.md")
     story.commit(0, path="a.md", message=(
-        f"Fix it\n\nBecause.\n\nAgent: bot\nRun: r-1\nOn-Behalf-Of: planner\nOn-Behalf-Of: boss asserted\nOperation: k\n"
-        f"Decision: allow rule=role:writer grant=- event=e-7\nRolls-Back: {'a' * 40}\nRename: b.md => \"c => d.md\"\n"))
+        f"Fix it\n\nBecause.\n\nAgent: bot\nRun: r-1\nOn-Behalf-Of: planner\nOn-Behalf-Of: boss asserted\n"
+        f"Operation: k\nDecision: allow rule=role:writer grant=- event=e-7\n"
+        f"Rolls-Back: {'a' * 40}\nRename: b.md => \"c => d.md\"\n"))
     here = world(tmp_path, story)
     here.update(1)
     row = here.rows()[1]
@@ -203,12 +204,12 @@ def test_a_rebuild_keeps_operations_that_are_on_their_way(tmp_path: Path) -> Non
 
 
 def test_names_and_texts_that_are_no_unicode(tmp_path: Path) -> None:
-    """A path in Latin-1 is kept byte for byte; a message in Latin-1 is shown with question marks."""
+    """A path in Latin-1 is kept byte for byte; a message in Latin-1 is shown with U+FFFD."""
     story = Story()
     story.commit(path='"caf\\351.md"', message="caf\udce9\n")
     here = world(tmp_path, story)
     here.update(0)
-    assert (here.rows()[0].subject, here.rows()[0].changes[0].path) == ("caf?", "caf\udce9.md")
+    assert (here.rows()[0].subject, here.rows()[0].changes[0].path) == ("caf\ufffd", "caf\udce9.md")
     with here.db.read() as conn:
         assert len(commits.history(conn, "caf\udce9.md")) == 1
         assert len(commits.log(conn, CommitFilter(path="caf*"))) == 1
