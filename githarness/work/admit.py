@@ -66,8 +66,9 @@ class Admission:
             {"write": self._write, "append": self._append, "delete": self._delete, "rename": self._rename}[op.kind](op)
 
     def changes(self) -> tuple[PathChange, ...]:
-        return tuple(PathChange(path, self.old[path], entry) for path, entry in self.changed.items()
-                     if self.old[path] != entry)
+        fresh = self.scene.fresh
+        return tuple(PathChange(path, self.old[path], entry, fresh.get(entry.oid) if entry else None)
+                     for path, entry in self.changed.items() if self.old[path] != entry)
 
     def _write(self, op: Op) -> None:
         path, content = paths.check(op.path), _content(op)

@@ -51,7 +51,10 @@ class Governed:
 
     def at(self, commit: str) -> Governance:
         """Raises NotFound where the commit is not governed, Integrity where config.toml does not load."""
-        folder = self._reader.entry(commit, FOLDER_NAME)
+        return self.of(commit, self._reader.entry(commit, FOLDER_NAME))
+
+    def of(self, commit: str, folder: Entry | None) -> Governance:
+        """The same for who knows what `commit` has at `.githarness`."""
         if folder is None or folder.mode != FOLDER:
             raise NotFound("this repository is not governed by githarness", fix="githarness init")
         if self._last and self._last[0] == folder.oid:

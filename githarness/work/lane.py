@@ -23,6 +23,7 @@ from githarness.store.db import Connection
 from githarness.work import landing, plans, recover
 from githarness.work.admit import Scene
 from githarness.work.asks import Ask, Doc, Plan, ReadAsk, Written
+from githarness.work.governance import FOLDER_NAME
 from githarness.work.group import Group, answered
 from githarness.work.landing import Ground
 from githarness.work.parts import Parts
@@ -42,6 +43,7 @@ class LocalLane:
         self._trees = Trees(parts.reader.tree)
         self._checkouts: dict[Checkout, CheckedOut] = {}
         self._signers: dict[tuple[str, str], Signer] = {}
+        self._last = ("", "")  # a commit that we made, and its tree
 
     def write(self, ask: Ask) -> Written:
         result = self.write_group([ask])[0]
@@ -87,17 +89,19 @@ class LocalLane:
                 group = self._new_group(head, conn, held)
                 placed = [group.place(ask) for ask in asks]
             pending = self._land(ground, group)
-            results = [self._result(one, group, held, pending) for one in placed]
-            if ack:
-                ack(results)
-            if group.drafts or group.book.learned:
-                landing.record(ground, group.drafts, group.book)
+        self._last = (group.tip, group.scene.root)
+        results = [self._result(one, group, held, pending) for one in placed]
+        if ack:
+            ack(results)
+        if group.drafts or group.book.learned:
+            landing.record(ground, group.drafts, group.book)
         return results
 
     def _new_group(self, head: str, conn: Connection, held: Held | None) -> Group:
         parts, now = self._parts, self._parts.clock.now()
-        governance = parts.governed.at(head)
-        scene = Scene(parts.reader, self._trees, self._root(head))
+        root = self._root(head)
+        governance = parts.governed.of(head, self._trees.lookup(root, FOLDER_NAME))
+        scene = Scene(parts.reader, self._trees, root)
         return Group(head, scene, governance, Runbook(conn, now), held, self._signer(governance.digest), now)
 
     def _land(self, ground: Ground, group: Group) -> list[str]:
@@ -189,7 +193,7 @@ class LocalLane:
         return self._checkouts[found[0]]
 
     def _root(self, head: str) -> str:
-        return self._parts.reader.commit(head).tree
+        return self._last[1] if head == self._last[0] else self._parts.reader.commit(head).tree
 
     def _signer(self, digest: str) -> Callable[[Agent], Signer]:
         def signer_of(agent: Agent) -> Signer:
