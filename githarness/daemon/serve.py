@@ -1,0 +1,66 @@
+"""Runs the daemon of one repository from start to clean end, and speaks to one that runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any, cast
+
+from githarness import flock
+from githarness.clock import SYSTEM, Clock
+from githarness.daemon import link, listen, place, process, requests
+from githarness.daemon.connection import Limits
+from githarness.daemon.desk import Desk, Ledger
+from githarness.daemon.server import Server
+from githarness.daemon.upkeep import Upkeep
+from githarness.errors import NotFound, Unavailable
+from githarness.git.repo import Repo
+from githarness.settings import Settings
+
+_ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_STOP_WAIT = 30.0
+_DEFAULT = Limits()
+
+Say = Callable[[str, str], None]  # kind (ready, note) and text
+
+
+def serve(settings: Settings, repo: Repo, ledger: Ledger, *, say: Say, limits: Limits = _DEFAULT,
+          clock: Clock = SYSTEM) -> dict[str, int]:
+    """Returns what was counted, after SIGTERM, SIGINT or SIGHUP. Raises Locked where another daemon serves already."""
+    process.harden()
+    with listen.taken(settings, repo) as seat:
+        def note(text: str) -> None:
+            say("note", text)
+
+        desk, upkeep = Desk(ledger, place.repository(repo), note), Upkeep(ledger.maintain, limits, note)
+        server = Server(seat.listener, desk, upkeep, limits=limits, clock=clock)
+        for number in _ENDS:
+            signal.signal(number, lambda *_: server.stop())
+        say("ready", str(seat.path))
+        server.run()
+        listen.leave(seat, repo)
+        server.close()
+        return server.status()
+
+
+def status(settings: Settings, repo: Repo) -> dict[str, Any]:
+    """Raises NotFound where no daemon answers, Unavailable where it stops answering."""
+    reached = link.reach(settings, repo)
+    if reached is None:
+        raise NotFound(f"no daemon serves '{place.repository(repo)}'", fix="githarness serve")
+    try:
+        answer = reached.ask(lambda number: requests.bare(number, "status"))
+    except (link.NotDone, link.Lost) as error:
+        raise Unavailable("the daemon went away", fix="githarness serve") from error
+    finally:
+        reached.close()
+    return {name: value for name, value in cast(dict[str, Any], answer.what).items() if name not in ("is", "id")}
+
+
+def stop(settings: Settings, repo: Repo) -> int:
+    """Ends the daemon and waits until it is gone; its process id. Raises as `status` does, Locked if it stays."""
+    pid = int(status(settings, repo)["pid"])
+    os.kill(pid, signal.SIGTERM)
+    with flock.exclusive(repo.home / "daemon.lock", wait=_STOP_WAIT, what="the daemon"):
+        return pid
