@@ -54,6 +54,7 @@ def _enter(patch: pytest.MonkeyPatch, home: Path) -> None:
         "XDG_RUNTIME_DIR": home / "run",
         "GIT_CONFIG_GLOBAL": home / ".gitconfig",
         "GIT_CONFIG_NOSYSTEM": "1",
+        "PYTHONPATH": ROOT,  # so that child processes run this tree
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "COLUMNS": "80",
@@ -162,7 +163,7 @@ def run_cli(
     *args: str | Path, cwd: Path, stdin: bytes | str | None = None, env: Mapping[str, str] | None = None
 ) -> Ran:
     given = stdin.encode() if isinstance(stdin, str) else (stdin or b"")
-    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+    surroundings = {**os.environ, **(env or {})}
     command = [sys.executable, "-m", "githarness", *map(str, args)]
     done = subprocess.run(command, cwd=cwd, input=given, capture_output=True, check=False, env=surroundings)
     return Ran(done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode(errors="replace"))

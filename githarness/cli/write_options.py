@@ -100,6 +100,8 @@ def _common(done: Written) -> dict[str, object]:
 
 
 def _for_people(shell: Shell, done: Written, paths: Sequence[str]) -> None:
-    shell.line(f"{done.commit[:12]} {' '.join(paths)}" if done.commit else "nothing to commit")
+    differs = any(one.blob != one.previous for one in done.paths)
+    outcome = done.commit[:12] if done.commit else "would change" if differs else "nothing differs in"
+    shell.line(f"{outcome} {' '.join(paths)}")
     if done.worktree == "pending":
         shell.note("note: the working tree keeps a newer edit of its own; the commit has the change")

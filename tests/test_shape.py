@@ -1,0 +1,184 @@
+"""The house's numbers: sizes, broad handlers, probing and what must not stand in the source (docs/design.md)."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "githarness"
+LINES_IN_ALL = 15_000
+BROAD_HANDLERS = {"githarness/__main__.py", "githarness/daemon/desk.py", "githarness/checks/hook.py"}
+PUBLIC_API = PACKAGE / "api.py"  # its keyword parameters mirror the commands' flags
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Sized(NamedTuple):
+    size: int
+    where: str
+
+
+def _where(path: Path, line: int | None = None) -> str:
+    return str(path.relative_to(ROOT)) + (f":{line}" if line else "")
+
+
+@cache
+def _trees() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def _functions() -> list[tuple[Path, Function]]:
+    return [
+        (path, node)
+        for path, tree in _trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+
+def _length(function: Function) -> int:
+    """Lines from `def` to the end, without the docstring."""
+    first = function.body[0]
+    doc = (first.end_lineno or 0) - first.lineno + 1 if ast.get_docstring(function) else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - doc
+
+
+def _hold(sizes: list[Sized], *, middle: int, most: int, limit: int) -> None:
+    """The median, the 95th percentile and the largest; the ten worst are printed, pass or fail."""
+    worst = sorted(sizes, reverse=True)[:10]
+    print("\n".join(f"{size:5} {where}" for size, where in worst))
+    numbers = [size for size, _ in sizes]
+    assert median(numbers) <= middle
+    assert quantiles(numbers, n=20)[-1] <= most
+    assert worst[0].size <= limit, worst[0].where
+
+
+def test_files_are_one_noun_long() -> None:
+    """Median file at most 120 lines, 95th percentile 300, none over 400."""
+    files = [Sized(path.read_text(encoding="utf-8").count("\n"), _where(path)) for path in _trees()]
+    _hold([file for file in files if file.size], middle=120, most=300, limit=400)
+
+
+def test_functions_fit_on_a_screen() -> None:
+    """Median function at most 10 lines, 95th percentile 35, none over 50."""
+    sizes = [Sized(_length(node), _where(path, node.lineno)) for path, node in _functions()]
+    _hold(sizes, middle=10, most=35, limit=50)
+
+
+def test_the_package_stays_within_its_budget() -> None:
+    """All of the package is at most 15,000 lines."""
+    assert sum(path.read_text(encoding="utf-8").count("\n") for path in _trees()) <= LINES_IN_ALL
+
+
+def _many_parameters(function: Function) -> bool:
+    given = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    return len([each for each in given if each.arg not in ("self", "cls")]) > 6
+
+
+def test_functions_have_at_most_six_parameters() -> None:
+    """More than six parameters are a value that has no name yet."""
+    judged = [(path, node) for path, node in _functions() if path != PUBLIC_API]
+    assert [_where(path, node.lineno) for path, node in judged if _many_parameters(node)] == []
+
+
+def _is_broad(handler: ast.ExceptHandler) -> bool:
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    names = {kind.id for kind in kinds if isinstance(kind, ast.Name)}
+    return None in kinds or bool(names & {"Exception", "BaseException"})
+
+
+def _reraises(handler: ast.ExceptHandler) -> bool:
+    return isinstance(handler.body[-1], ast.Raise) and handler.body[-1].exc is None
+
+
+def test_broad_handlers_stand_in_three_places() -> None:
+    """Only the command line, the checks and the daemon's loop catch everything; cleaning up and raising on is free."""
+    found = {
+        _where(path)
+        for path, tree in _trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler) and _is_broad(node) and not _reraises(node)
+    }
+    assert found <= BROAD_HANDLERS
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def _is_left_out(node: ast.AST) -> bool:
+    probes = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "hasattr"
+    stub = isinstance(node, ast.Raise) and node.exc is not None and "NotImplementedError" in _names(node.exc)
+    return probes or stub
+
+
+def test_nothing_probes_or_is_left_out() -> None:
+    """No `hasattr`, no stub."""
+    found = [
+        _where(path, node.lineno)
+        for path, tree in _trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call | ast.Raise) and _is_left_out(node)
+    ]
+    assert found == []
+
+
+def test_modules_say_what_they_are() -> None:
+    """Every module but an empty one opens with a docstring whose first line is a sentence."""
+    bare = [_where(path) for path, tree in _trees().items() if tree.body and not ast.get_docstring(tree)]
+    assert bare == []
+
+
+def test_package_inits_are_empty() -> None:
+    """Callers import the module; only the top package exports something."""
+    inits = [path for path in _trees() if path.name == "__init__.py" and path.parent != PACKAGE]
+    assert [_where(path) for path in inits if path.stat().st_size] == []
+
+
+def _sources() -> list[Path]:
+    folders = ("githarness", "tests", "docs", "bench", "hooks", "schemas", "policies", "changes", ".github")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    files += [path for path in ROOT.iterdir() if path.is_file() and path.suffix in (".md", ".toml", ".yaml", "")]
+    return [path for path in files if "__pycache__" not in path.parts and path.name != ".git"]
+
+
+FORBIDDEN = {
+    "an emoji or dingbat": "[\u2600-\u27bf\U0001f300-\U0001faff]",
+    "a path of one machine": r"(?<![\w.])/(?:wo" r"rk|ro" r"ot|home/\w+)/\w",
+    "a note to come back": r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b",
+    "a mock": r"^\s*(?:from|import) unittest\b",
+    "a banner": r"^\s*#\s*[-=#*]{5,}",
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_no_source_holds(what: str) -> None:
+    """Emoji, banners, mocks, notes and paths of the author's machine stay out of every file."""
+    pattern = re.compile(FORBIDDEN[what], re.MULTILINE)
+    found = [_where(path) for path in _sources() if pattern.search(path.read_text(encoding="utf-8", errors="replace"))]
+    assert found == []
+
+
+def _quoted_messages() -> list[tuple[str, str]]:
+    """First arguments of `raise SomeError("…")` as source text, with their place."""
+    found = []
+    for path, tree in _trees().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+                first = node.exc.args[0]
+                parts = first.values if isinstance(first, ast.JoinedStr) else [first]
+                text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+                found.append((_where(path, node.lineno), text))
+    return found
+
+
+def test_messages_are_lower_case_without_a_full_stop() -> None:
+    """The house's grammar of errors, as far as a test can see it."""
+    wrong = [where for where, text in _quoted_messages() if re.match(r"[A-Z][a-z]", text) or text.endswith((".", "!"))]
+    assert wrong == []

@@ -1,0 +1,41 @@
+"""Start-up budgets by what is imported, not by milliseconds: light commands stay light."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("rich", "git", "pygit2", "jsonschema", "frontmatter", "cryptography", "sqlite_fts4", "asyncio", "pydantic")
+SHOW = f"""
+import sys
+try:
+    {{call}}
+except SystemExit:
+    pass
+print(*[name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
+"""
+
+
+def _loaded(call: str, cwd: Path) -> set[str]:
+    """The heavy packages that a fresh interpreter has imported after `call`."""
+    command = [sys.executable, "-c", SHOW.format(call=call)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def _command(*argv: str) -> str:
+    return f"sys.argv = {['githarness', *argv]!r}; from githarness.__main__ import main; main()"
+
+
+@pytest.mark.parametrize("argv", [("--help",), ("--version",), ("lgo",), ("log", "--help"), ("write", "--help")])
+def test_help_and_mistakes_are_light(argv: tuple[str, ...], tmp_path: Path) -> None:
+    """What needs no repository loads nothing heavy."""
+    assert _loaded(_command(*argv), tmp_path) == set()
+
+
+def test_importing_the_package_is_light(tmp_path: Path) -> None:
+    """`import githarness` is what hooks and scripts start with."""
+    assert _loaded("import githarness", tmp_path) == set()
