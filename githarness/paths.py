@@ -14,8 +14,7 @@ from githarness.errors import BadPath, Usage
 
 _MAX_PATH = 4096
 _MAX_NAME = 255
-_PLAIN = re.compile(r"[A-Za-z0-9_+@=-][A-Za-z0-9_+@=,.-]*", re.ASCII)
-_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE)
 _GIT = re.compile(r"\.git|git~[0-9]+", re.IGNORECASE)
 # Default_Ignorable_Code_Point of Unicode beyond the categories Cc, Cf: drawn as nothing, so that two names look alike.
 _IGNORABLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
@@ -29,7 +28,7 @@ def check(path: str) -> str:
         why = why or _wrong_name(name)
     if why:
         shown = path if len(path) <= 100 else path[:100] + "…"
-        raise BadPath(f"{ascii(shown)} {why}", details={"path": ascii(shown)})
+        raise BadPath(f"{shown!a} {why}", details={"path": ascii(shown)})
     return path
 
 
@@ -95,7 +94,7 @@ def valid_glob(glob: str) -> str:
         elif "**" in name and name != "**":
             why = "has '**' inside a name"
     if why:
-        raise Usage(f"glob {ascii(glob[:100])} {why}", fix="write it like 'docs/**/*.md', relative to the repository")
+        raise Usage(f"glob {glob[:100]!a} {why}", fix="write it like 'docs/**/*.md', relative to the repository")
     return glob + "**" if glob.endswith("/") else glob
 
 

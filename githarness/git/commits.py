@@ -1,0 +1,88 @@
+"""Commits and trees parsed from their bytes, as git reads them: odd dates and names of old history are no errors."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from githarness.errors import Integrity
+from githarness.git.objects import Entry
+
+_LATEST = 253402300799  # 9999-12-31T23:59:59Z
+_PERSON = re.compile(rb"(.*?<[^>\n]*>?)(?: +(-?[0-9]+))?(?: .*)?", re.DOTALL)
+_ITEM = re.compile(rb"[0-7]{5,6} [^\0/]+\0.{20}", re.DOTALL)
+_LATIN = re.compile(r"(iso-?8859-?1|latin-?1|iso-?8859-?15|(windows-|cp)1252)", re.IGNORECASE)
+_SIGNATURES = (b"gpgsig", b"gpgsig-sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    oid: str
+    tree: str
+    parents: tuple[str, ...]
+    author: str  # "NAME <MAIL>"
+    author_time: int
+    committer: str
+    time: int  # the committer's
+    message: str
+    raw: bytes
+    signature: str | None  # armoured
+    signed_payload: bytes | None  # what it signs: the commit without its signature
+
+
+def parse(oid: str, raw: bytes) -> Commit:
+    """Raises Integrity where tree, author or committer is missing."""
+    head, _, message = raw.partition(b"\n\n")
+    headers = [(name, value) for name, _, value in (line.partition(b" ") for line in _unfolded(head))]
+    named = dict(reversed(headers))
+    try:
+        author, author_time = _person(named[b"author"])
+        committer, time = _person(named[b"committer"])
+        tree = named[b"tree"].decode("ascii")
+    except (KeyError, UnicodeDecodeError) as error:
+        raise Integrity(f"commit '{oid}' is malformed", fix="git fsck") from error
+    parents = tuple(value.decode("ascii", "replace") for name, value in headers if name == b"parent")
+    signature = b"".join(value + b"\n" for name, value in headers if name == b"gpgsig").decode("utf-8", "replace")
+    return Commit(oid, tree, parents, author, author_time, committer, time,
+                  message.decode(_encoding(named), "replace"), raw, signature or None,
+                  _unsigned(head) + b"\n\n" + message if signature else None)
+
+
+def _unfolded(head: bytes) -> list[bytes]:
+    """Header lines; one that begins with a space goes on with the line before it."""
+    return head.replace(b"\n ", b"\0").replace(b"\n", b"\1").replace(b"\0", b"\n").split(b"\1")
+
+
+def _unsigned(head: bytes) -> bytes:
+    kept, drop = [], False
+    for line in head.split(b"\n"):
+        drop = drop if line.startswith(b" ") else line.partition(b" ")[0] in _SIGNATURES
+        if not drop:
+            kept.append(line)
+    return b"\n".join(kept)
+
+
+def _person(value: bytes) -> tuple[str, int]:
+    found = _PERSON.fullmatch(value)
+    if not found:
+        return value.decode("utf-8", "replace"), 0
+    return found[1].decode("utf-8", "replace"), max(0, min(int((found[2] or b"0")[:20]), _LATEST))
+
+
+def _encoding(headers: dict[bytes, bytes]) -> str:
+    """UTF-8, or the Latin that a commit names; others would let bytes mean what no other reader sees."""
+    named = headers.get(b"encoding", b"utf-8").decode("ascii", "replace")
+    return named if _LATIN.fullmatch(named) else "utf-8"
+
+
+def tree_items(data: bytes) -> list[bytes]:
+    """A tree's data cut into its entries. Raises Integrity where it is no tree."""
+    items = _ITEM.findall(data)
+    if sum(map(len, items)) != len(data):
+        raise Integrity("a tree is malformed", fix="git fsck")
+    return items
+
+
+def named(item: bytes) -> tuple[str, Entry]:
+    mode, _, name = item[:-21].partition(b" ")
+    return name.decode("utf-8", "surrogateescape"), Entry(mode.decode(), item[-20:].hex())

@@ -1,0 +1,138 @@
+"""Drives the real git, for what is git's own: worktrees, maintenance, configuration, checks. No ref is moved here.
+
+Git never sees a `GIT_*` of the surroundings, never a replaced object, and runs no hook, filter or program that the
+repository's configuration names: an agent may have written it.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from git.cmd import Git as Command
+from git.exc import GitCommandNotFound
+
+from githarness.errors import NotFound, Unavailable
+from githarness.settings import Settings, unwanted_names
+
+_ENV = "/usr/bin/env"
+_ALWAYS = {
+    "core.hookspath": "/dev/null", "core.fsmonitor": "false", "core.attributesfile": "/dev/null", "gc.auto": "0",
+    "maintenance.auto": "false", "commit.gpgsign": "false", "tag.gpgsign": "false", "protocol.ext.allow": "never",
+    "submodule.recurse": "false", "core.editor": "false", "sequence.editor": "false", "core.pager": "cat",
+}
+# What may name a program, and what git does where nothing is named.
+_PROGRAMS = (
+    (re.compile(r"gpg\.program"), "gpg"),
+    (re.compile(r"gpg\.ssh\.program"), "ssh-keygen"),
+    (re.compile(r"gpg\.x509\.program"), "gpgsm"),
+    (re.compile(r"core\.sshcommand"), "ssh"),
+    (re.compile(r"remote\..*\.uploadpack"), "git-upload-pack"),
+    (re.compile(r"remote\..*\.receivepack"), "git-receive-pack"),
+    (re.compile(r"submodule\..*\.update"), "checkout"),
+    (re.compile(r"core\.(askpass|gitproxy|alternaterefscommand)|credential\.(.*\.)?helper|diff\.external|"
+                r"diff\..*\.(textconv|command)|merge\..*\.driver|remote\..*\.vcs|trailer\..*\.(command|cmd)|"
+                r"gpg\.ssh\.defaultkeycommand|uploadpack\.packobjectshook|interactive\.difffilter|pager\..*"), ""),
+)
+_FILTER = re.compile(r"filter\.(.*)\.(clean|smudge|process|required)")
+
+
+class Git:
+    def __init__(self, settings: Settings, directory: Path) -> None:
+        if not settings.git:
+            raise Unavailable("git is not installed", fix="install git 2.34 or newer")
+        self._settings = settings
+        self._directory = directory
+
+    def run(self, *args: str, input: bytes | None = None) -> bytes:
+        """What git prints. Raises Unavailable with what git says on stderr."""
+        return self._answer(args, {**_ALWAYS, **self._overrides()}, input)
+
+    def _overrides(self) -> dict[str, str]:
+        """Takes back what the repository's configuration, or a file that it includes, says about programs."""
+        listed = self._answer(("config", "--list", "--includes", "--show-scope", "-z"), {}, None)
+        fields = listed.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        outer: dict[str, str] = {}
+        overrides: dict[str, str] = {}
+        for scope, item in zip(fields[::2], fields[1::2], strict=True):
+            name, _, value = item.partition("\n")
+            if filtered := _FILTER.fullmatch(name):
+                overrides[name] = "false" if filtered[2] == "required" else ""
+            elif scope not in ("local", "worktree"):
+                outer[name] = value
+            elif (default := _default(name)) is not None:
+                overrides[name] = outer.get(name, default)
+        return overrides
+
+    def _answer(self, args: tuple[str, ...], overrides: Mapping[str, str], input: bytes | None) -> bytes:
+        environ = {**self._settings.environ, **_as_environ(overrides)}
+        forget = [part for name in unwanted_names(environ) for part in ("-u", name)]
+        command = [_ENV, *forget, self._settings.git, "--no-replace-objects", "--no-pager", *args]
+        with tempfile.TemporaryFile() as stdin:
+            stdin.write(input or b"")
+            stdin.seek(0)
+            try:
+                status, out, err = Command(str(self._directory)).execute(
+                    command, istream=stdin, env=environ, shell=False, with_extended_output=True, with_exceptions=False,
+                    stdout_as_string=False, strip_newline_in_stdout=False)
+            except (GitCommandNotFound, OSError) as error:
+                raise Unavailable(f"'{self._settings.git}' cannot be run", fix="git --version") from error
+        if status:
+            raise _failure(args, str(err))
+        return bytes(out)
+
+    def worktree_add(self, path: Path, commit: str) -> None:
+        """A new worktree with HEAD detached at `commit`; no filter runs: LFS pointers stay pointers."""
+        self.run("worktree", "add", "--detach", "--quiet", str(path), commit)
+
+    def worktree_remove(self, path: Path) -> None:
+        """Removes the folder with all that is in it, and its record."""
+        self.run("worktree", "remove", "--force", "--force", str(path))
+
+    def maintain(self) -> None:
+        self.run("repack", "-d", "-q", "--geometric=2", "--no-write-bitmap-index")
+        self.run("commit-graph", "write", "--reachable", "--split")
+
+    def fsck(self) -> None:
+        """Raises Unavailable with git's findings."""
+        self.run("fsck", "--strict", "--no-dangling", "--no-progress")
+
+    def config_get(self, name: str) -> str | None:
+        """The value in the repository's own configuration."""
+        try:
+            return self.run("config", "--local", "--get", name).decode("utf-8", "surrogateescape").removesuffix("\n")
+        except NotFound:
+            return None
+
+    def config_set(self, name: str, value: str) -> None:
+        self.run("config", "--local", name, value)
+
+    def config_unset(self, name: str) -> None:
+        self.run("config", "--local", "--unset-all", name)
+
+    def version(self) -> tuple[int, ...]:
+        text = self._answer(("version",), {}, None).decode()
+        return tuple(int(number) for number in re.findall(r"\d+", text.split()[2])[:3])
+
+
+def _default(name: str) -> str | None:
+    return next((default for pattern, default in _PROGRAMS if pattern.fullmatch(name)), None)
+
+
+def _as_environ(overrides: Mapping[str, str]) -> dict[str, str]:
+    """As `-c name=value` would, for names with any character."""
+    environ = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": str(len(overrides))}
+    for number, (name, value) in enumerate(overrides.items()):
+        environ |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return environ
+
+
+def _failure(args: tuple[str, ...], said: str) -> Unavailable | NotFound:
+    if args[0] == "config" and not said:
+        return NotFound(f"git config has no '{args[-1]}'")
+    first = said.strip().partition("\n")[0] or "no reason given"
+    if "dubious ownership" in said:
+        return Unavailable("the repository belongs to another user", fix=said.strip().rpartition("\n")[2].strip())
+    return Unavailable(f"git {args[0]} failed: {first}", fix=f"git {' '.join(args)}", details={"stderr": said[-4000:]})
