@@ -32,6 +32,10 @@ class Row(NamedTuple):
 
 
 COMMANDS: dict[str, Row] = {
+    "init": Row("Repository and identity", "cmd_init:init", "Create or adopt a repository, or set up a clone of one."),
+    "uninstall": Row("Repository and identity", "cmd_uninstall:uninstall", "Take hooks and configuration away again."),
+    "agent": Row("Repository and identity", "cmd_agent:app", "Add agents, give them keys, retire them."),
+    "human": Row("Repository and identity", "cmd_human:app", "Add people with their roles, retire them."),
     "read": Row("Writes", "cmd_read:read", "Print an artifact and remember that this run has seen it."),
     "write": Row("Writes", "cmd_write:write", "Write an artifact as one signed commit."),
     "append": Row("Writes", "cmd_append:append", "Add lines at the end of an artifact."),
@@ -39,6 +43,7 @@ COMMANDS: dict[str, Row] = {
     "rename": Row("Writes", "cmd_rename:rename", "Give an artifact another path."),
     "apply": Row("Writes", "cmd_apply:apply", "Make several changes as one commit."),
     "log": Row("Writes", "cmd_log:log", "List the commits, newest first."),
+    "serve": Row("Doors", "cmd_serve:serve", "Run the daemon: faster writes for many clients."),
     "index": Row("Index", "cmd_index:app", "Bring the index of commits up to date, or build it again from git."),
 }
 

@@ -1,0 +1,126 @@
+"""`githarness agent`: who may write here, and with which keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from githarness import wiring
+from githarness.cli.identities import desk, key_lines, key_table
+from githarness.cli.options import command, group
+from githarness.cli.out import Painted
+from githarness.cli.shell import Shell, shell
+from githarness.policy.model import Agent
+from githarness.work import agents
+from githarness.work.agents import Changed
+
+app = group("Agents: add them, give them keys of this host, retire them.")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The agent.")]
+
+
+@app.command("add")
+@command
+def add(
+    ctx: typer.Context,
+    name: Name,
+    *,
+    role: Annotated[list[str] | None, typer.Option(help="writer (the default) or reader; repeatable.")] = None,
+    purpose: Annotated[str, typer.Option(metavar="TEXT", help="What the agent is for.")] = "",
+    owner: Annotated[str, typer.Option(metavar="MAIL", help="Who answers for it [git config user.email].")] = "",
+) -> None:
+    """Add an agent and make it a key on this host; the same agent again is no error.
+
+    Example: githarness agent add deployer --purpose "rolls releases out"
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    done = agents.add(desk(harness), name, wanted=tuple(role or ()), purpose=purpose, owner=owner)
+    _show_change(sh, harness, done, "added")
+
+
+@app.command("list")
+@command
+def show_all(ctx: typer.Context) -> None:
+    """List the agents of this fleet.
+
+    Example: githarness agent list
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    found = sorted(harness.governance().registry.agents.values(), key=lambda agent: agent.name)
+    sh.document({"items": [_table(harness, agent) for agent in found]})
+    for agent in found:
+        _line(sh, agent)
+
+
+@app.command("show")
+@command
+def show(ctx: typer.Context, name: Name) -> None:
+    """Show an agent with its keys, their windows, and whether this host can sign with them.
+
+    Example: githarness agent show deployer
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    agent = harness.governance().agent(name)
+    sh.document(_table(harness, agent))
+    _line(sh, agent)
+    key_lines(sh, harness.keyring, agent.keys)
+
+
+@app.command("enroll")
+@command
+def enroll(ctx: typer.Context, name: Name) -> None:
+    """Give an agent a key of this host; its other keys stay.
+
+    Example: githarness agent enroll deployer
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    _show_change(sh, harness, agents.enroll(desk(harness), name), "enrolled")
+
+
+@app.command("rotate-key")
+@command
+def rotate_key(ctx: typer.Context, name: Name) -> None:
+    """Replace an agent's key of this host; what the old one signed stays verifiable.
+
+    Example: githarness agent rotate-key deployer
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    _show_change(sh, harness, agents.rotate_key(desk(harness), name), "rotated the key of")
+
+
+@app.command("retire")
+@command
+def retire(ctx: typer.Context, name: Name) -> None:
+    """Retire an agent: it may do nothing any more, and its name is not given again.
+
+    Example: githarness agent retire deployer
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    _show_change(sh, harness, agents.retire(desk(harness), name), "retired")
+
+
+def _show_change(sh: Shell, harness: wiring.Harness, done: Changed, what: str) -> None:
+    sh.document({**_table(harness, done.agent), "commit": done.commit})
+    state = f"{what} agent" if done.commit else "nothing to do for agent"
+    sh.line(Painted(state, "green"), f" '{done.agent.name}'", f" (commit {done.commit[:12]})" if done.commit else "")
+    key_lines(sh, harness.keyring, done.agent.keys)
+
+
+def _table(harness: wiring.Harness, agent: Agent) -> dict[str, object]:
+    return {
+        "name": agent.name, "roles": list(agent.roles), "purpose": agent.purpose, "owner": agent.owner,
+        "retired": agent.retired, "keys": [key_table(harness.keyring, key) for key in agent.keys],
+    }
+
+
+def _line(sh: Shell, agent: Agent) -> None:
+    until = f", retired {agent.retired}" if agent.retired else ""
+    purpose = f": {agent.purpose}" if agent.purpose else ""
+    owner = f", answers to {agent.owner}" if agent.owner else ""
+    sh.line(Painted(agent.name, "cyan"), f" ({', '.join(agent.roles)}{owner}{until}){purpose}")
