@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from githarness.lines.history import BASE, Steps
@@ -58,15 +59,55 @@ class Ring:
         return order
 
     def align(self, lines: list[Line]) -> None:
-        """Moves lines so that the ring has them in this order."""
+        """Moves as few lines as it takes to have these in this order, none of them farther than it must: the gone
+        lines that it has not to pass stay on the side where they were."""
         self.number()
-        last = self.top
+        staying = set(_ascending(lines))
+        if len(staying) == len(lines):
+            return
+        settled = self._moved_down(lines, staying)
+        following = self.top
+        for line in reversed(lines):
+            if line not in settled:
+                _unlink(line)
+                _link(following.before, line)
+            following = line
+
+    def _moved_down(self, lines: list[Line], staying: set[Line]) -> set[Line]:
+        """Puts lines that come too early right behind those before them; what is left comes too late."""
+        settled = set(staying)
+        last, place = self.top, -1
         for line in lines:
-            if last is not self.top and line.place < last.place:
-                line.before.after, line.after.before = line.after, line.before
+            if line in staying:
+                place = line.place
+            elif line.place < place:
+                _unlink(line)
                 _link(last, line)
-                line.place = last.place
-            last = line
+                settled.add(line)
+            if line in settled:
+                last = line
+        return settled
+
+
+def _ascending(lines: list[Line]) -> list[Line]:
+    """The longest part of `lines` that is in the order of the places (patience sorting)."""
+    tops: list[int] = []
+    ends: list[Line] = []
+    under: dict[Line, Line | None] = {}
+    for line in lines:
+        pile = bisect_left(tops, line.place)
+        under[line] = ends[pile - 1] if pile else None
+        tops[pile:pile + 1], ends[pile:pile + 1] = [line.place], [line]
+    found: list[Line] = []
+    line_under = ends[-1] if ends else None
+    while line_under is not None:
+        found.append(line_under)
+        line_under = under[line_under]
+    return found
+
+
+def _unlink(line: Line) -> None:
+    line.before.after, line.after.before = line.after, line.before
 
 
 def _link(anchor: Line, line: Line) -> None:
