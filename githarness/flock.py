@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from githarness.errors import Locked
+from githarness.errors import Locked, Unavailable
 
 WAIT = 5.0
 
@@ -17,7 +17,11 @@ WAIT = 5.0
 @contextlib.contextmanager
 def exclusive(path: Path, *, wait: float = WAIT, what: str) -> Iterator[None]:
     """Holds the lock for the length of the block. Raises Locked when it was not to be had within `wait` seconds."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise Unavailable(f"the lock file '{path}' cannot be opened: {error.strerror}") from error
+    owner = os.getpid()
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -25,6 +29,8 @@ def exclusive(path: Path, *, wait: float = WAIT, what: str) -> Iterator[None]:
     try:
         yield
     finally:
+        if os.getpid() == owner:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile has this descriptor too
         os.close(descriptor)
 
 

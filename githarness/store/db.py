@@ -22,9 +22,10 @@ from githarness.store.faults import mapped
 
 Connection = sqlite3.Connection
 
-LONG_WAL = 8 << 20  # bytes; from here on a busy connection checkpoints every _BETWEEN commits
-_BETWEEN = 128  # a log that is written over in place is cheaper to sync than one that grows anew
-HUGE_WAL = 4 * LONG_WAL  # short-lived processes never reach _BETWEEN: the one that meets this cuts the log
+WAIT = 5.0  # seconds that a writer waits for its turn
+LONG_WAL = 8 << 20  # bytes; from here on a busy connection checkpoints every BETWEEN commits
+BETWEEN = 128  # a log that is written over in place is cheaper to sync than one that grows anew
+HUGE_WAL = 4 * LONG_WAL  # short-lived processes never reach BETWEEN: the one that meets this cuts the log
 _FORKED: list[object] = []  # a parent's connections: closing them here would touch the parent's locks
 
 
@@ -82,7 +83,7 @@ class Database:
             handle.conn.close()
 
     def _turn(self) -> contextlib.AbstractContextManager[None]:
-        return flock.exclusive(self.home / "harness.lock", what="the database")
+        return flock.exclusive(self.home / "harness.lock", wait=WAIT, what="the database")
 
     def _handle(self) -> _Handle:
         handle: _Handle | None = self._local.__dict__.get("handle")
@@ -126,7 +127,7 @@ class Database:
         with self._turn():
             conn.execute("PRAGMA journal_mode = WAL")
             for number in range(_version(conn, self.path) + 1, schema.VERSION + 1):
-                _apply(conn, number)
+                _apply(conn, number, self._clock.now())
 
     def _begin(self, handle: _Handle, *, durable: bool) -> None:
         try:
@@ -155,18 +156,16 @@ class Database:
     def _checkpoint(self, handle: _Handle) -> None:
         """Copies the log into the database now and then; called with the lock held. A busy reader only delays it."""
         handle.commits += 1
-        size = os.stat(self._wal).st_size
-        if size < LONG_WAL:
-            return
-        with contextlib.suppress(sqlite3.OperationalError):  # the transaction is safe in the log, this is tidying up
-            if handle.commits % _BETWEEN == 0:
+        with contextlib.suppress(sqlite3.OperationalError, OSError):  # the transaction is safe already: only tidying up
+            size = os.stat(self._wal).st_size
+            if size >= LONG_WAL and handle.commits % BETWEEN == 0:
                 handle.conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            elif size >= HUGE_WAL and handle.commits < _BETWEEN:
+            elif size >= HUGE_WAL and handle.commits < BETWEEN:
                 handle.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _connect(path: Path) -> Connection:
-    conn = sqlite3.connect(path, timeout=flock.WAIT, isolation_level=None)
+    conn = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
     for pragma in ("synchronous = FULL", "wal_autocheckpoint = 0", "secure_delete = OFF", "trusted_schema = OFF",
                    "temp_store = MEMORY", "cache_size = -16000"):
         conn.execute(f"PRAGMA {pragma}")
@@ -196,11 +195,12 @@ def _version(conn: Connection, path: Path) -> int:
     return version
 
 
-def _apply(conn: Connection, number: int) -> None:
+def _apply(conn: Connection, number: int, now: float) -> None:
     conn.execute("BEGIN IMMEDIATE")
     try:
         for statement in schema.MIGRATIONS[number - 1]:
             conn.execute(statement)
+        conn.execute("INSERT INTO migrations VALUES (?, ?)", (number, now))
         conn.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         conn.execute(f"PRAGMA user_version = {number}")
         conn.execute("COMMIT")

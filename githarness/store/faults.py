@@ -15,7 +15,7 @@ _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def mapped(error: sqlite3.Error, file: Path) -> HarnessError:
-    code = error.sqlite_errorcode & 0xFF if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError) else 0
+    code = vars(error).get("sqlite_errorcode", 0) & 0xFF  # what Python's module raises by itself has none
     if code == sqlite3.SQLITE_FULL:
         return Unavailable(f"the disk that holds '{file}' is full", fix="free some space and repeat")
     if code in _UNAVAILABLE:

@@ -1,7 +1,7 @@
 """The tables of `harness.db`, as a numbered list of migrations; migration N turns a file of version N-1 into version N.
 
 File header: `application_id` says that the file is ours, `user_version` which version it has; both change in the
-transaction of the migration. Truth that git does not have: events, open_intents, bases, runs, held. Derived from git
+transaction of the migration, which also adds its row to `migrations`. Truth that git does not have: events, open_intents, bases, runs, held. Derived from git
 and disposable: commits, paths, changes, chains, operations. In the derived tables object ids are 20 bytes, lists of
 them are concatenated, modes are the digits of git's mode as an integer, paths are interned as raw bytes.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x67686172  # "ghar"
 
 _VERSION_1 = (
+    "CREATE TABLE migrations (version INTEGER PRIMARY KEY, applied REAL NOT NULL)",
     """CREATE TABLE events (
         seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, time REAL NOT NULL, kind TEXT NOT NULL, agent TEXT,
         human TEXT, run TEXT, operation TEXT, commit_oid TEXT, intent TEXT, outcome TEXT, body TEXT NOT NULL)""",
