@@ -102,12 +102,16 @@ def parse_config(data: bytes) -> RepoConfig:
 
 def _typed_config(table: dict[str, Any], version: object) -> RepoConfig:
     unknown = set(table) - set(RepoConfig.__slots__)
-    lists = {name: tuple(table[name]) for name in ("skills", "memory", "docs") if name in table}
+    lists = {name: table[name] for name in ("skills", "memory", "docs") if name in table}
     texts = {name: table[name] for name in ("fleet", "branch", "humans") if name in table}
     good = version == CONFIG_VERSION and not unknown and {"fleet", "branch"} <= set(texts)
     good = good and all(isinstance(text, str) for text in texts.values())
-    if not good or not all(isinstance(glob, str) for globs in lists.values() for glob in globs):
+    if not good or not all(map(_is_texts, lists.values())) or texts.get("humans", "warn") not in ("warn", "signed"):
         raise Integrity("'.githarness/config.toml' is not of the form of schemas/config.schema.json",
                         details={"unknown": list[Detail](sorted(unknown))})
-    fields: dict[str, Any] = {**texts, **lists}
+    fields: dict[str, Any] = {**texts, **{name: tuple(globs) for name, globs in lists.items()}}
     return RepoConfig(**fields)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
