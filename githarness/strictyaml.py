@@ -29,8 +29,8 @@ class _Dumper(yaml.CSafeDumper):
 
 def dump(value: Mapping[str, Json]) -> bytes:
     """Readable, stable, and read by every YAML reader as the same text; whole numbers come back as text."""
-    text = yaml.dump(dict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 16)
     try:
+        text = yaml.dump(dict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 16)
         return str(text).encode()
     except UnicodeEncodeError as error:
         raise Usage("a text has a character that is none", fix="use Unicode text") from error
@@ -84,7 +84,7 @@ class _Document:
         if depth > DEEPEST:
             raise self._error(f"is nested deeper than {DEEPEST}", event)
         if isinstance(event, yaml.ScalarEvent):
-            return None if event.style is None and event.value in _NULLS else str(event.value)
+            return None if not event.style and event.value in _NULLS else str(event.value)
         if isinstance(event, yaml.SequenceStartEvent):
             return [self._node(item, depth + 1) for item in self._until(yaml.SequenceEndEvent)]
         return self._mapping(depth)

@@ -22,7 +22,7 @@ _SCISSORS = "------------------------ >8 ------------------------"
 _HOSTILE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]")
-_SCISSORS_LINE = re.compile(rf"(?m)^# {_SCISSORS}$")
+_SCISSORS_LINE = re.compile(rf"(?m)^# {_SCISSORS}\n")
 _FOLD = re.compile(r"\n[ \t\r]*")
 _SPACE = " \t\r"  # what git's isspace() knows besides LF
 
@@ -73,21 +73,41 @@ def parse(message: str) -> Trailers:
 
 def _last_paragraph(message: str) -> list[str]:
     """Its lines, or none where it is the first."""
-    paragraphs = _paragraphs_backwards(_SCISSORS_LINE.split(message, maxsplit=1)[0])
+    cut = _SCISSORS_LINE.search(message)
+    paragraphs = _paragraphs_backwards(message, _end_of_text(message, cut.start() if cut else len(message)))
     for lines in paragraphs:
-        conflicts = lines[0] == "Conflicts:" and all(line.startswith("\t") for line in lines[1:])
-        if not conflicts and not all(line.startswith("#") for line in lines):
+        if not all(line[0] == "#" for line in lines):
             return lines if next(paragraphs, None) else []
     return []
 
 
-def _paragraphs_backwards(message: str) -> Iterator[list[str]]:
-    lines: list[str] = []
-    end = len(message)
+def _end_of_text(message: str, end: int) -> int:
+    """Where comments, empty lines and an old list of conflicts begin that end the message."""
+    listed = False
+    for start, line in _lines_backwards(message, end):
+        if line == "Conflicts:" and start + len(line) < len(message):
+            end, listed = start, False
+        elif line and line[0] not in "#\t":
+            break
+        elif line[:1] == "\t":
+            listed = True
+        elif not listed:
+            end = start
+    return end
+
+
+def _lines_backwards(message: str, end: int) -> Iterator[tuple[int, str]]:
+    """Each line without its LF, and where it starts."""
+    end -= message.endswith("\n", 0, end)
     while end >= 0:
         start = message.rfind("\n", 0, end) + 1
-        line = message[start:end]
+        yield start, message[start:end]
         end = start - 1
+
+
+def _paragraphs_backwards(message: str, end: int) -> Iterator[list[str]]:
+    lines: list[str] = []
+    for _, line in _lines_backwards(message, end):
         if line.strip(_SPACE):
             lines.append(line)
         elif lines:
