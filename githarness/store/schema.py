@@ -1,9 +1,10 @@
 """The tables of `harness.db`, as a numbered list of migrations; migration N turns a file of version N-1 into version N.
 
 File header: `application_id` says that the file is ours, `user_version` which version it has; both change in the
-transaction of the migration, which also adds its row to `migrations`. Truth that git does not have: events, open_intents, bases, runs, held. Derived from git
-and disposable: commits, paths, changes, chains, operations. In the derived tables object ids are 20 bytes, lists of
-them are concatenated, modes are the digits of git's mode as an integer, paths are interned as raw bytes.
+transaction of the migration, which also adds its row to `migrations`. Truth that git does not have: events,
+open_intents, bases, runs, held. Derived from git and disposable: commits, paths, changes, chains, operations. There
+object ids are 20 bytes, lists of them are concatenated, modes are the digits of git's mode as an integer, and paths
+are interned as raw bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _VERSION_1 = (
     """CREATE TABLE operations (
         agent TEXT, key TEXT, commit_oid TEXT NOT NULL, answer TEXT NOT NULL,
         PRIMARY KEY (agent, key)) WITHOUT ROWID""",
-    "CREATE TABLE bases (run TEXT, path BLOB, blob TEXT NOT NULL, PRIMARY KEY (run, path)) WITHOUT ROWID",
+    "CREATE TABLE bases (run TEXT, path TEXT, blob TEXT NOT NULL, PRIMARY KEY (run, path)) WITHOUT ROWID",
     """CREATE TABLE runs (
         id TEXT PRIMARY KEY, agent TEXT NOT NULL, started REAL NOT NULL, parent TEXT, chain TEXT NOT NULL,
         status TEXT NOT NULL, finished REAL, tier TEXT NOT NULL, start_commit TEXT, worktree TEXT, pid INTEGER,

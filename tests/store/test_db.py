@@ -52,11 +52,12 @@ def in_child(work: Callable[[], object]) -> int:
     """The exit code of a forked child: 0 where `work` returned."""
     child = os.fork()
     if child == 0:
+        code = 1
         try:
             work()
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
+            code = 0
+        finally:
+            os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -237,7 +238,7 @@ def test_the_log_does_not_grow_without_end(
     for number in range(100):
         with db.write(durable=False) as conn:
             put(conn, f"{number:03}")
-            conn.execute("INSERT INTO bases VALUES ('r', ?, ?)", (str(number).encode(), "x" * 20_000))
+            conn.execute("INSERT INTO bases VALUES ('r', ?, ?)", (str(number), "x" * 20_000))
     assert (db.home / "harness.db-wal").stat().st_size < 500_000
     assert len(keys(db)) == 100
 
