@@ -62,6 +62,12 @@ def unwanted_names(environ: Mapping[str, str]) -> list[str]:
     return [name for name in os.environ if name not in environ]
 
 
+def hook_git_dir(environ: Mapping[str, str] | None = None) -> Path | None:
+    """The git directory that git named to a hook; only the hooks' door asks, every other takes the folder it is in."""
+    named = (os.environ if environ is None else environ).get("GIT_DIR")
+    return Path(named) if named else None
+
+
 def _runtime_dir(env: Mapping[str, str]) -> Path:
     if env.get("XDG_RUNTIME_DIR"):
         return Path(env["XDG_RUNTIME_DIR"]) / "githarness"

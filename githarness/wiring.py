@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from githarness.seal.signer import Signer
     from githarness.store.keyring import Keyring
     from githarness.work.asks import Lane
+    from githarness.work.divergence import Verdict
     from githarness.work.governance import Governance
     from githarness.work.lane import LocalLane
     from githarness.work.parts import Parts
@@ -127,12 +128,18 @@ class Harness:
 
         return acting(self.parts, self.governance(), name=name, mail=self.mail)
 
+    def judge_push(self, remote: str, updates: str) -> Verdict | None:
+        """What pre-push has to say, from git's lines on its stdin; None where all is well."""
+        from githarness.work import divergence
+
+        return divergence.of_push(self.parts, self.git, remote, divergence.updates_of(updates))
+
     @cached_property
     def mail(self) -> str:
-        found = self.git.config_get("user.email")
-        if found is None:
-            raise NotFound("git does not know who you are", fix="git config user.email YOU@EXAMPLE.ORG")
-        return found
+        try:
+            return self.git.run("config", "--get", "user.email").decode().strip()
+        except NotFound:
+            raise NotFound("git does not know who you are", fix="git config user.email YOU@EXAMPLE.ORG") from None
 
     def fresh_index(self) -> None:
         """Brings the commit index up to head; nothing to do, and no libgit2 loaded, where it is there already."""

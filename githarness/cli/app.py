@@ -36,6 +36,7 @@ COMMANDS: dict[str, Row] = {
     "uninstall": Row("Repository and identity", "cmd_uninstall:uninstall", "Take hooks and configuration away again."),
     "agent": Row("Repository and identity", "cmd_agent:app", "Add agents, give them keys, retire them."),
     "human": Row("Repository and identity", "cmd_human:app", "Add people with their roles, retire them."),
+    "hook": Row("Repository and identity", "cmd_hook:app", "Run the check behind one of git's hooks."),
     "read": Row("Writes", "cmd_read:read", "Print an artifact and remember that this run has seen it."),
     "write": Row("Writes", "cmd_write:write", "Write an artifact as one signed commit."),
     "append": Row("Writes", "cmd_append:append", "Add lines at the end of an artifact."),
