@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from githarness.git.objects import EXECUTABLE, LINK, Entry, oid_of
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_ASTRAY = re.compile(rb"(?:^|/)(?:|\.|\.\.|\.git)(?:/|$)", re.IGNORECASE)
 Blob = Callable[[str], bytes]
 Smudge = Callable[[str, bytes], bytes | None]
 Found = os.stat_result
@@ -22,7 +24,12 @@ Found = os.stat_result
 
 @contextlib.contextmanager
 def folder_of(root: int, name: bytes, *, make: bool) -> Iterator[int]:
-    """The open folder that `name` lies in. Raises FileNotFoundError, NotADirectoryError (also where a link stands)."""
+    """The open folder that `name` lies in. Raises FileNotFoundError, NotADirectoryError (also where a link stands).
+
+    A name that leads out of the worktree or into a git directory has no folder, whatever a tree says.
+    """
+    if _ASTRAY.search(name):
+        raise NotADirectoryError(name)
     here = os.dup(root)
     try:
         for part in name.split(b"/")[:-1]:
@@ -35,8 +42,6 @@ def folder_of(root: int, name: bytes, *, make: bool) -> Iterator[int]:
 
 
 def _enter(here: int, part: bytes, *, make: bool) -> int:
-    if part in (b"", b".", b"..") or part.lower() == b".git":
-        raise NotADirectoryError(part)
     try:
         return os.open(part, _FOLDER, dir_fd=here)
     except FileNotFoundError:
@@ -122,7 +127,8 @@ class Content:
         """What a checkout writes for a blob; None where only git with its filters can tell."""
         return self.smudge(path, data) if self.smudge else data
 
-    def is_at(self, folder: int, name: bytes, path: str, entry: Entry) -> bool:
+    def is_at(self, folder: int, name: bytes, path: str, entry: Entry, *, data: bytes | None = None) -> bool:
+        """`data`: the content of `entry`, where the repository may not have it yet."""
         found = look(folder, name)
         if found is None or stat.S_ISLNK(found.st_mode) != (entry.mode == LINK):
             return False
@@ -130,7 +136,9 @@ class Content:
             return oid_of("blob", os.readlink(name, dir_fd=folder)) == entry.oid
         if self.modes and bool(found.st_mode & 0o100) != (entry.mode == EXECUTABLE):
             return False
-        data = read(folder, name)
-        if data is None or oid_of("blob", data) == entry.oid:
-            return data is not None
-        return self.smudge is not None and self.smudge(path, self.blob(entry.oid)) == data
+        there = read(folder, name)
+        if there is None or oid_of("blob", there) == entry.oid:
+            return there is not None
+        if self.smudge is None:
+            return False
+        return self.smudge(path, self.blob(entry.oid) if data is None else data) == there

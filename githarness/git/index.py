@@ -65,19 +65,22 @@ class Index:
         self._extended: set[bytes] = set()
         self._racy: set[bytes] = set()
         self._ours: set[bytes] = set()
+        self._settled = 0  # the second up to which `_ours` has been looked at
+        self._read: dict[bytes, Indexed] = {}  # entries asked for, as values
 
     def __len__(self) -> int:
         return len(self._raw)
 
     def get(self, name: bytes) -> Indexed | None:
         """The entry of stage 0."""
-        raw = self._raw.get(name)
-        if raw is None:
-            return None
+        if (known := self._read.get(name)) or (raw := self._raw.get(name)) is None:
+            return known
         more = int.from_bytes(raw[62:64], "big") if name in self._extended else 0
         stat: Stat = _STAT.unpack_from(raw)
-        return Indexed(int.from_bytes(raw[24:28], "big"), raw[40:60].hex(), stat, bool(raw[60] & 0x80),
-                       bool(more & _SKIPPED), bool(more & _INTENDED))
+        entry = Indexed(int.from_bytes(raw[24:28], "big"), raw[40:60].hex(), stat, bool(raw[60] & 0x80),
+                        bool(more & _SKIPPED), bool(more & _INTENDED))
+        self._read[name] = entry
+        return entry
 
     def in_conflict(self, name: bytes) -> bool:
         at = bisect.bisect_left(self._order, name + b"\0")
@@ -121,11 +124,13 @@ class Index:
         if key not in self._raw:
             bisect.insort(self._order, key)
         self._raw[key] = raw
+        self._read.pop(key, None)
         (self._extended.add if extended else self._extended.discard)(key)
 
     def drop(self, name: bytes) -> None:
         if self._raw.pop(name, None) is not None:
             del self._order[bisect.bisect_left(self._order, name)]
+            self._read.pop(name, None)
             for some in (self._extended, self._racy, self._ours):
                 some.discard(name)
 
@@ -135,14 +140,14 @@ class Index:
         Git compares content while an entry is not older than the index, in seconds; from now on it would trust equal
         metadata. So what cannot be trusted gets the size 0, which makes git look (its racy-git rule).
         """
-        for name in [*self._racy, *self._ours]:
-            raw = self._raw[name]
-            if _MTIME.unpack_from(raw, 8)[0] >= second:
-                continue
-            if name in self._racy or not untouched(name, _STAT.unpack_from(raw)):
-                self._raw[name] = raw[:36] + bytes(4) + raw[40:]
-            self._racy.discard(name)
-            self._ours.discard(name)
+        for some in (self._racy, self._ours) if second > self._settled else (self._racy,):
+            for name in [one for one in some if _MTIME.unpack_from(self._raw[one], 8)[0] < second]:
+                raw = self._raw[name]
+                if some is self._racy or not untouched(name, _STAT.unpack_from(raw)):
+                    self._raw[name] = raw[:36] + bytes(4) + raw[40:]
+                    self._read.pop(name, None)
+                some.discard(name)
+        self._settled = second
 
     def emit(self) -> bytes:
         head = _HEAD.pack(b"DIRC", 3 if self._extended else 2, len(self._order))

@@ -130,8 +130,8 @@ class Placing:
     def _already(self, folder: int, change: PathChange) -> Placed:
         """The file was `new` before we came, as where a change is captured from this very worktree."""
         base = base_of(name_of(change.path))
-        before = files.look(folder, base)
-        if change.new and before and self.standing.content.is_at(folder, base, change.path, change.new):
+        before, content = files.look(folder, base), self.standing.content
+        if change.new and before and content.is_at(folder, base, change.path, change.new, data=change.data):
             after = files.look(folder, base)
             if after and same_file(before, after):
                 return Placed(done=True, proof=after)
@@ -148,7 +148,7 @@ class Placing:
                 return True
             return old is not None and self.standing.content.is_at(folder, what, change.path, old)
 
-        return Swap(folder, base_of(name), known, self.hook)
+        return Swap(folder, base_of(name), temporary(base_of(name)), known, self.hook)
 
     def tidy(self, change: PathChange) -> None:
         """What a crash in the middle of a swap left beside the file: ours goes, a person's gets its name back."""
@@ -167,7 +167,7 @@ class Placing:
     def _is_new(self, folder: int, base: bytes, change: PathChange) -> bool:
         if change.new is None:
             return files.look(folder, base) is None
-        return self.standing.content.is_at(folder, base, change.path, change.new)
+        return self.standing.content.is_at(folder, base, change.path, change.new, data=change.data)
 
     def _is_ours(self, folder: int, spare: bytes, change: PathChange) -> bool:
         """The displaced old content, or a beginning of the new one that was never put in place."""
@@ -176,7 +176,8 @@ class Placing:
             return True
         data, there = self._data(change), files.read(folder, spare)
         if there is None or data is None:
-            return change.new is not None and content.is_at(folder, spare, change.path, change.new)
+            new = change.new
+            return new is not None and content.is_at(folder, spare, change.path, new, data=change.data)
         return data.startswith(there) and not self._is_new(folder, base_of(name_of(change.path)), change)
 
 

@@ -73,7 +73,7 @@ class Standing:
         base = base_of(name_of(change.path))
         if at_old and change.old and self.content.is_at(folder, base, change.path, change.old):
             return True
-        if change.new and self.content.is_at(folder, base, change.path, change.new):
+        if change.new and self.content.is_at(folder, base, change.path, change.new, data=change.data):
             return True
         return change.old is None and self._is_renamed(folder, base)
 

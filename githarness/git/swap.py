@@ -30,9 +30,12 @@ def temporary(name: bytes) -> bytes:
     return b".githarness-" + hashlib.sha1(name, usedforsecurity=False).hexdigest()[:16].encode()
 
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
 def _renameat2(folder: int, old: bytes, new: bytes, flags: int) -> None:
     try:
-        call = ctypes.CDLL(None, use_errno=True).renameat2
+        call = _libc.renameat2
     except AttributeError:
         raise OSError(errno.ENOSYS, "no renameat2") from None
     if call(folder, old, folder, new, flags):
@@ -67,16 +70,16 @@ def move(folder: int, old: bytes, new: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """`known(NAME)`: whether what has this name may go, being the old content. `hook` is called between the steps."""
+    """`spare`: the temporary name. `known(NAME)`: whether what has this name may go, being the old content.
+
+    `hook` is called between the steps.
+    """
 
     folder: int
     name: bytes
+    spare: bytes
     known: Known
     hook: Hook
-
-    @property
-    def spare(self) -> bytes:
-        return temporary(self.name)
 
     def stage(self, data: bytes, mode: int, *, exact: bool) -> os.stat_result:
         """Writes the new file beside the old one; the metadata that it will have, but for its time of change.

@@ -1,7 +1,8 @@
-"""A worktree that moves as the ledger moves it: real git makes the commit, `CheckedOut` brings files and index along."""
+"""A worktree that moves as in the ledger: real git makes the commit, `CheckedOut` brings files and index along."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,24 +17,25 @@ Wanted = Mapping[str, bytes | str | tuple[str, bytes] | None]  # content, mode a
 
 
 class Desk:
-    def __init__(self, folder: Path, git: Git, **options: object) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, git: Git, *, ref: str = "refs/heads/main", **options: object) -> None:
         self._git = git
+        self.ref = ref
         self.repo = repos.discover(folder)
-        self.checkout = repos.checkouts(self.repo, "refs/heads/main")[0]
+        self.checkout = repos.checkouts(self.repo, ref)[0]
         self.out = CheckedOut(self.checkout, self.repo, self.blob, **options)  # type: ignore[arg-type]
 
     def git(self, *args: str, **options: object) -> str:
         return self._git(self.checkout.root, *args, **options)
 
     def blob(self, oid: str) -> bytes:
-        return self.git("cat-file", "blob", oid).encode() + b"\n"  # the fixture cuts one LF; all contents here end so
+        command = ["git", "cat-file", "blob", oid]
+        return subprocess.run(command, cwd=self.checkout.root, capture_output=True, check=True).stdout
 
     def path(self, name: str) -> Path:
         return self.checkout.root / name
 
     def tree(self) -> dict[str, Entry]:
-        lines = self.git("ls-tree", "-r", "-z", "refs/heads/main").split("\0")[:-1]
+        lines = self.git("ls-tree", "-r", "-z", self.ref, ok=False).split("\0")[:-1]
         return {path: Entry(mode, oid) for mode, _, oid, path in (_cells(line) for line in lines)}
 
     def changes(self, wanted: Wanted) -> list[PathChange]:
@@ -42,14 +44,15 @@ class Desk:
 
     def commit(self, changes: Sequence[PathChange]) -> None:
         """Moves the ref alone: neither files nor index follow."""
-        stream = b"commit refs/heads/main\ncommitter A <a@example.org> 1700000001 +0000\ndata 1\nx\n"
-        stream += b"from refs/heads/main^0\n"
+        born = self.git("rev-parse", "-q", "--verify", "HEAD", ok=False)
+        stream = b"commit %s\ncommitter A <a@example.org> 1700000001 +0000\ndata 1\nx\n" % self.ref.encode()
+        stream += b"from %s^0\n" % self.ref.encode() if born else b""
         for one in sorted(changes, key=lambda change: change.new is not None):
             if one.new is None:
-                stream += b"D %s\n" % one.path.encode()
+                stream += b"D %s\n" % _quoted(one.path)
             elif one.data is not None:
                 stream += b"M %s inline %s\ndata %d\n%s\n" % (
-                    one.new.mode.encode(), one.path.encode(), len(one.data), one.data)
+                    one.new.mode.encode(), _quoted(one.path), len(one.data), one.data)
         self.git("fast-import", "--quiet", stdin=stream)
 
     def land(self, wanted: Wanted) -> list[str]:
@@ -70,7 +73,12 @@ class Desk:
     def is_clean(self) -> bool:
         """In git's own eyes: nothing staged, nothing changed, nothing untracked, a sound index."""
         staged = self.git("diff-index", "--cached", "HEAD")
-        return (staged, self.git("diff-files"), self.status(), self.git("fsck")) == ("", "", "", "")
+        return (staged, self.status(), self.git("diff-files"), self.git("fsck")) == ("", "", "", "")
+
+
+def _quoted(path: str) -> bytes:
+    raw = path.encode("utf-8", "surrogateescape").replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return b'"%s"' % raw.replace(b"\n", b"\\n")
 
 
 def _cells(line: str) -> tuple[str, str, str, str]:
@@ -95,6 +103,12 @@ def make_desk(make_repo: Callable[..., Path], git: Git) -> Callable[..., Desk]:
         return Desk(make_repo(files), git, **options)
 
     return make
+
+
+@pytest.fixture
+def desk_at(git: Git) -> Callable[..., Desk]:
+    """`desk_at(folder, ref="refs/heads/side")`: in a repository that is there already."""
+    return lambda folder, **options: Desk(folder, git, **options)
 
 
 @pytest.fixture
