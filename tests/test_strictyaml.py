@@ -11,13 +11,49 @@ from githarness import strictyaml
 from githarness.errors import HarnessError, Integrity, Usage
 
 plain = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
-hard = st.sampled_from(["", "null", "~", "no", "1", "1e3", "0o7", "2026-01-01", "<<", "- a", "a: b", "#x", " x", "x ", "'", '"',
-                        "\n", "a\nb\n", "\t", "\0", "\x85", "\u2028", "\ufeff", "!x", "&x", "*x", "@", "`", "%x", "{", "\U0001f600"])
-keys = st.text(st.characters(min_codepoint=33, max_codepoint=0x2fff), min_size=1, max_size=8).filter(
-    lambda key: key.isprintable() and key != "<<")
+hard = st.sampled_from(
+    [
+        "",
+        "null",
+        "~",
+        "no",
+        "1",
+        "1e3",
+        "0o7",
+        "2026-01-01",
+        "<<",
+        "- a",
+        "a: b",
+        "#x",
+        " x",
+        "x ",
+        "'",
+        '"',
+        "\n",
+        "a\nb\n",
+        "\t",
+        "\0",
+        "\x85",
+        "\u2028",
+        "\ufeff",
+        "!x",
+        "&x",
+        "*x",
+        "@",
+        "`",
+        "%x",
+        "{",
+        "\U0001f600",
+    ]
+)
+keys = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FFF), min_size=1, max_size=8).filter(
+    lambda key: key.isprintable() and key != "<<"
+)
 values = st.recursive(
     st.one_of(st.none(), plain, hard),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(keys, inner, max_size=4)), max_leaves=12)
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(keys, inner, max_size=4)),
+    max_leaves=12,
+)
 documents = st.dictionaries(keys, values, min_size=1, max_size=5)
 
 
@@ -30,7 +66,9 @@ def test_what_is_dumped_loads_as_the_same(document: dict[str, object]) -> None:
     assert yaml.safe_load(data) == document
 
 
-@pytest.mark.parametrize("scalar", ["no", "on", "1", "0x1f", "1_000", "12:30:45", "2026-01-01", "1.5", ".inf", "true", "=", "'~'", '""'])
+@pytest.mark.parametrize(
+    "scalar", ["no", "on", "1", "0x1f", "1_000", "12:30:45", "2026-01-01", "1.5", ".inf", "true", "=", "'~'", '""']
+)
 def test_a_plain_scalar_is_text(scalar: str) -> None:
     """Nothing is turned into a number, a time or a truth value; quoted text is text."""
     assert strictyaml.load(f"a: {scalar}\n".encode(), "x.yaml") == {"a": scalar.strip("'\"")}
@@ -42,16 +80,42 @@ def test_nothing_is_none(scalar: str) -> None:
     assert strictyaml.load(f"a: {scalar}\n".encode(), "x.yaml") == {"a": None}
 
 
-@pytest.mark.parametrize(("text", "line", "word"), [
-    ("a: 1\nb: 2\na: 3\n", 3, "'a' twice"), ("a: 1\n\"a\": 3\n", 2, "twice"), ("a:\n  b: 1\n  b: 2\n", 3, "under 'a'"),
-    ("a: &x 1\n", 1, "anchor"), ("a: [&x {b: 1}]\n", 1, "anchor"), ("a: *x\n", 1, "anchor"), ("a: !!str 1\n", 1, "tag"),
-    ("a: !x {}\n", 1, "tag"), ("a: ! x\n", 1, "tag"), ("a: !!python/object/apply:os.system [id]\n", 1, "tag"),
-    ("<<: {a: 1}\n", 1, "key"), ("\"<<\": {a: 1}\n", 1, "key"), ("? [a]\n: 1\n", 1, "key"), ("? {a: 1}\n: 1\n", 1, "key"),
-    ("~: 1\n", 1, "key"), (": 1\n", 1, "key"), ("\"a\\Lb\": 1\n", 1, "key"), ("\"a\\0\": 1\n", 1, "key"), ("\"\": 1\n", 1, "key"),
-    ("a: 1\n---\nb: 2\n", 2, "document"), ("a: 1\n...\nb\n", 3, "document"), ("%YAML 1.1\n---\na: 1\n", 1, "directive"),
-    ("%TAG ! x:\n---\na: 1\n", 1, "directive"), ("- a\n", 1, "mapping"), ("text\n", 1, "mapping"), ("a: 1\n b: 2\n", 2, ""),
-    ("a: {b: 1\n", 2, ""), ("a: \"x\n", 2, ""), ("a: [\n", 2, ""), ("a: 1\n\tb: 2\n", 2, ""), ("a: " + "[" * 40 + "]" * 40, 1, "deeper"),
-])
+@pytest.mark.parametrize(
+    ("text", "line", "word"),
+    [
+        ("a: 1\nb: 2\na: 3\n", 3, "'a' twice"),
+        ('a: 1\n"a": 3\n', 2, "twice"),
+        ("a:\n  b: 1\n  b: 2\n", 3, "under 'a'"),
+        ("a: &x 1\n", 1, "anchor"),
+        ("a: [&x {b: 1}]\n", 1, "anchor"),
+        ("a: *x\n", 1, "anchor"),
+        ("a: !!str 1\n", 1, "tag"),
+        ("a: !x {}\n", 1, "tag"),
+        ("a: ! x\n", 1, "tag"),
+        ("a: !!python/object/apply:os.system [id]\n", 1, "tag"),
+        ("<<: {a: 1}\n", 1, "key"),
+        ('"<<": {a: 1}\n', 1, "key"),
+        ("? [a]\n: 1\n", 1, "key"),
+        ("? {a: 1}\n: 1\n", 1, "key"),
+        ("~: 1\n", 1, "key"),
+        (": 1\n", 1, "key"),
+        ('"a\\Lb": 1\n', 1, "key"),
+        ('"a\\0": 1\n', 1, "key"),
+        ('"": 1\n', 1, "key"),
+        ("a: 1\n---\nb: 2\n", 2, "document"),
+        ("a: 1\n...\nb\n", 3, "document"),
+        ("%YAML 1.1\n---\na: 1\n", 1, "directive"),
+        ("%TAG ! x:\n---\na: 1\n", 1, "directive"),
+        ("- a\n", 1, "mapping"),
+        ("text\n", 1, "mapping"),
+        ("a: 1\n b: 2\n", 2, ""),
+        ("a: {b: 1\n", 2, ""),
+        ('a: "x\n', 2, ""),
+        ("a: [\n", 2, ""),
+        ("a: 1\n\tb: 2\n", 2, ""),
+        ("a: " + "[" * 40 + "]" * 40, 1, "deeper"),
+    ],
+)
 def test_what_has_two_readings_is_refused(text: str, line: int, word: str) -> None:
     """The error names the file and the line, and the key where there is one."""
     with pytest.raises(Integrity) as caught:
@@ -61,11 +125,24 @@ def test_what_has_two_readings_is_refused(text: str, line: int, word: str) -> No
     assert caught.value.fix
 
 
-@pytest.mark.parametrize("data", [
-    b"", b"\n", b"# only a comment\n", b"---\n", b"\xff\xfea\0:\0 \x001\0", b"a: \xff\n", b"a: \x1b\n", b"a: \0\n",
-    b"a: " + b"[" * 500_000, b"a:\n" + b"".join(b" " * n + b"- \n" for n in range(1000)), b"{" * 10_000, b"? " * 10_000,
-    b"a: b\n" * 300_000,
-])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\n",
+        b"# only a comment\n",
+        b"---\n",
+        b"\xff\xfea\0:\0 \x001\0",
+        b"a: \xff\n",
+        b"a: \x1b\n",
+        b"a: \0\n",
+        b"a: " + b"[" * 500_000,
+        b"a:\n" + b"".join(b" " * n + b"- \n" for n in range(1000)),
+        b"{" * 10_000,
+        b"? " * 10_000,
+        b"a: b\n" * 300_000,
+    ],
+)
 def test_what_is_no_document_is_refused(data: bytes) -> None:
     """Nothing, other encodings, control characters, nests and bulk end in Integrity that names the file."""
     with pytest.raises(Integrity, match=r"x\.yaml"):
@@ -74,7 +151,9 @@ def test_what_is_no_document_is_refused(data: bytes) -> None:
 
 def test_aliases_cannot_multiply() -> None:
     """A bomb of aliases ends at its first anchor."""
-    bomb = "a: &a [x, x]\n" + "".join(f"{name}: &{name} [*{last}, *{last}]\n" for last, name in zip("abcdefgh", "bcdefghi", strict=True))
+    bomb = "a: &a [x, x]\n" + "".join(
+        f"{name}: &{name} [*{last}, *{last}]\n" for last, name in zip("abcdefgh", "bcdefghi", strict=True)
+    )
     with pytest.raises(Integrity, match="line 1 under 'a'"):
         strictyaml.load(bomb.encode(), "x.yaml")
 

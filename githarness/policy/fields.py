@@ -7,7 +7,7 @@ from datetime import datetime
 
 from githarness import clock, strictyaml
 from githarness.canon import Json
-from githarness.errors import Integrity, Unavailable, Usage
+from githarness.errors import HarnessError, Integrity, Unavailable
 
 _LONGEST_TEXT = 4096
 
@@ -75,10 +75,10 @@ class Fields:
         return self.time(name) if name in self._left else None
 
     def checked(self, name: str, text: str, check: Callable[[str], str]) -> str:
-        """`text` of the key `name` after a check that raises Usage."""
+        """`text` of the key `name` after a check that knows neither file nor key."""
         try:
             return check(text)
-        except Usage as error:
+        except HarnessError as error:
             raise self.error(name, f"is off: {error.message}") from error
 
     def end(self) -> None:

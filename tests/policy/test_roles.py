@@ -8,13 +8,36 @@ from githarness.policy import roles
 from githarness.policy.model import Request
 
 PROTECTED = [
-    ".githarness/config.toml", ".githarness", ".githarness/vault/token", ".github/workflows/ci.yml", ".github", ".gitlab-ci.yml",
-    "action.yml", ".pre-commit-config.yaml", ".husky/pre-commit", "lefthook.yml", ".gitattributes", ".gitmodules",
-    ".gitignore", ".mailmap", "skills/x/.gitattributes", "skills/x/.gitignore",
+    ".githarness/config.toml",
+    ".githarness",
+    ".githarness/vault/token",
+    ".github/workflows/ci.yml",
+    ".github",
+    ".gitlab-ci.yml",
+    "action.yml",
+    ".pre-commit-config.yaml",
+    ".husky/pre-commit",
+    "lefthook.yml",
+    ".gitattributes",
+    ".gitmodules",
+    ".gitignore",
+    ".mailmap",
+    "skills/x/.gitattributes",
+    "skills/x/.gitignore",
 ]
 FREE = [
-    "skills/x/SKILL.md", "README.md", "githarness/x.py", "docs/.github/x", "sub/action.yml", ".githarness2/x", ".gitkeep",
-    "a/.githarness/x", ".gitattributes.md", "x.gitignore", "vault/notes.md", "\u212aelvin.md",
+    "skills/x/SKILL.md",
+    "README.md",
+    "githarness/x.py",
+    "docs/.github/x",
+    "sub/action.yml",
+    ".githarness2/x",
+    ".gitkeep",
+    "a/.githarness/x",
+    ".gitattributes.md",
+    "x.gitignore",
+    "vault/notes.md",
+    "\u212aelvin.md",
 ]
 CHANGES = ["write", "append", "delete", "rename"]
 
@@ -39,10 +62,18 @@ def test_a_writer_only_reads_what_is_protected(path: str) -> None:
         assert effect("read", spelled, "writer") == "allow"
 
 
-@pytest.mark.parametrize("path", [
-    ".hu\u017fky/pre-commit", ".githarne\u017fs/config.toml", "lefthoo\u212a.yml", ".github/\u00fc/x", ".github/u\u0308/x",
-    ".gitattributes/x", "action.yml/x",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".hu\u017fky/pre-commit",
+        ".githarne\u017fs/config.toml",
+        "lefthoo\u212a.yml",
+        ".github/\u00fc/x",
+        ".github/u\u0308/x",
+        ".gitattributes/x",
+        "action.yml/x",
+    ],
+)
 def test_other_spellings_of_a_protected_path_are_protected(path: str) -> None:
     """Characters that fold to ASCII, other characters below, and a folder in place of the file change nothing."""
     assert effect("write", path, "writer") == "deny"

@@ -19,14 +19,43 @@ Git = Callable[..., str]
 OURS = [("Agent", "deployer"), ("Run", "r-1"), ("Decision", "allow rule=role:writer grant=- event=e-1")]
 SCISSORS = "# ------------------------ >8 ------------------------"
 NASTY = [
-    "", " ", "\t", "text", "  indented", "# comment", "#", "---", "--- a/file", "----", SCISSORS, " " + SCISSORS, "Agent: evil",
-    "agent: evil", "Agent : evil", "Agent:evil", " Agent: folded", "\tfolded", "Signed-off-by: Eve <e@x>", "Conflicts:",
-    "\tfile", "(cherry picked from commit 0123456789)", "From 0123456789 Mon Sep 17 00:00:00 2001", "a b: c", ":", "x:",
-    "http://example.org", "Agent\u00a0: evil", "\u2028Agent: evil", "diff --git a/x b/x", "gpgsig -----BEGIN",
+    "",
+    " ",
+    "\t",
+    "text",
+    "  indented",
+    "# comment",
+    "#",
+    "---",
+    "--- a/file",
+    "----",
+    SCISSORS,
+    " " + SCISSORS,
+    "Agent: evil",
+    "agent: evil",
+    "Agent : evil",
+    "Agent:evil",
+    " Agent: folded",
+    "\tfolded",
+    "Signed-off-by: Eve <e@x>",
+    "Conflicts:",
+    "\tfile",
+    "(cherry picked from commit 0123456789)",
+    "From 0123456789 Mon Sep 17 00:00:00 2001",
+    "a b: c",
+    ":",
+    "x:",
+    "http://example.org",
+    "Agent\u00a0: evil",
+    "\u2028Agent: evil",
+    "diff --git a/x b/x",
+    "gpgsig -----BEGIN",
 ]
 line = st.one_of(st.sampled_from(NASTY), st.text(max_size=12))
 text = st.builds("\n".join, st.lists(line, max_size=8))
-wild = st.builds(str.__add__, text, st.sampled_from(["", "\r", "\r\n", "\x1b[31m", "\0", "\x07", "\u202e", "\ud800", "\x85"]))
+wild = st.builds(
+    str.__add__, text, st.sampled_from(["", "\r", "\r\n", "\x1b[31m", "\0", "\x07", "\u202e", "\ud800", "\x85"])
+)
 
 
 def by_interpret_trailers(message: str) -> list[tuple[str, str]]:
@@ -39,7 +68,8 @@ def by_log(git: Git, repo: Path, messages: Sequence[str]) -> list[list[tuple[str
     """What `git log` finds in commits with these messages."""
     stream = b"".join(
         b"commit refs/heads/m\ncommitter A <a@b> %d +0000\ndata %d\n%s\n" % (number, len(raw), raw)
-        for number, raw in enumerate(message.encode() for message in messages))
+        for number, raw in enumerate(message.encode() for message in messages)
+    )
     git(repo, "fast-import", "--quiet", "--force", stdin=stream)
     form = "--format=%x00%(trailers:only,unfold,key_value_separator=%x01,separator=%x02)"
     found = git(repo, "log", "--reverse", form, "m").split("\0")[1:]
@@ -102,10 +132,24 @@ def test_a_message_of_no_or_too_much_text_is_refused(subject: str) -> None:
         trailers.render(subject, "", OURS)
 
 
-@pytest.mark.parametrize(("key", "value"), [
-    ("Agent", ""), ("Agent", " a"), ("Agent", "a "), ("Agent", "a\nRun: b"), ("Agent", "a\rb"), ("Agent", "\x1b"),
-    ("Agent", "a\u2028b"), ("Agent", "\udcff"), ("A gent", "a"), ("", "a"), ("A:", "a"), ("#A", "a"), ("Ä", "a"),
-])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("Agent", ""),
+        ("Agent", " a"),
+        ("Agent", "a "),
+        ("Agent", "a\nRun: b"),
+        ("Agent", "a\rb"),
+        ("Agent", "\x1b"),
+        ("Agent", "a\u2028b"),
+        ("Agent", "\udcff"),
+        ("A gent", "a"),
+        ("", "a"),
+        ("A:", "a"),
+        ("#A", "a"),
+        ("Ä", "a"),
+    ],
+)
 def test_a_trailer_that_would_read_otherwise_is_refused(key: str, value: str) -> None:
     """A key or value that git would not give back unchanged is refused, not mended."""
     with pytest.raises(Usage):

@@ -23,8 +23,13 @@ def signing_repo(repo: Path, git: Git, tmp_path: Path) -> Path:
     (tmp_path / "key").write_bytes(key.to_pem())
     (tmp_path / "key").chmod(0o600)
     (tmp_path / "allowed").write_text(f"olive@example.org {key.public}\n")
-    options = {"gpg.format": "ssh", "user.signingKey": tmp_path / "key", "commit.gpgSign": "true",
-               "tag.gpgSign": "true", "gpg.ssh.allowedSignersFile": tmp_path / "allowed"}
+    options = {
+        "gpg.format": "ssh",
+        "user.signingKey": tmp_path / "key",
+        "commit.gpgSign": "true",
+        "tag.gpgSign": "true",
+        "gpg.ssh.allowedSignersFile": tmp_path / "allowed",
+    }
     for name, value in options.items():
         git(repo, "config", name, value)
     return repo
@@ -87,7 +92,7 @@ def test_a_commit_signed_here_is_good_to_git(signing_repo: Path, git: Git, tmp_p
     raw = signed_commit(payload, signer.sign(payload, "git"))
     oid = git(signing_repo, "hash-object", "-t", "commit", "-w", "--stdin", stdin=raw)
     git(signing_repo, "verify-commit", oid)
-    assert "Good \"git\" signature" in git(signing_repo, "log", "-1", "--show-signature", oid)
+    assert 'Good "git" signature' in git(signing_repo, "log", "-1", "--show-signature", oid)
 
 
 def test_a_lookalike_in_the_message_is_text() -> None:
@@ -98,10 +103,19 @@ def test_a_lookalike_in_the_message_is_text() -> None:
     assert split_commit(signed) == (raw, ARMOR)
 
 
-@pytest.mark.parametrize("extra", [
-    b"gpgsig x\ngpgsig y\n", b"gpgsig x\n y\nnote z\ngpgsig x\n", b"gpgsig-sha256 x\n", b"gpgsig\n", b"gpgsigx y\n",
-    b"gpgsig x\ngpgsig-sha256 y\n", b"gpgsig \xff\n", b"gpgsig x\nnote \0\n",
-])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        b"gpgsig x\ngpgsig y\n",
+        b"gpgsig x\n y\nnote z\ngpgsig x\n",
+        b"gpgsig-sha256 x\n",
+        b"gpgsig\n",
+        b"gpgsigx y\n",
+        b"gpgsig x\ngpgsig-sha256 y\n",
+        b"gpgsig \xff\n",
+        b"gpgsig x\nnote \0\n",
+    ],
+)
 def test_what_two_readers_could_take_apart_differently_is_refused(extra: bytes) -> None:
     """Two signatures, a signature of another kind, none after the name, bytes that are no text: Integrity."""
     with pytest.raises(Integrity):

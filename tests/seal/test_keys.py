@@ -88,8 +88,17 @@ def test_a_private_key_does_not_show_itself() -> None:
     assert "Ed25519PrivateKey" not in repr(key)
 
 
-@pytest.mark.parametrize("text", ["", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-ed25519 !", "ssh-dss AAAAB3NzaC1kc3M=",
-                                  "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIOSO5S/UE7oIt8dX1vxZi0kiEAiOgxM7UzFeakyW8EJ5"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ssh-ed25519",
+        "ssh-ed25519 AAAA",
+        "ssh-ed25519 !",
+        "ssh-dss AAAAB3NzaC1kc3M=",
+        "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIOSO5S/UE7oIt8dX1vxZi0kiEAiOgxM7UzFeakyW8EJ5",
+    ],
+)
 def test_a_line_that_is_no_public_key_is_refused(text: str) -> None:
     """Missing parts, other types and types that contradict the content are refused."""
     with pytest.raises(Integrity):
