@@ -97,9 +97,9 @@ def _clear(path: Path) -> None:
         place.connect(path, timeout=1.0).close()
     except FileNotFoundError:
         return
-    except ConnectionRefusedError:
-        path.unlink(missing_ok=True)
-        return
     except OSError as error:
-        raise Unavailable(f"'{path}' is in the way: {error.strerror or error}", fix=f"look at {path}") from error
+        if isinstance(error, ConnectionRefusedError) and stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
+            return
+        raise Unavailable(f"'{path}' is in the way: {error.strerror}", fix=f"look at {path}") from error
     raise Locked(f"another program listens on '{path}'", fix="githarness serve --stop")

@@ -64,7 +64,8 @@ def test_absent_content_is_not_empty_content() -> None:
 
 @pytest.mark.parametrize("change", [
     {"until": "l-1"}, {"agent": None}, {"agent": 5}, {"merge": "yes"}, {"chain": "olive"}, {"chain": [1]}, {"ops": []},
-    {"ops": "x"}, {"ops": [1]}, {"ops": [{"kind": "chmod", "path": "a"}]}, {"ops": [{"kind": "write", "path": "a", "x": 1}]},
+    {"ops": "x"}, {"ops": [1]}, {"ops": [{"kind": "chmod", "path": "a"}]},
+    {"ops": [{"kind": "write", "path": "a", "x": 1}]},
     {"ops": [{"kind": "write", "path": "a", "mode": "120000"}]}, {"ops": [{"kind": "write", "path": "a", "size": 5}]},
     {"ops": [{"kind": "write", "path": "a", "size": -1}]}, {"ops": [{"kind": "write", "path": "a", "size": True}]},
     {"ops": [{"kind": "write", "path": "a", "size": 3}]}, {"ops": [{"kind": "write", "path": None}]},
