@@ -111,7 +111,7 @@ class Actor:
         Raises Unread, StaleWrite (`.details["diff"]`), Conflict (with `merge`), Dirty, Denied, BadPath, Locked.
         """
         mode = None if executable is None else "100755" if executable else "100644"
-        op = Op("write", path, _bytes(content), if_match=base, mode=mode)  # type: ignore[arg-type]
+        op = Op("write", path, _bytes(content), if_match=base, mode=mode)
         return self._one(op, path, message, operation, merge=merge)
 
     def append(self, path: str, addition: Content, *, message: str | None = None, operation: str | None = None) -> Done:

@@ -96,6 +96,13 @@ class Harness:
         return LocalLane(self.parts)
 
     @cached_property
+    def served(self) -> LocalLane:
+        """The lane that a daemon serves: large artifacts are left to the lane of each client."""
+        from githarness.work.lane import LocalLane
+
+        return LocalLane(self.parts, largest=1 << 20)
+
+    @cached_property
     def lane(self) -> Lane:
         """Through the daemon where one listens, else in process, with the same results."""
         from githarness.daemon.client import RemoteLane

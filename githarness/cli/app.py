@@ -33,6 +33,7 @@ class Row(NamedTuple):
 
 COMMANDS: dict[str, Row] = {
     "init": Row("Repository and identity", "cmd_init:init", "Create or adopt a repository, or set up a clone of one."),
+    "doctor": Row("Repository and identity", "cmd_doctor:doctor", "Check the machine, this clone and its keys."),
     "uninstall": Row("Repository and identity", "cmd_uninstall:uninstall", "Take hooks and configuration away again."),
     "agent": Row("Repository and identity", "cmd_agent:app", "Add agents, give them keys, retire them."),
     "human": Row("Repository and identity", "cmd_human:app", "Add people with their roles, retire them."),
@@ -44,6 +45,10 @@ COMMANDS: dict[str, Row] = {
     "rename": Row("Writes", "cmd_rename:rename", "Give an artifact another path."),
     "apply": Row("Writes", "cmd_apply:apply", "Make several changes as one commit."),
     "log": Row("Writes", "cmd_log:log", "List the commits, newest first."),
+    "capture": Row("Writes", "cmd_capture:capture", "Commit what an agent changed in its worktree."),
+    "held": Row("Writes", "cmd_held:app", "List, retry and resolve changes that could not land."),
+    "run": Row("Runs", "cmd_run:run", "Run an agent's command in a worktree of its own."),
+    "runs": Row("Runs", "cmd_runs:app", "List runs, begin and end them from scripts, cancel them."),
     "serve": Row("Doors", "cmd_serve:serve", "Run the daemon: faster writes for many clients."),
     "index": Row("Index", "cmd_index:app", "Bring the index of commits up to date, or build it again from git."),
 }

@@ -45,7 +45,7 @@ def _serve(sh: Shell) -> None:
         else:
             sh.note(f"serving {harness.repo.common_dir} on {text}" if kind == "ready" else text)
 
-    counts = daemon.serve(sh.settings, harness.repo, harness.local, say=say, clock=harness.clock)
+    counts = daemon.serve(sh.settings, harness.repo, harness.served, say=say, clock=harness.clock)
     harness.close()
     if sh.json:
         out.json_line({"event": "stopped", **counts})

@@ -7,8 +7,9 @@ repository's configuration names: an agent may have written it.
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from git.cmd import Git as Command
@@ -46,9 +47,21 @@ class Git:
         self._settings = settings
         self._directory = directory
 
-    def run(self, *args: str, input: bytes | None = None) -> bytes:
-        """What git prints. Raises Unavailable with what git says on stderr."""
-        return self._answer(args, {**_ALWAYS, **self._overrides()}, input)
+    def run(self, *args: str, input: bytes | None = None, index: Path | None = None) -> bytes:
+        """What git prints; `index` stands in for the worktree's own. Raises Unavailable with git's words on stderr."""
+        return self._answer(args, {**_ALWAYS, **self._overrides()}, input, index)
+
+    def snapshot(self, scratch: Path, only: Sequence[str] = ()) -> str:
+        """The tree that `git add` of the worktree's files (or of `only` these) makes; the real index stays as it is."""
+        index = Path(self.run("rev-parse", "--git-path", "index").decode().removesuffix("\n"))
+        scratch.unlink(missing_ok=True)
+        if (self._directory / index).exists():
+            shutil.copyfile(self._directory / index, scratch)
+        try:
+            self.run("--literal-pathspecs", "add", "--all", "--", *(only or (".",)), index=scratch)
+            return self.run("write-tree", index=scratch).decode().strip()
+        finally:
+            scratch.unlink(missing_ok=True)
 
     def _overrides(self) -> dict[str, str]:
         """Takes back what the repository's configuration, or a file that it includes, says about programs."""
@@ -66,8 +79,9 @@ class Git:
                 overrides[name] = outer.get(name, default)
         return overrides
 
-    def _answer(self, args: tuple[str, ...], overrides: Mapping[str, str], input: bytes | None) -> bytes:
-        environ = {**self._settings.environ, **_as_environ(overrides)}
+    def _answer(self, args: tuple[str, ...], overrides: Mapping[str, str], input: bytes | None,
+                index: Path | None = None) -> bytes:
+        environ = {**self._settings.environ, **_as_environ(overrides), **({"GIT_INDEX_FILE": str(index)} if index else {})}
         forget = [part for name in unwanted_names(environ) for part in ("-u", name)]
         command = [_ENV, *forget, self._settings.git, "--no-replace-objects", "--no-pager", *args]
         with tempfile.TemporaryFile() as stdin:

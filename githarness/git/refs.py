@@ -43,11 +43,7 @@ def read(common_dir: Path, ref: str) -> str | None:
         if not _OID.fullmatch(text):
             raise Unavailable(f"'{ref}' is not a plain ref", fix="git symbolic-ref --delete, or git fsck")
         return text[:40]
-    with contextlib.suppress(FileNotFoundError), open(common_dir / "packed-refs", encoding="utf-8") as packed:
-        for line in packed:
-            if line[41:].rstrip("\n") == ref and line[0] not in "#^":
-                return line[:40]
-    return None
+    return next((oid for oid, name in _packed(common_dir) if name == ref), None)
 
 
 def update(repo: Repo, ref: str, new: str, *, old: str | None, note: Note, logs: tuple[Path, ...] = ()) -> None:
@@ -116,13 +112,21 @@ def _take(mine: Path, target: Path, new: str) -> Path:
             sleep(0.01)
 
 
-def delete(repo: Repo, ref: str, *, old: str) -> None:
-    """Removes a loose ref of ours (`refs/githarness/…`) that is at `old`. Raises Moved."""
-    if read(repo.common_dir, ref) != old:
-        raise Moved(ref)
+def under(common_dir: Path, prefix: str) -> dict[str, str]:
+    """The refs whose names begin with `prefix` (a folder, ends in `/`), with their ids."""
+    found = {ref: oid for oid, ref in _packed(common_dir) if ref.startswith(prefix)}
+    for file in (common_dir / prefix).rglob("*"):
+        name = file.relative_to(common_dir).as_posix()
+        if not name.endswith(".lock") and file.is_file() and (oid := read(common_dir, name)):
+            found[name] = oid
+    return found
+
+
+def _packed(common_dir: Path) -> list[tuple[str, str]]:
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(repo.common_dir / ref)
-        sync_folder((repo.common_dir / ref).parent)
+        lines = (common_dir / "packed-refs").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return [(line[:40], line[41:]) for line in lines if line[0] not in "#^"]
+    return []
 
 
 def _tell(log: Path, old: str, new: str, note: Note) -> None:

@@ -17,7 +17,7 @@ from githarness.lines.hunk import is_binary
 from githarness.policy import roles
 from githarness.policy.model import Agent, Decision, Request
 from githarness.work import people
-from githarness.work.asks import Ask, Landed, Op
+from githarness.work.asks import Ask, Landed, Op, TooLarge
 from githarness.work.runbook import Runbook
 
 _MODES = {FILE, EXECUTABLE, None}
@@ -30,12 +30,22 @@ class Scene:
     reader: Reader
     trees: Trees
     root: str
+    largest: int | None = None  # bytes of an existing artifact that may be worked on
     fresh: dict[str, bytes] = field(default_factory=dict)
     objects: list[Raw] = field(default_factory=list)
 
     def blob(self, oid: str) -> bytes:
+        """Raises TooLarge, Integrity."""
         known = self.fresh.get(oid)
-        return self.reader.blob(oid) if known is None else known
+        if known is not None:
+            return known
+        check_size(self.reader, oid, self.largest)
+        return self.reader.blob(oid)
+
+
+def check_size(reader: Reader, oid: str, largest: int | None) -> None:
+    if largest is not None and reader.size(oid) > largest:
+        raise TooLarge(f"'{oid}' has more than {largest} bytes")
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ class Op:
     content: bytes | None = None  # write, append
     to: str | None = None  # rename
     if_match: str | None = None  # a blob id, or "absent"
-    mode: Literal["100644", "100755"] | None = None  # None keeps what is there; new files get 100644
+    mode: str | None = None  # 100644 or 100755; None keeps what is there; new files get 100644
 
 
 @dataclass(frozen=True, slots=True)

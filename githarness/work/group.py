@@ -17,7 +17,7 @@ from githarness.store import operations
 from githarness.store.rows import CommitRow, EventRow, RunRow
 from githarness.work import draft, landing, people
 from githarness.work.admit import Admission, Scene
-from githarness.work.asks import Ask, Landed, Written
+from githarness.work.asks import Ask, Landed, TooLarge, Written
 from githarness.work.draft import Draft
 from githarness.work.governance import Governance
 from githarness.work.runbook import Runbook, tier
@@ -42,6 +42,8 @@ class Group:
         """The number of the ask's draft, or its result where nothing needs to land."""
         try:
             return self._repeated(ask) if self._known(ask) else self._admit(ask)
+        except TooLarge as error:
+            return error  # another lane will do it: no refusal
         except HarnessError as error:
             self.refused.append(self._refusal(ask, error))
             return error

@@ -38,8 +38,10 @@ Ack = Callable[[list[Result]], None]
 class LocalLane:
     """One per process and repository; not for use by two threads at once."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, *, largest: int | None = None) -> None:
+        """`largest`: artifacts of more bytes are left to another lane, by TooLarge; the daemon's memory stays small."""
         self._parts = parts
+        self._largest = largest
         self._trees = Trees(parts.reader.tree)
         self._checkouts: dict[Checkout, CheckedOut] = {}
         self._signers: dict[tuple[str, str], Signer] = {}
@@ -69,7 +71,7 @@ class LocalLane:
         return replace(done, commit=None, event=None)
 
     def read(self, ask: ReadAsk) -> Doc:
-        return read(self._parts, ask)
+        return read(self._parts, ask, largest=self._largest)
 
     def write_group(self, asks: Sequence[Ask], ack: Ack | None = None) -> list[Result]:
         """One commit per admitted ask, all landing together; a refused ask gets its error in its place.
@@ -101,7 +103,7 @@ class LocalLane:
         parts, now = self._parts, self._parts.clock.now()
         root = self._root(head)
         governance = parts.governed.of(head, self._trees.lookup(root, FOLDER_NAME))
-        scene = Scene(parts.reader, self._trees, root)
+        scene = Scene(parts.reader, self._trees, root, self._largest)
         return Group(head, scene, governance, Runbook(conn, now), held, self._signer(governance.digest), now)
 
     def _land(self, ground: Ground, group: Group) -> list[str]:
@@ -145,6 +147,11 @@ class LocalLane:
             landing.record(ground, [drafted.draft])
         state = "none" if held is None else "pending" if pending else "updated"
         return answered(drafted.draft.commit.oid, drafted.draft.operation, drafted.draft.answer, state)
+
+    def signer(self, agent: str) -> Signer:
+        """The key of an agent that this host holds. Raises NotFound, Unavailable."""
+        governance = self._parts.governed.at(self.head())
+        return self._signer(governance.digest)(governance.agent(agent))
 
     def head(self) -> str:
         """Raises NotFound where the governed branch has no commit."""

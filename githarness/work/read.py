@@ -8,12 +8,13 @@ from githarness.git import refs
 from githarness.git.objects import EXECUTABLE, FILE, FOLDER
 from githarness.policy import roles
 from githarness.policy.model import Request
+from githarness.work.admit import check_size
 from githarness.work.asks import Doc, ReadAsk
 from githarness.work.parts import Parts
 from githarness.work.runbook import Runbook, tier
 
 
-def read(parts: Parts, ask: ReadAsk) -> Doc:
+def read(parts: Parts, ask: ReadAsk, *, largest: int | None = None) -> Doc:
     """Raises NotFound, BadPath, Denied (role or run), Unavailable where an object cannot be had."""
     path = paths.check(ask.path)
     head = refs.read(parts.repo.common_dir, parts.ref)
@@ -28,6 +29,7 @@ def read(parts: Parts, ask: ReadAsk) -> Doc:
                        details={"path": path})
     if entry.mode not in (FILE, EXECUTABLE):
         raise BadPath(f"'{path}' is {'a folder' if entry.mode == FOLDER else 'no plain file'}")
+    check_size(parts.reader, entry.oid, largest)
     doc = Doc(path, entry.oid, commit, entry.mode, parts.reader.blob(entry.oid))
     if ask.agent is not None and ask.run is not None:
         _arm(parts, ask, doc, arm=ask.at is None)

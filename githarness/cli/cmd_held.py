@@ -1,0 +1,118 @@
+"""`githarness held`: changes that could not land, and what can be done with them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from githarness import clock
+from githarness.cli.options import command, group
+from githarness.cli.out import Painted
+from githarness.cli.shell import Shell, shell
+from githarness.cli.write_options import show_all as show_written
+from githarness.wiring import Harness
+from githarness.work import held
+from githarness.work.held import HeldChange
+
+app = group("Held changes: kept because they could not land; nothing of them is lost.")
+Held = Annotated[str, typer.Argument(metavar="ID", help="The held change.")]
+
+
+@app.command("list")
+@command
+def show_all(ctx: typer.Context) -> None:
+    """List the held changes, oldest first.
+
+    Example: githarness held list
+    """
+    sh = shell(ctx)
+    found = held.listed(sh.open().parts)
+    sh.document({"items": [_item(one) for one in found]})
+    for one in found:
+        sh.line(Painted(one.id, "yellow"), f" {clock.rfc3339(one.time)} {one.agent}  {one.why}: ",
+                " ".join(change.path for change in one.changes))
+
+
+@app.command("show")
+@command
+def show(ctx: typer.Context, change: Held) -> None:
+    """Show a held change: whose it is, why it is held, and its diff against what it was made from.
+
+    Example: githarness held show h-01j2x7k3m9q4v8b2n6t0
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    one = held.show(harness.parts, change)
+    diff = "".join(_diff(harness, one))
+    sh.document({**_item(one), "diff": diff})
+    sh.line(Painted(one.id, "yellow"), f" {clock.rfc3339(one.time)} {one.agent}, run {one.run}")
+    sh.line(f"held because: {one.why}")
+    if one.message:
+        sh.line(f"message: {one.message}")
+    sh.line(diff.rstrip("\n"))
+    sh.note(f"hint: githarness held retry {one.id}, or githarness held resolve {one.id} --from FILE")
+
+
+def _diff(harness: Harness, one: HeldChange) -> list[str]:
+    reader = harness.reader
+    return [reader.unified(reader.blob(change.old.oid) if change.old else b"",
+                           reader.blob(change.new.oid) if change.new else b"", change.path) for change in one.changes]
+
+
+@app.command("drop")
+@command
+def drop(ctx: typer.Context, change: Held) -> None:
+    """Let a held change go.
+
+    Example: githarness held drop h-01j2x7k3m9q4v8b2n6t0
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    one = held.drop(harness.parts, harness.git, change)
+    sh.document({**_item(one), "dropped": True})
+    sh.line(f"dropped {one.id}")
+    sh.note(f"hint: to have it back: git update-ref refs/githarness/held/{one.id} {one.commit}")
+
+
+@app.command("retry")
+@command
+def retry(ctx: typer.Context, change: Held) -> None:
+    """Try a held change again, merged into what is there now.
+
+    Example: githarness held retry h-01j2x7k3m9q4v8b2n6t0
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    run = _run(sh, held.show(harness.parts, change))
+    show_written(sh, held.retry(harness.parts, harness.git, harness.lane, change, run))
+
+
+@app.command("resolve")
+@command
+def resolve(
+    ctx: typer.Context,
+    change: Held,
+    *,
+    source: Annotated[str | None, typer.Option("--from", metavar="FILE", help="Read FILE instead of stdin.")] = None,
+) -> None:
+    """Land what you made of both sides in place of a held change.
+
+    Example: githarness held resolve h-01j2x7k3m9q4v8b2n6t0 --from merged.md
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    run = _run(sh, held.show(harness.parts, change))
+    content = sh.content(source)
+    show_written(sh, held.resolve(harness.parts, harness.git, harness.lane, change, run=run, content=content))
+
+
+def _run(sh: Shell, one: HeldChange) -> str:
+    """The run that acts now: the one that made the change may have ended."""
+    return sh.settings.run_of(one.agent)
+
+
+def _item(one: HeldChange) -> dict[str, object]:
+    return {"id": one.id, "agent": one.agent, "run": one.run, "time": clock.rfc3339(one.time), "why": one.why,
+            "base": one.base, "commit": one.commit, "paths": [change.path for change in one.changes],
+            "message": one.message}

@@ -1,0 +1,131 @@
+"""`githarness runs`: the records of runs; start and finish are for shell scripts and cron."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from githarness import clock
+from githarness.cli.options import command, group
+from githarness.cli.out import Painted
+from githarness.cli.shell import Shell, shell
+from githarness.cli.write_options import agent_name
+from githarness.errors import Usage
+from githarness.runner import cancel as canceller
+from githarness.store import commits
+from githarness.store import runs as rows
+from githarness.store.rows import RunRow
+from githarness.work import runs
+
+app = group("Runs: one execution of an agent each, from start to outcome.")
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The run.")]
+_COLOURS = {"open": "cyan", "ok": "green", "failed": "red", "timeout": "red", "cancelled": "yellow"}
+
+
+@app.command("list")
+@command
+def show_all(
+    ctx: typer.Context,
+    *,
+    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Runs of this agent.")] = None,
+    status: Annotated[str | None, typer.Option(metavar="S", help="open, ok, failed, cancelled or timeout.")] = None,
+    number: Annotated[int, typer.Option("-n", metavar="N", min=1, help="At most N runs.")] = 50,
+) -> None:
+    """List runs, newest first.
+
+    Example: githarness runs list --agent deployer
+    """
+    sh = shell(ctx)
+    with sh.open().db.read() as conn:
+        found = rows.list(conn, agent, status, number)
+    sh.document({"items": [_item(row) for row in found]})
+    for row in found:
+        _line(sh, row)
+
+
+@app.command("show")
+@command
+def show(ctx: typer.Context, run: Run) -> None:
+    """Show a run: who, on whose behalf, when, how it ended, and its commits.
+
+    Example: githarness runs show r-01j2x7k3m9q4v8b2n6t0
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    harness.fresh_index()
+    with harness.db.read() as conn:
+        row = runs.get(conn, run)
+        made = [one.oid for one in commits.log(conn, commits.CommitFilter(run=run))]
+    sh.document({**_item(row), "commits": made})
+    _line(sh, row)
+    for label, value in (("on behalf of", " > ".join(row.chain)), ("parent", row.parent), ("command", row.command),
+                         ("worktree", row.worktree), ("note", row.note), ("commits", " ".join(o[:12] for o in made))):
+        if value:
+            sh.line(f"  {label:13} {value}")
+
+
+@app.command("start")
+@command
+def start(
+    ctx: typer.Context,
+    *,
+    agent: Annotated[str | None, typer.Option(metavar="NAME", help="The agent that acts [GITHARNESS_AGENT].")] = None,
+    parent: Annotated[str | None, typer.Option(metavar="RUN", help="The run that causes this [GITHARNESS_RUN].")] = None,
+) -> None:
+    """Begin a run and print its id; pass it as --run or GITHARNESS_RUN, and end it with runs finish.
+
+    Example: export GITHARNESS_RUN=$(githarness runs start --agent deployer)
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    row = runs.start(harness.parts, agent_name(sh, agent), head=harness.head(), parent=parent or sh.settings.run)
+    sh.document({**_item(row), "token_file": str(runs.token_file(harness.repo, row.id))})
+    sh.line(row.id)
+
+
+@app.command("finish")
+@command
+def finish(
+    ctx: typer.Context,
+    run: Run,
+    *,
+    status: Annotated[str, typer.Option(metavar="ok|failed", help="How it ended.")],
+    note: Annotated[str, typer.Option(metavar="TEXT", help="A word on it.")] = "",
+) -> None:
+    """End a run that runs start began.
+
+    Example: githarness runs finish "$GITHARNESS_RUN" --status ok
+    """
+    sh = shell(ctx)
+    if status not in ("ok", "failed"):
+        raise Usage(f"'{status}' is not how a run ends", fix="pass --status ok or --status failed")
+    row = runs.finish(sh.open().parts, run, status, note=note)
+    sh.document(_item(row))
+    _line(sh, row)
+
+
+@app.command("cancel")
+@command
+def cancel(ctx: typer.Context, run: Run) -> None:
+    """End a run with its whole process tree; what it changed so far is captured.
+
+    Example: githarness runs cancel r-01j2x7k3m9q4v8b2n6t0
+    """
+    sh = shell(ctx)
+    row = canceller.cancel(sh.open().parts, run)
+    sh.document(_item(row))
+    _line(sh, row)
+
+
+def _item(row: RunRow) -> dict[str, object]:
+    return {
+        "run": row.id, "agent": row.agent, "parent": row.parent, "chain": list(row.chain), "status": row.status,
+        "started": clock.rfc3339(row.started), "finished": clock.rfc3339(row.finished) if row.finished else None,
+        "tier": row.tier, "start_commit": row.start_commit, "worktree": row.worktree, "command": row.command,
+        "note": row.note}
+
+
+def _line(sh: Shell, row: RunRow) -> None:
+    status = Painted(f"{row.status:9}", _COLOURS[row.status])
+    sh.line(row.id, " ", clock.rfc3339(row.started), " ", status, " ", row.agent)
