@@ -25,7 +25,7 @@ def run(
     *,
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="The agent that acts [GITHARNESS_AGENT].")] = None,
     timeout: Annotated[str | None, typer.Option(metavar="T", help="End the process tree after T: 30s, 10m.")] = None,
-    parent: Annotated[str | None, typer.Option(metavar="RUN", help="The run that causes this [GITHARNESS_RUN].")] = None,
+    parent: Annotated[str | None, typer.Option(metavar="RUN", help="The run that caused it [GITHARNESS_RUN].")] = None,
     message: Annotated[str | None, typer.Option("-m", "--message", metavar="MSG", help="The commit's message.")] = None,
 ) -> None:
     """Run a command as an agent, in a fresh worktree; what it changed becomes signed commits, conflicts are held.

@@ -71,7 +71,7 @@ def start(
     ctx: typer.Context,
     *,
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="The agent that acts [GITHARNESS_AGENT].")] = None,
-    parent: Annotated[str | None, typer.Option(metavar="RUN", help="The run that causes this [GITHARNESS_RUN].")] = None,
+    parent: Annotated[str | None, typer.Option(metavar="RUN", help="The run that caused it [GITHARNESS_RUN].")] = None,
 ) -> None:
     """Begin a run and print its id; pass it as --run or GITHARNESS_RUN, and end it with runs finish.
 
