@@ -140,9 +140,11 @@ def _clauses(conn: sqlite3.Connection, wanted: CommitFilter) -> Iterator[tuple[s
                (wanted.agent, wanted.agent))
     elif wanted.agent is not None:
         yield "agent = ?", (wanted.agent,)
-    for clause, value in (("run = ?", wanted.run), ("time >= ?", wanted.since), ("time <= ?", wanted.until)):
-        if value is not None:
-            yield clause, (value,)
+    if wanted.run is not None:
+        yield "run = ?", (wanted.run,)
+    if wanted.since is not None or wanted.until is not None:  # as a set: SQLite would rather look at every commit
+        yield ("seq IN (SELECT seq FROM commits WHERE time BETWEEN coalesce(?, 0) AND coalesce(?, 1 << 62))",
+               (wanted.since, wanted.until))
     if wanted.oids is not None:
         seqs = [found.seq for oid in wanted.oids if (found := place(conn, oid))]
         yield "seq IN (SELECT value FROM json_each(?))", (json.dumps(seqs),)

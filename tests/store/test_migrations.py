@@ -1,0 +1,84 @@
+"""A file of every version that was ever written opens, and a migration happens as a whole or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from githarness import clock
+from githarness.errors import HarnessError, Internal
+from githarness.store import bases, commits, events, held, operations, runs, schema
+from githarness.store.commits import CommitFilter
+from githarness.store.db import Database
+
+VERSION_1 = Path(__file__).with_name("version-1.sql")
+
+
+def old_file(home: Path) -> Path:
+    """The database as version 1 left it, with a row in every table."""
+    home.mkdir(mode=0o700)
+    conn = sqlite3.connect(home / "harness.db")
+    conn.executescript(VERSION_1.read_text())
+    conn.close()
+    return home
+
+
+def tables(home: Path) -> list[tuple[str, ...]]:
+    conn = sqlite3.connect(home / "harness.db")
+    found = conn.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()
+    conn.close()
+    return [(name, " ".join(sql.split())) for name, sql in found]
+
+
+def test_a_file_of_version_1_opens(tmp_path: Path) -> None:
+    """All that version 1 could hold is found by today's code."""
+    db = Database(old_file(tmp_path / "githarness"), clock.SYSTEM)
+    with db.read() as conn:
+        assert [one.id for one in events.open_intents(conn)] == ["e-2"]
+        assert operations.find(conn, "bot", "op-1") == ("a" * 40, '{"event":"e-1","paths":[]}')
+        assert bases.get(conn, "r-1", "docs/a.md") == "b" * 40
+        run, change = runs.get(conn, "r-1"), held.get(conn, "h-1")
+        assert run and change and (run.chain, change.paths) == (("boss",), ("docs/a.md",))
+        row = commits.log(conn, CommitFilter(path="docs/*", agent="boss", chain=True))[0]
+        assert (row.oid, row.rolls_back, row.renames) == ("a" * 40, ("c" * 40,), (("docs/b.md", "docs/a.md"),))
+    with db.write() as conn:
+        runs.finish(conn, "r-1", "ok", 3.0)
+
+
+def test_old_and_new_files_have_the_same_tables(tmp_path: Path) -> None:
+    """A migrated file cannot be told from one that was made today."""
+    for home in (old_file(tmp_path / "old"), tmp_path / "new"):
+        Database(home, clock.SYSTEM).close()
+    assert tables(tmp_path / "old") == tables(tmp_path / "new")
+
+
+def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its statements and its record are one transaction; the file still opens with what wrote it."""
+    home = old_file(tmp_path / "githarness")
+    before = tables(home)
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE extra (x)", "CREATE TABLE runs (x)")))
+        patch.setattr(schema, "VERSION", len(schema.MIGRATIONS))
+        with pytest.raises(Internal):
+            Database(home, clock.SYSTEM)
+    assert tables(home) == before
+    Database(home, clock.SYSTEM).close()
+
+
+def test_each_migration_is_recorded(tmp_path: Path) -> None:
+    """Version by version, with the time at which it was applied."""
+    with Database(tmp_path / "githarness", clock.SYSTEM).read() as conn:
+        assert [row[0] for row in conn.execute("SELECT version FROM migrations")] == list(range(1, schema.VERSION + 1))
+
+
+def test_an_interrupted_creation_is_finished(tmp_path: Path) -> None:
+    """A process that died after it made the empty file leaves nothing that stands in the way."""
+    home = tmp_path / "githarness"
+    home.mkdir()
+    (home / "harness.db").touch(mode=0o600)
+    try:
+        Database(home, clock.SYSTEM).close()
+    except HarnessError as error:
+        pytest.fail(error.message)
