@@ -23,7 +23,7 @@ class Limits:
     unsent: int = 2 << 20  # bytes of answers that one connection has not taken; past that it is not read from
     group: int = 128  # writes that land together
     group_bytes: int = 8 << 20
-    gather: float = 0.0  # seconds to wait for a group to form
+    gather: float = 0.002  # seconds to wait for a group as large as the last one
     hello: float = 10.0  # seconds until the first request, for a frame once begun, for taking answers, between requests
     frame: float = 10.0
     drain: float = 30.0

@@ -37,6 +37,10 @@ class Frame(NamedTuple):
     header: bytes
     body: bytes
 
+    @property
+    def size(self) -> int:
+        return 8 + len(self.header) + len(self.body)
+
 
 def pack(header: dict[str, Any], body: bytes, bounds: Bounds) -> bytes:
     """Raises Oversize, and UnicodeEncodeError for text that is no Unicode (an argument with broken UTF-8)."""

@@ -73,13 +73,12 @@ def parse(frame: Frame) -> Request:
     number, verb = header.pop("id", None), header.pop("do", None)
     if type(number) is not int or not 0 < number < 1 << 53 or not isinstance(verb, str):
         raise Usage("a request has a positive 'id' and a verb 'do'", fix="see docs/protocol.md")
-    size = len(frame.header) + len(frame.body) + 8
     try:
         if verb not in _VERBS:
             raise Usage(f"'{verb}' is no request of this protocol", fix="see docs/protocol.md")
-        return Request(number, verb, _VERBS[verb](_Fields(header), frame.body), size)
+        return Request(number, verb, _VERBS[verb](_Fields(header), frame.body), frame.size)
     except Usage as error:
-        return Request(number, "refused", error, size)
+        return Request(number, "refused", error, frame.size)
 
 
 class _Fields:

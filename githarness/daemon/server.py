@@ -139,7 +139,9 @@ class Server:
             frame = connection.cutter.next()
             if frame is None:
                 break
+            self._held -= frame.size
             request = requests.parse(frame)
+            self._held += request.size
             if self._queued >= self._limits.queue and request.verb in ("read", "write"):
                 busy = Unavailable("the daemon has as many requests as it can hold", fix=_BUSY)
                 request = request._replace(verb="refused", what=busy)
