@@ -1,4 +1,4 @@
-"""Commits and trees parsed from their bytes, as git reads them: odd dates and names of old history are no errors."""
+"""Commits parsed from their bytes, as git reads them: odd dates and names of old history are no errors."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import re
 from dataclasses import dataclass
 
 from githarness.errors import Integrity
-from githarness.git.objects import Entry
 
 _LATEST = 253402300799  # 9999-12-31T23:59:59Z
 _PERSON = re.compile(rb"(.*?<[^>\n]*>?)(?: +(-?[0-9]+))?(?: .*)?", re.DOTALL)
-_ITEM = re.compile(rb"[0-7]{5,6} [^\0/]+\0.{20}", re.DOTALL)
 _LATIN = re.compile(r"(iso-?8859-?1|latin-?1|iso-?8859-?15|(windows-|cp)1252)", re.IGNORECASE)
 _SIGNATURES = (b"gpgsig", b"gpgsig-sha256")
 
@@ -73,16 +71,3 @@ def _encoding(headers: dict[bytes, bytes]) -> str:
     """UTF-8, or the Latin that a commit names; others would let bytes mean what no other reader sees."""
     named = headers.get(b"encoding", b"utf-8").decode("ascii", "replace")
     return named if _LATIN.fullmatch(named) else "utf-8"
-
-
-def tree_items(data: bytes) -> list[bytes]:
-    """A tree's data cut into its entries. Raises Integrity where it is no tree."""
-    items = _ITEM.findall(data)
-    if sum(map(len, items)) != len(data):
-        raise Integrity("a tree is malformed", fix="git fsck")
-    return items
-
-
-def named(item: bytes) -> tuple[str, Entry]:
-    mode, _, name = item[:-21].partition(b" ")
-    return name.decode("utf-8", "surrogateescape"), Entry(mode.decode(), item[-20:].hex())

@@ -6,16 +6,18 @@ takes another's place, after this was opened is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import TypeVar
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import pygit2
-from pygit2.enums import DiffOption, ObjectType, SortMode
+from pygit2.enums import DiffOption, ObjectType, Option, SortMode
 
-from githarness.errors import Integrity, NotFound, Unavailable
-from githarness.git import commits
+from githarness.errors import HarnessError, Integrity, NotFound, Unavailable
+from githarness.git import commits, loose, treediff
 from githarness.git import repo as repository
 from githarness.git.commits import Commit
 from githarness.git.objects import FOLDER, Entry, PathChange
@@ -24,8 +26,16 @@ from githarness.git.repo import Repo
 __all__ = ["Commit", "Hunk", "Reader"]
 
 _BINARY_WINDOW = 8000  # git's buffer_is_binary looks no further
-_CACHED_TREES = 2048
-_Answer = TypeVar("_Answer")
+_CACHED_TREES = 16  # a walk compares each tree with its successor
+_LIBRARY_CACHE = 32 << 20  # bytes
+_MISSES = 500  # a miss may map packs that have gone since; after so many the library lets go of all
+_KINDS = {"commit": ObjectType.COMMIT, "tree": ObjectType.TREE, "blob": ObjectType.BLOB, "tag": ObjectType.TAG}
+_OID = re.compile(r"[0-9a-f]{40}")
+_SEARCH = re.compile(r":|\^\{/")  # `:/text`, `REV^{/text}`, `REV:path`: a search or no commit
+_MAX_REV = 1000
+
+pygit2.settings.cache_max_size(_LIBRARY_CACHE)
+pygit2.option(Option.SET_EXTENSIONS, ["partialclone", "preciousobjects", "refstorage", "relativeworktrees"], 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,55 +51,88 @@ class Hunk:
 class Reader:
     def __init__(self, repo: Repo) -> None:
         self._repo = repo
-        self._git = _opened(repo)
-        self._names = lru_cache(maxsize=_CACHED_TREES)(self._read_names)
+        self._tree = lru_cache(maxsize=_CACHED_TREES)(self.tree)
+        self._open()
+
+    def _open(self) -> None:
+        self._shallow_file = _stamp(self._repo)
+        self._shallow = repository.shallow_roots(self._repo)
+        self._loose = _Loose(self._repo)
+        self._library = _opened(self._repo, self._loose)
+        self._odb = self._library.odb
+
+    def _current(self) -> pygit2.Repository:
+        if self._loose.misses > _MISSES or _stamp(self._repo) != self._shallow_file:
+            self._open()
+        return self._library
+
+    def _store(self) -> pygit2.Odb:
+        if self._loose.misses > _MISSES:
+            self._open()
+        return self._odb
 
     def has(self, oid: str) -> bool:
-        return oid in self._git.odb
+        return _OID.fullmatch(oid) is not None and oid in self._store()
 
     def has_blob(self, oid: str) -> bool:
-        return self.has(oid) and self._asked(oid, lambda: self._git.odb.read_header(oid))[0] == ObjectType.BLOB
+        return self.has(oid) and self._header(oid)[0] == ObjectType.BLOB
+
+    def size(self, oid: str) -> int:
+        return self._header(oid)[1]
 
     def blob(self, oid: str) -> bytes:
         return self._data(oid, ObjectType.BLOB)
-
-    def size(self, oid: str) -> int:
-        return self._asked(oid, lambda: self._git.odb.read_header(oid))[1]
 
     def tree(self, oid: str) -> bytes:
         return self._data(oid, ObjectType.TREE)
 
     def commit(self, oid: str) -> Commit:
-        return commits.parse(oid, self._data(oid, ObjectType.COMMIT))
+        """At the edge of a shallow clone a commit has no parents, as for git."""
+        commit = commits.parse(oid, self._data(oid, ObjectType.COMMIT))
+        self._current()
+        return replace(commit, parents=()) if oid in self._shallow else commit
+
+    def _header(self, oid: str) -> tuple[int, int]:
+        with self._mapped(oid):
+            return self._store().read_header(oid)
 
     def _data(self, oid: str, kind: ObjectType) -> bytes:
-        found, data = self._asked(oid, lambda: self._git.odb.read(oid))
+        with self._mapped(oid):
+            found, data = self._store().read(oid)
         if found != kind:
             raise Integrity(f"object '{oid}' is a {ObjectType(found).name.lower()}, not a {kind.name.lower()}",
                             fix="git fsck")
         return data
 
-    def _asked(self, oid: str, ask: Callable[[], _Answer]) -> _Answer:
-        """Maps what libgit2 says about an object that cannot be had."""
+    @contextmanager
+    def _mapped(self, oid: str) -> Iterator[None]:
+        """What libgit2 says about an object that cannot be had, in our errors."""
         try:
-            return ask()
+            yield
         except KeyError as error:
             raise self._missing(oid) from error
-        except (pygit2.GitError, ValueError, OSError) as error:
-            raise Integrity(f"object '{oid}' cannot be read: {error}", fix="git fsck") from error
+        except pygit2.GitError as error:
+            named = re.search(r"no match for id \(([0-9a-f]{40})", str(error))
+            raise (self._missing(named[1]) if named else _unreadable(oid, str(error))) from error
 
-    def _missing(self, oid: str) -> Integrity | Unavailable:
+    def _missing(self, oid: str) -> HarnessError:
         if repository.is_partial(self._repo):
             return Unavailable(f"object '{oid}' was left out of this partial clone",
                                fix="git fetch --refetch --no-filter")
-        return Integrity(f"object '{oid}' is missing", fix="git fsck")
+        gone = [folder for folder in repository.object_folders(self._repo) if not folder.is_dir()]
+        where = f", and '{gone[0]}' of info/alternates is gone" if gone else ""
+        return Integrity(f"object '{oid}' is missing{where}", fix="git fsck")
 
     def resolve(self, rev: str) -> str:
-        """The commit that a revision names. Raises NotFound."""
+        """The commit that a revision names; revisions that search are not taken. Raises NotFound."""
         try:
-            return str(self._git.revparse_single(rev).peel(pygit2.Commit).id)
-        except (KeyError, ValueError, pygit2.GitError) as error:
-            raise NotFound(f"{rev!a} names no commit", fix="git log --oneline") from error
+            if _SEARCH.search(rev) or len(rev) > _MAX_REV:
+                raise ValueError(rev)
+            return str(self._current().revparse_single(rev).peel(pygit2.Commit).id)
+        except (KeyError, ValueError) as error:
+            raise NotFound(f"{rev[:100]!a} names no commit", fix="git log --oneline") from error
+        except pygit2.GitError as error:
+            raise _unreadable(rev, str(error)) from error
 
     def entry(self, commit_oid: str, path: str) -> Entry | None:
         """What is at `path`, folders included."""
@@ -97,24 +140,21 @@ class Reader:
         for name in path.split("/"):
             if entry is None or entry.mode != FOLDER:
                 return None
-            entry = self._children(entry.oid).get(name)
+            entry = treediff.entry(self._tree(entry.oid), name)
         return entry
 
     def files(self, commit_oid: str, prefix: str = "") -> Iterator[tuple[str, Entry]]:
-        """All that is not a folder below paths that begin with `prefix`, in git's order."""
+        """All that is not a folder, where the path begins with `prefix`, in git's order."""
         return self._files(self.commit(commit_oid).tree, "", prefix)
 
     def _files(self, tree: str, folder: str, prefix: str) -> Iterator[tuple[str, Entry]]:
-        for name, entry in self._children(tree).items():
+        for name, entry in treediff.entries(self.tree(tree)):
             path = folder + name
             if entry.mode == FOLDER:
-                if prefix.startswith(path + "/") or path.startswith(prefix) or (path + "/").startswith(prefix):
-                    yield from self._files(entry.oid, path + "/", prefix)
+                if f"{path}/".startswith(prefix) or prefix.startswith(f"{path}/"):
+                    yield from self._files(entry.oid, f"{path}/", prefix)
             elif path.startswith(prefix):
                 yield path, entry
-
-    def _children(self, tree: str) -> dict[str, Entry]:
-        return dict(commits.named(item) for item in commits.tree_items(self.tree(tree)))
 
     def changes(self, commit_oid: str) -> tuple[PathChange, ...]:
         """What a commit did against its first parent, or against nothing where it has none; no renames are guessed."""
@@ -122,6 +162,7 @@ class Reader:
         return self.diff_trees(self.commit(commit.parents[0]).tree if commit.parents else None, commit.tree)
 
     def diff_trees(self, old_tree: str | None, new_tree: str | None) -> tuple[PathChange, ...]:
+        """By path, in git's order; None is the tree that holds nothing."""
         found: list[PathChange] = []
         self._compare(old_tree, new_tree, "", found)
         return tuple(sorted(found, key=lambda change: change.path.encode("utf-8", "surrogateescape")))
@@ -129,32 +170,29 @@ class Reader:
     def _compare(self, old: str | None, new: str | None, folder: str, found: list[PathChange]) -> None:
         if old == new:
             return
-        was, now = self._names(old), self._names(new)
-        before, after = dict(map(commits.named, was - now)), dict(map(commits.named, now - was))
+        before, after = treediff.differing(self._tree(old) if old else b"", self._tree(new) if new else b"")
         for name in before.keys() | after.keys():
             gone, came = before.get(name), after.get(name)
-            if _is_folder(gone) or _is_folder(came):
-                self._compare(_folder(gone), _folder(came), f"{folder}{name}/", found)
-            gone, came = (None if _is_folder(one) else one for one in (gone, came))
-            if gone or came:
-                found.append(PathChange(folder + name, gone, came))
-
-    def _read_names(self, tree: str | None) -> frozenset[bytes]:
-        return frozenset(commits.tree_items(self.tree(tree))) if tree else frozenset()
+            self._compare(_folder(gone), _folder(came), f"{folder}{name}/", found)
+            if _file(gone) or _file(came):
+                found.append(PathChange(folder + name, _file(gone), _file(came)))
 
     def walk(self, new: str, hide: Sequence[str] = ()) -> Iterator[str]:
         """What `new` has and none of `hide` has, a commit after its parents."""
-        walker = self._asked(new, lambda: self._git.walk(new, SortMode.TOPOLOGICAL | SortMode.REVERSE))
-        for oid in hide:
-            self._asked(oid, partial(walker.hide, oid))
-        yield from (str(commit.id) for commit in walker)
+        with self._mapped(new):
+            walker = self._current().walk(new, SortMode.TOPOLOGICAL | SortMode.REVERSE)
+            for oid in hide:
+                walker.hide(oid)
+            yield from (str(commit.id) for commit in walker)
 
     def is_ancestor(self, oid: str, of: str) -> bool:
         """A commit counts as its own ancestor."""
-        return oid == of or self._asked(of, lambda: self._git.descendant_of(of, oid))
+        with self._mapped(of):
+            return oid == of or self._current().descendant_of(of, oid)
 
     def merge_base(self, one: str, other: str) -> str | None:
-        found = self._asked(one, lambda: self._git.merge_base(one, other))
+        with self._mapped(one):
+            found = self._current().merge_base(one, other)
         return str(found) if found else None
 
     @staticmethod
@@ -170,23 +208,83 @@ class Reader:
 
     @staticmethod
     def unified(old: bytes, new: bytes, path: str) -> str:
+        """For people: bytes that are not UTF-8 are replaced; of binary content it says only that it differs."""
         patch = pygit2.Patch.create_from(old, new, old_as_path=path, new_as_path=path)
         return patch.data.decode("utf-8", "replace")
 
 
-def _is_folder(entry: Entry | None) -> bool:
-    return entry is not None and entry.mode == FOLDER
+class _Loose(pygit2.OdbBackend):
+    """What libgit2 asks about objects that no pack has; errors raised here go through it to the caller."""
+
+    def __init__(self, repo: Repo) -> None:
+        super().__init__()
+        self._folders = repository.object_folders(repo)
+        self.misses = 0
+
+    def read_cb(self, oid: pygit2.Oid) -> tuple[int, bytes]:
+        found = loose.read(self._folders, str(oid))
+        if found is None:
+            raise KeyError(str(oid))
+        return _KINDS[found[0]], found[1]
+
+    def read_header_cb(self, oid: pygit2.Oid) -> tuple[int, int]:
+        kind, data = self.read_cb(oid)
+        return kind, len(data)
+
+    def read_prefix_cb(self, prefix: str) -> tuple[int, bytes, pygit2.Oid]:
+        oid = self.exists_prefix_cb(prefix)
+        return *self.read_cb(oid), oid
+
+    def exists_cb(self, oid: pygit2.Oid) -> bool:
+        return loose.exists(self._folders, str(oid))
+
+    def exists_prefix_cb(self, prefix: str) -> pygit2.Oid:
+        found = [prefix] if len(prefix) == 40 else sorted(set(loose.with_prefix(self._folders, prefix)))
+        if len(found) > 1:
+            raise ValueError(f"'{prefix}' is ambiguous")
+        if not found:
+            raise KeyError(prefix)
+        return pygit2.Oid(hex=found[0])
+
+    def refresh_cb(self) -> None:
+        self.misses += 1
 
 
 def _folder(entry: Entry | None) -> str | None:
     return entry.oid if entry is not None and entry.mode == FOLDER else None
 
 
-def _opened(repo: Repo) -> pygit2.Repository:
+def _file(entry: Entry | None) -> Entry | None:
+    return entry if entry is not None and entry.mode != FOLDER else None
+
+
+def _unreadable(what: str, why: str) -> Integrity:
+    return Integrity(f"object '{what}' cannot be read: {why}", fix="git fsck")
+
+
+def _stamp(repo: Repo) -> tuple[int, int] | None:
     try:
-        return pygit2.Repository(str(repo.git_dir))
+        found = os.stat(repo.common_dir / "shallow")
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_ino
+
+
+def _opened(repo: Repo, unpacked: _Loose) -> pygit2.Repository:
+    if (repo.common_dir / "info" / "grafts").exists():
+        raise Unavailable(f"'{repo.common_dir / 'info' / 'grafts'}' gives commits other parents than they have",
+                          fix="git replace --convert-graft-file")
+    try:
+        library = pygit2.Repository(str(repo.git_dir))
     except pygit2.GitError as error:
-        if "not owned" in str(error):
-            fix = f"git config --global --add safe.directory '{repo.worktree or repo.git_dir}'"
-            raise Unavailable(f"'{repo.git_dir}' belongs to another user", fix=fix) from error
-        raise Unavailable(f"'{repo.git_dir}' cannot be opened: {error}", fix="git fsck") from error
+        if "not owned" not in str(error):
+            raise Unavailable(f"'{repo.git_dir}' cannot be opened: {error}", fix="git fsck") from error
+        raise Unavailable(f"'{repo.git_dir}' belongs to another user",
+                          fix=f"git config --global --add safe.directory '{repo.worktree or repo.git_dir}'") from error
+    store = pygit2.Odb()
+    store.add_backend(unpacked, 1)
+    for folder in repository.object_folders(repo):
+        if folder.is_dir():
+            store.add_backend(pygit2.OdbBackendPack(str(folder)), 2)
+    library.set_odb(store)
+    return library

@@ -15,6 +15,7 @@ from githarness.errors import Integrity, NotFound, Unavailable
 from githarness.git import config
 
 _HOME = "githarness"
+_ALTERNATES_DEPTH = 5
 _EXTENSIONS = frozenset({"noop", "noop-v1", "objectformat", "partialclone", "preciousobjects", "worktreeconfig",
                          "refstorage", "relativeworktrees"})
 _OPERATIONS = (("rebase-merge", "rebase"), ("rebase-apply/applying", "am"), ("rebase-apply", "rebase"),
@@ -165,6 +166,29 @@ def operation_in_progress(git_dir: Path) -> str | None:
 def is_shallow(repo: Repo) -> bool:
     file = repo.common_dir / "shallow"
     return file.is_file() and file.stat().st_size > 0
+
+
+def shallow_roots(repo: Repo) -> frozenset[str]:
+    """The commits whose parents a shallow clone left out."""
+    return frozenset(_text(repo.common_dir / "shallow").split()) if is_shallow(repo) else frozenset()
+
+
+def object_folders(repo: Repo) -> tuple[Path, ...]:
+    """`objects`, then what `info/alternates` names, as deep as git follows it, whether it is there or not."""
+    found = [repo.common_dir / "objects"]
+    _follow(found[0], found, _ALTERNATES_DEPTH)
+    return tuple(found)
+
+
+def _follow(folder: Path, found: list[Path], depth: int) -> None:
+    file = folder / "info" / "alternates"
+    if not depth or not file.is_file():
+        return
+    for line in _text(file).splitlines():
+        other = Path(os.path.normpath(folder / line))
+        if line and not line.startswith("#") and other not in found:
+            found.append(other)
+            _follow(other, found, depth - 1)
 
 
 def is_partial(repo: Repo) -> bool:

@@ -1,0 +1,118 @@
+"""Trees compared as bytes: only the stretch in which two trees differ is parsed, so that one change among thousands of
+entries costs little more than reading both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from githarness.errors import Integrity
+from githarness.git.objects import Entry
+
+_ITEM = re.compile(rb"([0-7]{5,6}) ([^\0/]+)\0(.{20})", re.DOTALL)
+
+
+def entries(data: bytes) -> Iterator[tuple[str, Entry]]:
+    """Name and entry of all that a tree holds, in its order. Raises Integrity where it is no tree."""
+    at = 0
+    while at < len(data):
+        item = _item(data, at)
+        at = item.end()
+        yield _named(item)
+
+
+def entry(data: bytes, name: str) -> Entry | None:
+    """What a tree has under one name."""
+    wanted = b" " + name.encode("utf-8", "surrogateescape")
+    at = 0
+    while wanted in data and at < len(data):
+        end = _end(data, at)
+        if data.endswith(wanted, at, end - 21):
+            item = _item(data, at)
+            if item[2] == wanted[1:]:
+                return _named(item)[1]
+        at = end
+    return None
+
+
+def differing(old: bytes, new: bytes) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """The entries that one tree has and the other has not, or has otherwise."""
+    at, common_end = _start(old, _common_start(old, new)), _common_end(old, new)
+    was, now = _Cursor(old, at), _Cursor(new, at)
+    while was.left != now.left or was.left > common_end:
+        (was if was.left >= now.left else now).step()
+    same = was.seen.items() & now.seen.items()
+    return (dict(was.seen.items() - same), dict(now.seen.items() - same)) if same else (was.seen, now.seen)
+
+
+class _Cursor:
+    def __init__(self, data: bytes, at: int) -> None:
+        self._data = data
+        self._at = at
+        self.seen: dict[str, Entry] = {}
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._at
+
+    def step(self) -> None:
+        item = _item(self._data, self._at)
+        self._at = item.end()
+        name, entry = _named(item)
+        self.seen[name] = entry
+
+
+def _common_start(old: bytes, new: bytes) -> int:
+    """How many bytes are equal from the start on: found by halving, each half compared at memory speed."""
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if old[low:middle] == new[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _common_end(old: bytes, new: bytes) -> int:
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _start(data: bytes, limit: int) -> int:
+    """Where the entry starts that the byte at `limit` is in; ids may hold any byte, so this goes from the start."""
+    at = 0
+    while at < len(data):
+        end = _end(data, at)
+        if end > limit:
+            break
+        at = end
+    return at
+
+
+def _end(data: bytes, at: int) -> int:
+    end = data.find(b"\0", at) + 21
+    if not at < end <= len(data):
+        raise _malformed()
+    return end
+
+
+def _item(data: bytes, at: int) -> re.Match[bytes]:
+    item = _ITEM.match(data, at)
+    if not item:
+        raise _malformed()
+    return item
+
+
+def _named(item: re.Match[bytes]) -> tuple[str, Entry]:
+    return item[2].decode("utf-8", "surrogateescape"), Entry(item[1].decode(), item[3].hex())
+
+
+def _malformed() -> Integrity:
+    return Integrity("a tree is malformed", fix="git fsck")
