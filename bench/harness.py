@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "GITHARNESS_"))}
+ENV["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
 
 
 def git(folder: Path, *args: str, stdin: bytes | None = None, check: bool = True) -> bytes:

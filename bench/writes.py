@@ -211,7 +211,8 @@ def ours(folder: Path, source: Path, wanted: argparse.Namespace, base: float) ->
 
 
 def finish(target: Path) -> None:
-    command(target, "maintain")
+    subprocess.run([sys.executable, "-c", "import githarness; githarness.open('.')._harness.local.maintain()"], cwd=target,
+                   env=ENV, check=True)
     print(f"{'':42} fsck {'clean' if git(target, 'fsck', '--strict').strip() == b'' else 'NOT CLEAN'}, "
           f"size {size_ratio(target):.2f} x repacked, status {len(git(target, 'status', '--porcelain').splitlines())} changes")
 

@@ -14,7 +14,7 @@ from githarness import paths
 from githarness.errors import BadPath
 from githarness.git.objects import FOLDER, Entry, Raw, oid_of
 
-_CACHED_TREES = 4096
+_CACHED = 16 << 20  # bytes of trees that are kept
 _MAX_COPY = 0xFFFFFF  # a copy instruction carries three bytes of size
 
 
@@ -49,6 +49,7 @@ class Trees:
     def __init__(self, load: Callable[[str], bytes]) -> None:
         self._load = load
         self._nodes: OrderedDict[str, _Node] = OrderedDict()
+        self._size = 0
 
     def lookup(self, root: str, path: str) -> Entry | None:
         """The entry at `path`, folders included; None where nothing is there."""
@@ -123,8 +124,9 @@ class Trees:
 
     def _keep(self, oid: str, node: _Node) -> None:
         self._nodes[oid] = node
-        if len(self._nodes) > _CACHED_TREES:
-            self._nodes.popitem(last=False)
+        self._size += len(node.data)
+        while self._size > _CACHED and len(self._nodes) > 1:
+            self._size -= len(self._nodes.popitem(last=False)[1].data)
 
     def _twins(self, node: _Node) -> dict[str, bytes]:
         if node.twins is None:
