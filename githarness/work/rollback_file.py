@@ -1,0 +1,229 @@
+"""One file through its renames: the commits that changed it, what each left, and who follows whom.
+
+A file keeps its identity when it is renamed (the `Rename` trailer), deleted and made anew; a file that takes a name
+after another left it is a different one. Histories come from the commit index, its `main` and `seq` tell ancestry.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from githarness.git.objects import Entry
+from githarness.lines.history import BASE, History, Step, Steps
+from githarness.store import commits
+from githarness.store.db import Connection
+from githarness.store.rows import ChangeRow, CommitRow
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a commit did to the file; a rollback that left it as it is has `before` equal to `entry`."""
+
+    row: CommitRow
+    was: str  # its name before
+    before: Entry | None
+    name: str
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileHistory:
+    """From the parent of the oldest commit that matters to head: turn N is step N of `history`."""
+
+    turns: tuple[Turn, ...]
+    history: History
+    base_name: str
+    base: Entry | None
+
+    def steps_of(self, oids: Collection[str]) -> Steps:
+        return frozenset(step for step, turn in enumerate(self.turns) if turn.row.oid in oids)
+
+
+class Files:
+    """Reads files' histories from one snapshot of the index. `partial(oid)`: whether a rollback undid its commits only
+    in the paths that it changed."""
+
+    def __init__(self, conn: Connection, partial: Callable[[str], bool]) -> None:
+        self._conn = conn
+        self._partial = lru_cache(maxsize=None)(partial)
+        self._rows = lru_cache(maxsize=4096)(self._read_rows)
+        self._row = lru_cache(maxsize=65536)(self._read_row)
+        self.rollbacks = commits.rollbacks(conn)
+
+    def _read_rows(self, path: str) -> dict[int, CommitRow]:
+        return {row.seq: row for row in commits.history(self._conn, path)}
+
+    def _read_row(self, oid: str) -> CommitRow | None:
+        return commits.get(self._conn, oid)
+
+    def whole(self, rollback: CommitRow) -> bool:
+        return not self._partial(rollback.oid)
+
+    def turns(self, row: CommitRow, path: str) -> list[Turn]:
+        """All that happened to the file that `row` changed at `path`, oldest first."""
+        name = _renamed(row, path, back=True)
+        return self._with_rollbacks([*self._before(row.seq, name), *self._from(row.seq, name)])
+
+    def _from(self, seq: int, name: str) -> list[Turn]:
+        turns: list[Turn] = []
+        moved = True
+        while moved:
+            moved = False
+            for row in [row for number, row in self._rows(name).items() if number >= seq]:
+                to = _renamed(row, name)
+                if to == name and _renamed(row, name, back=True) != name:
+                    turns.append(Turn(row, name, _old(row.changes[0]), name, None))
+                    return turns  # another file took its name
+                after = self._rows(to).get(row.seq, row)
+                turns.append(Turn(row, name, _old(row.changes[0]), to, _new(after.changes[0])))
+                if to != name:
+                    name, seq, moved = to, row.seq + 1, True
+                    break
+        return turns
+
+    def _before(self, seq: int, name: str) -> list[Turn]:
+        turns: list[Turn] = []
+        moved = True
+        while moved:
+            moved = False
+            for row in [row for number, row in reversed(self._rows(name).items()) if number < seq]:
+                was = _renamed(row, name, back=True)
+                if was == name and _renamed(row, name) != name:
+                    return turns[::-1]  # the file that had the name before went elsewhere
+                earlier = self._rows(was).get(row.seq, row)
+                turns.append(Turn(row, was, _old(earlier.changes[0]), name, _new(row.changes[0])))
+                if was != name:
+                    name, seq, moved = was, row.seq, True
+                    break
+        return turns[::-1]
+
+    def _with_rollbacks(self, turns: list[Turn]) -> list[Turn]:
+        """Adds the rollbacks that undid one of these commits without changing the file: its lines were gone already."""
+        here = {turn.row.oid for turn in turns}
+        silent = [row for row in self.rollbacks
+                  if row.oid not in here and row.main and not here.isdisjoint(row.rolls_back) and self.whole(row)]
+        for row in silent:
+            at = bisect_right(turns, row.seq, key=lambda turn: turn.row.seq)
+            last = next(turn for turn in reversed(turns[:at]) if turn.row.main)
+            turns.insert(at, Turn(row, last.name, last.entry, last.name, last.entry))
+        return turns
+
+    def window(self, turns: list[Turn], selected: Collection[str]) -> FileHistory | None:
+        """The part of the history that undoing `selected` needs; None where none of them is in what head has."""
+        parents = self._parents(turns)
+        head = max((number for number, turn in enumerate(turns) if turn.row.main), default=None)
+        kept = _reached(parents, head)
+        undone = [self._undone(turns, number) for number in range(len(turns))]
+        chosen = {number for number in kept if turns[number].row.oid in selected}
+        if not chosen:
+            return None
+        first, base = _base(parents, kept, min(_with_undone(chosen, undone)))
+        return _file(turns, parents, undone, [number for number in kept if number >= first], base)
+
+    def _undone(self, turns: list[Turn], number: int) -> Steps:
+        named = turns[number].row.rolls_back
+        return frozenset(other for other in range(number) if turns[other].row.oid in named) if named else frozenset()
+
+    def _parents(self, turns: list[Turn]) -> list[tuple[int, ...]]:
+        """Per turn, the turns that made what its parents have; BASE where the file has not been yet."""
+        numbers = {turn.row.oid: number for number, turn in enumerate(turns)}
+        main = [number for number, turn in enumerate(turns) if turn.row.main]
+        seqs = [turns[number].row.seq for number in main]
+
+        def last_main(seq: int) -> int:
+            at = bisect_right(seqs, seq)
+            return main[at - 1] if at else BASE
+
+        def turn_of(oid: str) -> int:
+            while oid not in numbers:
+                row = self._row(oid)
+                if row is None or row.main:
+                    return last_main(row.seq) if row else BASE
+                if not row.parents:
+                    return BASE
+                oid = row.parents[0]
+            return numbers[oid]
+
+        found: list[tuple[int, ...]] = []
+        for turn in turns:
+            plain = turn.row.main and len(turn.row.parents) < 2
+            of = [last_main(turn.row.seq - 1)] if plain else [turn_of(oid) for oid in turn.row.parents]
+            found.append(tuple(dict.fromkeys(of)) or (BASE,))
+        return found
+
+
+def _renamed(row: CommitRow, name: str, *, back: bool = False) -> str:
+    """Where a commit took the file of this name, or `back` where it took it from."""
+    for old, new in reversed(row.renames) if back else row.renames:
+        if name == (new if back else old):
+            name = old if back else new
+    return name
+
+
+def _old(change: ChangeRow) -> Entry | None:
+    return Entry(change.old_mode, change.old_oid) if change.old_mode and change.old_oid else None
+
+
+def _new(change: ChangeRow) -> Entry | None:
+    return Entry(change.new_mode, change.new_oid) if change.new_mode and change.new_oid else None
+
+
+def _reached(parents: list[tuple[int, ...]], head: int | None) -> list[int]:
+    seen: set[int] = set()
+    waiting = [] if head is None else [head]
+    while waiting:
+        number = waiting.pop()
+        if number != BASE and number not in seen:
+            seen.add(number)
+            waiting += parents[number]
+    return sorted(seen)
+
+
+def _with_undone(chosen: Iterable[int], undone: list[Steps]) -> set[int]:
+    """Also what they undid, and so on: undoing a rollback gives that its effect again."""
+    found: set[int] = set()
+    waiting = list(chosen)
+    while waiting:
+        number = waiting.pop()
+        if number not in found:
+            found.add(number)
+            waiting += undone[number]
+    return found
+
+
+def _base(parents: list[tuple[int, ...]], kept: list[int], first: int) -> tuple[int, int]:
+    """The first turn to replay, and the one turn (or BASE) that all from there on are built on."""
+    while True:
+        before = {parent for number in kept if number >= first for parent in parents[number] if parent < first}
+        if len(before) == 1:
+            return first, before.pop()
+        first = max(before)
+
+
+def _file(turns: list[Turn], parents: list[tuple[int, ...]], undone: list[Steps], kept: list[int], base: int,
+          ) -> FileHistory:
+    number_of = {number: step for step, number in enumerate(kept)}
+    steps = [Step(tuple(dict.fromkeys(number_of.get(parent, BASE) for parent in parents[number])),
+                  frozenset(number_of[other] for other in undone[number] if other in number_of)) for number in kept]
+    here = tuple(turns[number] for number in kept)
+    name, entry = (here[0].was, here[0].before) if base == BASE else (turns[base].name, turns[base].entry)
+    return FileHistory(here, History(_with_likes(here, entry, steps)), name, entry)
+
+
+def _with_likes(turns: tuple[Turn, ...], base: Entry | None, steps: list[Step]) -> list[Step]:
+    """Notes where a person put back an earlier version as it was. An agent's equal text is the agent's own."""
+    history = History(steps)
+    seen: dict[str, list[int]] = {base.oid: [BASE]} if base else {}
+    for step, turn in enumerate(turns):
+        if turn.entry is None:
+            continue
+        same = seen.setdefault(turn.entry.oid, [])
+        plain = turn.row.agent is None and len(steps[step].parents) == 1 and not steps[step].undoes
+        if plain and (turn.before is None or turn.before.oid != turn.entry.oid):
+            like = next((other for other in reversed(same) if history.sees(step, other)), None)
+            steps[step] = replace(steps[step], like=like)
+        same.append(step)
+    return steps
