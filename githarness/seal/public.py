@@ -11,6 +11,7 @@ import binascii
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -24,7 +25,7 @@ Check = Callable[[bytes, bytes], None]  # (SSH signature blob, data); raises Int
 
 SK_ED25519 = "sk-ssh-ed25519@openssh.com"
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", SK_ED25519)
-_RSA_HASHES = {b"rsa-sha2-256": hashes.SHA256(), b"rsa-sha2-512": hashes.SHA512()}
+_RSA_HASHES = {"rsa-sha2-256": hashes.SHA256(), "rsa-sha2-512": hashes.SHA512()}
 _EC_HASHES = {256: hashes.SHA256(), 384: hashes.SHA384(), 521: hashes.SHA512()}
 _LEAST_RSA_BITS = 2048
 _MOST_BYTES = 4096  # a public key of RSA with 16384 bits takes 2 kB
@@ -69,14 +70,15 @@ def checker(blob: bytes) -> Check:
     """What tells a good signature by this key. Raises Integrity for a key that is not used here."""
     kind = wire.Reader(blob, "a public key").string().decode("ascii", "replace")
     if kind == SK_ED25519:
-        return _sk_ed25519(blob)
+        return _check((kind,), _sk_ed25519(blob), tail=5)
     key = _load(kind, blob)
     if isinstance(key, ed25519.Ed25519PublicKey):
-        return _ed25519(key)
+        return _check((kind,), lambda signed: key.verify(signed.raw, signed.data))
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return _ecdsa(kind.encode(), key)
+        return _check((kind,), _ecdsa(key))
     if isinstance(key, rsa.RSAPublicKey) and key.key_size >= _LEAST_RSA_BITS:
-        return _rsa(key)
+        return _check(tuple(_RSA_HASHES), lambda signed: key.verify(
+            signed.raw, signed.data, padding.PKCS1v15(), _RSA_HASHES[signed.algorithm]))
     raise Integrity(f"a key of type '{kind[:40]}' of this size does not sign here")
 
 
@@ -94,88 +96,53 @@ def _load(kind: str, blob: bytes) -> object:
     return key
 
 
-def _parts(signature: bytes) -> tuple[bytes, wire.Reader]:
-    reader = wire.Reader(signature, "a signature")
-    return reader.string(), reader
+class _Signed(NamedTuple):
+    algorithm: str
+    raw: bytes
+    tail: bytes
+    data: bytes
 
 
-def _refuse(algorithm: bytes) -> Integrity:
-    return Integrity(f"a signature by '{algorithm[:40].decode('ascii', 'replace')}' does not fit its key")
+def _check(algorithms: tuple[str, ...], verify: Callable[[_Signed], None], tail: int = 0) -> Check:
+    """Takes a signature blob apart: string(algorithm) string(signature), and `tail` bytes more."""
 
-
-def _bad() -> Integrity:
-    return Integrity("a signature is not good: it does not fit the key and the content")
-
-
-def _ed25519(key: ed25519.Ed25519PublicKey) -> Check:
     def check(signature: bytes, data: bytes) -> None:
-        algorithm, reader = _parts(signature)
-        raw = reader.string()
+        reader = wire.Reader(signature, "a signature")
+        signed = _Signed(reader.string().decode("ascii", "replace"), reader.string(), reader.take(tail), data)
         reader.end()
-        if algorithm != b"ssh-ed25519":
-            raise _refuse(algorithm)
+        if signed.algorithm not in algorithms:
+            raise Integrity(f"a signature by '{signed.algorithm[:40]}' does not fit its key")
         try:
-            key.verify(raw, data)
+            verify(signed)
         except InvalidSignature:
-            raise _bad() from None
+            raise Integrity("a signature is not good: it does not fit the key and the content") from None
 
     return check
 
 
-def _ecdsa(kind: bytes, key: ec.EllipticCurvePublicKey) -> Check:
-    algorithm_of_hash = ec.ECDSA(_EC_HASHES[key.curve.key_size])
+def _ecdsa(key: ec.EllipticCurvePublicKey) -> Callable[[_Signed], None]:
+    algorithm = ec.ECDSA(_EC_HASHES[key.curve.key_size])
 
-    def check(signature: bytes, data: bytes) -> None:
-        algorithm, reader = _parts(signature)
-        numbers = wire.Reader(reader.string(), "a signature")
-        reader.end()
+    def verify(signed: _Signed) -> None:
+        numbers = wire.Reader(signed.raw, "a signature")
         r, s = numbers.mpint(), numbers.mpint()
         numbers.end()
-        if algorithm != kind:
-            raise _refuse(algorithm)
-        try:
-            key.verify(encode_dss_signature(r, s), data, algorithm_of_hash)
-        except InvalidSignature:
-            raise _bad() from None
+        key.verify(encode_dss_signature(r, s), signed.data, algorithm)
 
-    return check
+    return verify
 
 
-def _rsa(key: rsa.RSAPublicKey) -> Check:
-    def check(signature: bytes, data: bytes) -> None:
-        algorithm, reader = _parts(signature)
-        raw = reader.string()
-        reader.end()
-        if algorithm not in _RSA_HASHES:
-            raise _refuse(algorithm)
-        try:
-            key.verify(raw, data, padding.PKCS1v15(), _RSA_HASHES[algorithm])
-        except InvalidSignature:
-            raise _bad() from None
-
-    return check
-
-
-def _sk_ed25519(blob: bytes) -> Check:
+def _sk_ed25519(blob: bytes) -> Callable[[_Signed], None]:
     """A key on a FIDO token (PROTOCOL.u2f): it signs hashes of its application and of the data, flags and a counter."""
     fields = wire.Reader(blob, "a public key")
-    fields.string()
-    raw_key, application = fields.string(), fields.string()
+    _, raw, application = fields.string(), fields.string(), fields.string()
     fields.end()
-    if len(raw_key) != 32:
+    if len(raw) != 32:
         raise Integrity(f"a public key of type '{SK_ED25519}' is malformed")
-    key = ed25519.Ed25519PublicKey.from_public_bytes(raw_key)
+    key = ed25519.Ed25519PublicKey.from_public_bytes(raw)
 
-    def check(signature: bytes, data: bytes) -> None:
-        algorithm, reader = _parts(signature)
-        raw, flags_and_counter = reader.string(), reader.take(5)
-        reader.end()
-        if algorithm != SK_ED25519.encode():
-            raise _refuse(algorithm)
-        signed = hashlib.sha256(application).digest() + flags_and_counter + hashlib.sha256(data).digest()
-        try:
-            key.verify(raw, signed)
-        except InvalidSignature:
-            raise _bad() from None
+    def verify(signed: _Signed) -> None:
+        parts = hashlib.sha256(application).digest(), signed.tail, hashlib.sha256(signed.data).digest()
+        key.verify(signed.raw, b"".join(parts))
 
-    return check
+    return verify
