@@ -59,7 +59,7 @@ class _File:
 
     rows: tuple[CommitRow, ...]
     outcome: Outcome
-    clashes: tuple[Clash, ...] = ()
+    clashes: tuple[Clash, ...]
     skipped: bool = False
 
     @property
@@ -75,52 +75,58 @@ def make(conn: Connection, reader: Reader, wanted: Selection, *, skip: Collectio
          progress: Progress | None = None) -> RollbackPlan:
     """`skip`: paths to leave as they are, because a person is editing them. The index must be that of head."""
     rows, excluded = select(conn, wanted)
-    files, whole = _undone(Files(conn, partial(_is_partial, reader)), reader, rows, wanted.paths, progress)
-    files = [replace(file, skipped=not file.touched.isdisjoint(skip)) for file in files]
+    survey = _Survey(Files(conn, partial(_is_partial, reader)), reader, rows, wanted.paths)
+    survey.run(progress)
+    files = [replace(file, skipped=not file.touched.isdisjoint(skip)) for file in survey.files]
     files = _without_collisions(files, reader, commits.head(conn) or "")
     excluded += [Excluded(why, path=path) for path, why in _kept_out(rows, files).items()]
     excluded += [Excluded("an uncommitted edit in the working tree", path=file.outcome.was)
                  for file in files if file.skipped]
+    undone = {row.oid for file in files for row in file.rows}
     if wanted.commits:
-        seen = {row.oid for file in files for row in file.rows}
-        excluded += [Excluded("rolled back already", commit=row.oid) for row in rows if row.oid not in seen and whole]
-    return _plan(files, excluded, whole=whole and not any(file.stays for file in files))
+        excluded += [Excluded("rolled back already", commit=oid) for oid in sorted(survey.before - undone)]
+    whole = undone.isdisjoint(survey.before | survey.beyond) and not any(file.stays for file in files)
+    return _plan(files, excluded, whole=whole)
 
 
 def _is_partial(reader: Reader, oid: str) -> bool:
     return SCOPE in trailers.parse(reader.commit(oid).message)
 
 
-def _undone(files: Files, reader: Reader, rows: list[CommitRow], globs: tuple[str, ...], progress: Progress | None,
-            ) -> tuple[list[_File], bool]:
-    """The files in scope, and whether these are all that the commits changed."""
-    by_oid = {row.oid: row for row in rows}
-    covered: set[tuple[int, str]] = set()
-    found: list[_File] = []
-    whole = True
-    pairs = [(row, path) for row, path in items(rows) if not kept_out(path)]
-    for number, (row, path) in enumerate(pairs):
-        if progress:
-            progress(number, len(pairs))
-        if (row.seq, path) in covered:
-            continue
-        turns = files.turns(row, path)
-        covered.update((turn.row.seq, name) for turn in turns for name in (turn.was, turn.name))
-        history = files.window(turns, by_oid)
-        chosen = _chosen(history, by_oid) if history else frozenset()
-        if history is None or not chosen:
-            continue
-        if not _in_scope(history, chosen, globs):
-            whole = False
-            continue
-        found.append(_File(tuple(by_oid[history.turns[step].row.oid] for step in sorted(chosen)),
-                           undo_file(history, chosen, reader)))
-    return found, whole
+class _Survey:
+    """Finds the files that selected commits changed, each once, and undoes the commits in those in scope."""
 
+    def __init__(self, histories: Files, reader: Reader, rows: list[CommitRow], globs: tuple[str, ...]) -> None:
+        self.files: list[_File] = []
+        self.before: set[str] = set()  # commits that are rolled back already in one of their files
+        self.beyond: set[str] = set()  # commits that changed a file out of scope, too
+        self._histories, self._reader, self._globs = histories, reader, globs
+        self._rows = {row.oid: row for row in rows}
+        self._seen: set[tuple[int, str]] = set()
 
-def _chosen(file: FileHistory, oids: Collection[str]) -> Steps:
-    """What is selected and not rolled back already."""
-    return file.steps_of(oids) - file.history.off(file.history.head)
+    def run(self, progress: Progress | None) -> None:
+        pairs = [(row, path) for row, path in items(self._rows.values()) if not kept_out(path)]
+        for number, (row, path) in enumerate(pairs):
+            if progress:
+                progress(number, len(pairs))
+            if (row.seq, path) not in self._seen:
+                self._look_at(row, path)
+
+    def _look_at(self, row: CommitRow, path: str) -> None:
+        turns = self._histories.turns(row, path)
+        self._seen.update((turn.row.seq, name) for turn in turns for name in (turn.was, turn.name))
+        file = self._histories.window(turns, self._rows)
+        if file is None:
+            return
+        steps, off = file.steps_of(self._rows), file.history.off(file.history.head)
+        self.before.update(file.turns[step].row.oid for step in steps & off)
+        chosen = steps - off
+        undone = [self._rows[file.turns[step].row.oid] for step in sorted(chosen)]
+        if not _in_scope(file, chosen, self._globs):
+            self.beyond.update(row.oid for row in undone)
+        elif chosen:
+            outcome = undo_file(file, chosen, self._reader)
+            self.files.append(_File(tuple(undone), outcome, outcome.clashes))
 
 
 def _in_scope(file: FileHistory, chosen: Steps, globs: tuple[str, ...]) -> bool:
@@ -135,7 +141,14 @@ def _kept_out(rows: list[CommitRow], files: list[_File]) -> dict[str, str]:
 
 
 def _without_collisions(files: list[_File], reader: Reader, head: str) -> list[_File]:
-    """A file that would come back where another one is now clashes; two that would share a path do too."""
+    """A file that would come back where another one is now clashes; two that would share a path do too. What clashes
+    stays where it is, which may be in the way of the next."""
+    while (checked := _checked(files, reader, head)) != files:
+        files = checked
+    return files
+
+
+def _checked(files: list[_File], reader: Reader, head: str) -> list[_File]:
     moving = [file for file in files if not file.stays and file.outcome.changed]
     vacated = {one.was for one in (file.outcome for file in moving) if one.entry is None or one.name != one.was}
     taken: set[str] = set()
@@ -147,9 +160,9 @@ def _without_collisions(files: list[_File], reader: Reader, head: str) -> list[_
             continue
         other = _occupant(reader, head, name, vacated)
         if other or name in taken or kept_out(name):
-            ours, theirs = (reader.blob(oid) if oid else b"" for oid in (other, file.outcome.before and entry.oid))
-            clash = Clash(tuple(row.oid for row in file.rows), ours, file.outcome.data or theirs)
-            out.append(replace(file, clashes=(clash,)))
+            ours = reader.blob(other) if other else b""
+            theirs = reader.blob(entry.oid) if file.outcome.data is None else file.outcome.data
+            out.append(replace(file, clashes=(Clash(tuple(row.oid for row in file.rows), ours, theirs),)))
         else:
             taken.add(name)
             out.append(file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from githarness import paths
@@ -96,7 +96,7 @@ def _must_exist(conn: Connection, wanted: Selection) -> None:
         raise NotFound(f"no run '{wanted.run}'", fix="githarness runs list")
 
 
-def items(rows: list[CommitRow]) -> Iterator[tuple[CommitRow, str]]:
+def items(rows: Iterable[CommitRow]) -> Iterator[tuple[CommitRow, str]]:
     for row in rows:
         for change in row.changes:
             yield row, change.path
