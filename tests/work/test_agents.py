@@ -1,0 +1,128 @@
+"""The life of an agent and its keys, by the commands, on real repositories."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def governed(cli, repo) -> Path:
+    assert cli("init", cwd=repo).code == 0
+    return repo
+
+
+def _show(cli, repo: Path, name: str = "deployer"):
+    return cli("agent", "show", name, "--json", cwd=repo).json
+
+
+def test_add_is_one_commit_by_the_owner_with_the_signers_made_anew(cli, git, governed):
+    """Identity file and allowed_signers change together; stock git calls the commit good."""
+    ran = cli("agent", "add", "deployer", "--purpose", "rolls out", "--json", cwd=governed)
+    assert (ran.json["roles"], ran.json["keys"][0]["here"]) == (["writer"], True)
+    paths = git(governed, "show", "--format=%G? %an", "--name-only", ran.json["commit"]).split("\n")
+    assert paths == ["G olive", "", ".githarness/agents/deployer.yaml", ".githarness/allowed_signers"]
+    assert git(governed, "status", "--porcelain") == ""
+
+
+def test_nineteen_processes_that_add_one_agent_make_one_identity(cli, git, governed):
+    """All succeed with the same key, there is one commit, and no key is left over."""
+    command = [sys.executable, "-m", "githarness", "-C", str(governed), "--json", "agent", "add", "deployer"]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(19)]
+    answers = [json.loads(one.communicate()[0]) for one in started]
+    assert [one.returncode for one in started] == [0] * 19
+    assert len({answer["keys"][0]["key"] for answer in answers}) == 1
+    assert sum(answer["commit"] is not None for answer in answers) == 1
+    assert git(governed, "rev-list", "--count", "HEAD") == "3"
+    keys = Path(os.environ["XDG_DATA_HOME"], "githarness/keys")
+    assert len(list(keys.glob("*.pub"))) == 2
+
+
+def test_the_same_agent_with_other_roles_is_a_conflict(cli, governed):
+    """Roles are not changed in passing; an unknown role is wrong usage that lists those there are."""
+    cli("agent", "add", "deployer", cwd=governed)
+    assert cli("agent", "add", "deployer", "--role", "reader", cwd=governed).code == 11
+    assert cli("agent", "add", "deployer", "--role", "writer", cwd=governed).code == 0
+    ran = cli("agent", "add", "other", "--role", "admin", "--json", cwd=governed)
+    assert (ran.code, ran.json["error"]["fix"]) == (2, "use writer or reader")
+
+
+@pytest.mark.parametrize("name", ["Deployer", "аdmin", "-x", "a/b", "..", "a b", "", "x" * 65])
+def test_a_name_that_could_be_mistaken_is_refused(cli, governed, name):
+    """Only plain lower-case names make identities."""
+    assert cli("agent", "add", "--", name, cwd=governed).code == 2
+
+
+def test_rotation_keeps_old_commits_good_and_signs_with_the_new_key(cli, git, governed):
+    """The old key is retired in the identity file, its private file stays, stock git and the index still know it."""
+    cli("agent", "add", "deployer", cwd=governed)
+    cli("write", "a.md", "--agent", "deployer", cwd=governed, stdin="one\n")
+    ran = cli("agent", "rotate-key", "deployer", "--json", cwd=governed)
+    old, new = ran.json["keys"]
+    assert (old["retired"], old["here"], new["retired"]) == (new["added"], True, None)
+    cli("write", "b.md", "--agent", "deployer", cwd=governed, stdin="two\n")
+    log = git(governed, "log", "--format=%G? %GF", "--author=deployer").splitlines()
+    assert log == [f"G {new['fingerprint']}", f"G {old['fingerprint']}"]
+    assert all(item["signed"] for item in cli("log", "--json", "-n", "4", cwd=governed).json["items"])
+
+
+def test_a_second_host_enrols_a_key_of_its_own(cli, git, governed, tmp_path):
+    """What one host signs the other verifies; enrolling twice is no error."""
+    cli("agent", "add", "deployer", cwd=governed)
+    data = Path(os.environ["XDG_DATA_HOME"])
+    other = {"XDG_DATA_HOME": str(tmp_path / "data2")}
+    assert cli("write", "a.md", "--agent", "deployer", cwd=governed, stdin="x", **other).code == 18
+    keys = tmp_path / "data2/githarness/keys"
+    keys.mkdir(parents=True, mode=0o700)
+    owner = cli("human", "list", "--json", cwd=governed).json["items"][0]["keys"][0]["fingerprint"]
+    for file in (data / "githarness/keys").glob(owner.replace("/", "_").replace("+", "-") + "*"):
+        (keys / file.name).write_bytes(file.read_bytes())
+        (keys / file.name).chmod(0o600)
+    ran = cli("agent", "enroll", "deployer", "--json", cwd=governed, **other)
+    assert [key["here"] for key in ran.json["keys"]] == [False, True]
+    assert cli("agent", "enroll", "deployer", "--json", cwd=governed, **other).json["commit"] is None
+    assert cli("write", "b.md", "--agent", "deployer", cwd=governed, stdin="x", **other).code == 0
+    assert git(governed, "log", "-1", "--format=%G? %an") == "G deployer"
+
+
+def test_a_retired_agent_is_refused_and_its_history_stays_good(cli, git, governed):
+    """Writes are denied from then on; the name is not given again."""
+    cli("agent", "add", "deployer", cwd=governed)
+    cli("write", "a.md", "--agent", "deployer", cwd=governed, stdin="one\n")
+    assert cli("agent", "retire", "deployer", "--json", cwd=governed).json["retired"]
+    assert cli("write", "b.md", "--agent", "deployer", cwd=governed, stdin="two\n").code == 10
+    assert cli("agent", "add", "deployer", cwd=governed).code == 11
+    assert cli("agent", "rotate-key", "deployer", cwd=governed).code == 11
+    assert cli("agent", "retire", "deployer", "--json", cwd=governed).json["commit"] is None
+    assert git(governed, "log", "-1", "--format=%G?", "--author=deployer") == "G"
+
+
+def test_only_owners_change_identities(cli, git, governed):
+    """An operator, a stranger and a retired owner are turned away, and no key is made."""
+    cli("human", "add", "grace", "--mail", "grace@example.org", "--role", "operator", cwd=governed)
+    keys = len(list(Path(os.environ["XDG_DATA_HOME"], "githarness/keys").iterdir()))
+    for mail, code in (("grace@example.org", 10), ("stranger@example.org", 14)):
+        git(governed, "config", "user.email", mail)
+        assert cli("agent", "add", "deployer", cwd=governed).code == code
+    assert len(list(Path(os.environ["XDG_DATA_HOME"], "githarness/keys").iterdir())) == keys
+    assert cli("agent", "list", "--json", cwd=governed).json == {"items": []}
+
+
+def test_a_persons_edit_of_the_signers_file_is_not_written_over(cli, governed):
+    """Dirty is refused before anything changes."""
+    (governed / ".githarness/allowed_signers").write_text("mine\n")
+    assert cli("agent", "add", "deployer", cwd=governed).code == 11
+    assert (governed / ".githarness/allowed_signers").read_text() == "mine\n"
+
+
+def test_an_unknown_agent_is_not_found(cli, governed):
+    """show, enroll, rotate-key and retire say so with exit 14."""
+    codes = [cli("agent", verb, "ghost", cwd=governed).code for verb in ("show", "enroll", "rotate-key", "retire")]
+    assert codes == [14, 14, 14, 14]
