@@ -14,8 +14,10 @@ import fcntl
 import hashlib
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from githarness.git import files
 
@@ -55,6 +57,23 @@ def exchange(folder: int, one: bytes, other: bytes) -> None:
         os.link(other, spare, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
         os.rename(one, other, src_dir_fd=folder, dst_dir_fd=folder)
         os.rename(spare, one, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def serves_exchange(folder: Path) -> bool:
+    """Whether this file system exchanges two files in one step."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".githarness-") as scratch:
+        for name in ("one", "other"):
+            Path(scratch, name).touch()
+        descriptor = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _renameat2(descriptor, b"one", b"other", _EXCHANGE)
+        except OSError as error:
+            if error.errno not in _UNSERVED:
+                raise
+            return False
+        finally:
+            os.close(descriptor)
+    return True
 
 
 def move(folder: int, old: bytes, new: bytes) -> None:
