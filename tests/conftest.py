@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -177,3 +178,21 @@ def cli(tmp_path: Path) -> Cli:
         return run_cli(*args, cwd=cwd, stdin=stdin, env=env)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def _fleet_template(_session_world: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A governed repository with the agents `deployer` and `scribe`, and the folder of its keys."""
+    folder = build_repo(tmp_path_factory.mktemp("t") / "fleet", {"runbooks/release.md": "build\ntest\nship\n"})
+    for argv in (["init", "--fleet", "acme"], ["agent", "add", "deployer"], ["agent", "add", "scribe"]):
+        done = run_cli(*argv, cwd=folder)
+        assert done.code == 0, done.err
+    return folder, Path(os.environ["XDG_DATA_HOME"])
+
+
+@pytest.fixture
+def fleet(_fleet_template: tuple[Path, Path], home: Path, tmp_path: Path) -> Path:
+    """A governed repository of the test's own: fleet acme, owner olive, agents deployer and scribe, one runbook."""
+    folder, data = _fleet_template
+    shutil.copytree(data, home / "data", dirs_exist_ok=True)
+    return shutil.copytree(folder, tmp_path / "fleet", symlinks=True)

@@ -39,3 +39,9 @@ def test_help_and_mistakes_are_light(argv: tuple[str, ...], tmp_path: Path) -> N
 def test_importing_the_package_is_light(tmp_path: Path) -> None:
     """`import githarness` is what hooks and scripts start with."""
     assert _loaded("import githarness", tmp_path) == set()
+
+
+def test_log_of_a_fresh_index_is_light(cli, fleet: Path) -> None:
+    """`log` answers from SQLite: neither libgit2 nor cryptography is loaded once the index is up to date."""
+    cli("log", cwd=fleet)
+    assert _loaded(_command("log", "-n", "1"), fleet) == set()
