@@ -108,14 +108,14 @@ def parse_config(data: bytes) -> RepoConfig:
 
 def _typed_config(table: dict[str, Any], version: object) -> RepoConfig:
     unknown = set(table) - set(RepoConfig.__slots__)
-    lists = {name: table[name] for name in ("skills", "memory", "docs") if name in table}
-    texts = {name: table[name] for name in ("fleet", "branch", "humans") if name in table}
+    lists: dict[str, Any] = {name: table[name] for name in ("skills", "memory", "docs") if name in table}
+    texts: dict[str, Any] = {name: table[name] for name in ("fleet", "branch", "humans") if name in table}
     good = version == CONFIG_VERSION and not unknown and {"fleet", "branch"} <= set(texts)
     good = good and all(isinstance(text, str) for text in texts.values())
     if not good or not all(map(_is_texts, lists.values())) or texts.get("humans", "warn") not in ("warn", "signed"):
         raise Integrity("'.githarness/config.toml' is not of the form of schemas/config.schema.json",
                         details={"unknown": list[Detail](sorted(unknown))})
-    fields: dict[str, Any] = {**texts, **{name: tuple(globs) for name, globs in lists.items()}}
+    fields = texts | {name: tuple(globs) for name, globs in lists.items()}
     return RepoConfig(**fields)
 
 
