@@ -7,7 +7,7 @@ after another left it is a different one. Histories come from the commit index, 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -120,12 +120,15 @@ class Files:
         chosen = {number for number in kept if turns[number].row.oid in selected}
         if not chosen:
             return None
-        first, base = _base(parents, kept, min(_with_undone(chosen, undone)))
+        first, base = _base(parents, undone, kept, min(chosen))
         return _file(turns, parents, undone, [number for number in kept if number >= first], base)
 
     def _undone(self, turns: list[Turn], number: int) -> Steps:
         named = turns[number].row.rolls_back
-        return frozenset(other for other in range(number) if turns[other].row.oid in named) if named else frozenset()
+        if not named:
+            return frozenset()
+        oids = set(named)
+        return frozenset(other for other in range(number) if turns[other].row.oid in oids)
 
     def _parents(self, turns: list[Turn]) -> list[tuple[int, ...]]:
         """Per turn, the turns that made what its parents have; BASE where the file has not been yet."""
@@ -182,25 +185,21 @@ def _reached(parents: list[tuple[int, ...]], head: int | None) -> list[int]:
     return sorted(seen)
 
 
-def _with_undone(chosen: Iterable[int], undone: list[Steps]) -> set[int]:
-    """Also what they undid, and so on: undoing a rollback gives that its effect again."""
-    found: set[int] = set()
-    waiting = list(chosen)
-    while waiting:
-        number = waiting.pop()
-        if number not in found:
-            found.add(number)
-            waiting += undone[number]
-    return found
+def _base(parents: list[tuple[int, ...]], undone: list[Steps], kept: list[int], first: int) -> tuple[int, int]:
+    """The first turn to replay, and the one turn (or BASE) that all from there on are built on.
 
-
-def _base(parents: list[tuple[int, ...]], kept: list[int], first: int) -> tuple[int, int]:
-    """The first turn to replay, and the one turn (or BASE) that all from there on are built on."""
+    What a later rollback undid is replayed too: its effect is gone, also from what was there before.
+    """
     while True:
-        before = {parent for number in kept if number >= first for parent in parents[number] if parent < first}
-        if len(before) == 1:
+        replayed = [number for number in kept if number >= first]
+        earliest = min((other for number in replayed for other in undone[number]), default=first)
+        before = {parent for number in replayed for parent in parents[number] if parent < first}
+        if earliest < first:
+            first = earliest
+        elif len(before) == 1:
             return first, before.pop()
-        first = max(before)
+        else:
+            first = max(before)
 
 
 def _file(turns: list[Turn], parents: list[tuple[int, ...]], undone: list[Steps], kept: list[int], base: int,

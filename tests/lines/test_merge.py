@@ -37,7 +37,8 @@ def test_a_change_of_one_side_only_is_that_side(base: bytes, changed: bytes) -> 
 
 
 @given(TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
-def test_edits_of_different_places_are_both_there(top: bytes, new_top: bytes, ours: bytes, end: bytes, x: bytes) -> None:
+def test_edits_of_different_places_are_both_there(top: bytes, new_top: bytes, ours: bytes, end: bytes, x: bytes,
+                                                  ) -> None:
     """Edits with untouched lines between them are all in the result."""
     wall = b"".join(b"wall %d\n" % number for number in range(30))
     merged = three_way(top + wall + end, new_top + wall + end, top + wall + x)

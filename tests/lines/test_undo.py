@@ -159,7 +159,8 @@ TALE = [
 
 @pytest.mark.parametrize(("base", "versions", "selected", "result"), [row[1:] for row in TALE],
                          ids=[row[0] for row in TALE])
-def test_undone_text(base: bytes | None, versions: list[bytes | None], selected: list[int], result: bytes | None) -> None:
+def test_undone_text(base: bytes | None, versions: list[bytes | None], selected: list[int], result: bytes | None,
+                     ) -> None:
     """What is left of a text without the selected steps; None: they clash."""
     found = undone(base, versions, selected)
     assert (None if found.clashes else found.data) == result
@@ -225,8 +226,12 @@ def test_long_runs_of_appends_read_few_versions() -> None:
     versions = [b"".join(b"line %d\n" % line for line in range(number + 1)) for number in range(400)]
     read = []
     history = History([Step((number - 1,)) for number in range(400)])
-    made = Weave(history, lambda step: read.append(step) or (versions[step] if step >= 0 else b""),
-                 hunks=Reader.hunks, selected=[100, 300])
+
+    def load(step: int) -> bytes:
+        read.append(step)
+        return versions[step] if step >= 0 else b""
+
+    made = Weave(history, load, hunks=Reader.hunks, selected=[100, 300])
     assert undo(made, [100, 300]).data == versions[-1].replace(b"line 100\n", b"").replace(b"line 300\n", b"")
     assert len(read) < 12
 

@@ -69,7 +69,7 @@ class Ledger:
     def plan(self, *, skip: tuple[str, ...] = (), **selection: object) -> RollbackPlan:
         self.checkpoint()
         reader, db = Reader(self.repo), Database(self.repo.home, clock.SYSTEM)
-        index.update(db, reader, self.head, lambda commit: True)
+        index.update(db, reader, self.head, lambda _: True)
         with db.read() as conn:
             return rollback_plan.make(conn, reader, Selection(**selection), skip=skip)  # type: ignore[arg-type]
 

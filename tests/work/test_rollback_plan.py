@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +9,7 @@ import pytest
 
 from githarness.errors import NotFound, Usage
 from githarness.git.objects import PathChange
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from ledger import Ledger, actions, rename  # noqa: E402  beside this file
+from tests.work.ledger import Ledger, actions, rename
 
 
 @pytest.fixture
@@ -59,7 +55,8 @@ def test_files_come_and_go(ledger: Ledger) -> None:
     ledger.commit("b", {"shared.md": b"m\nb\n", "both.md": None})
     plan = ledger.undo(agent="a")
     assert ledger.texts() == {"gone.md": b"x\ny", "shared.md": b"b\n"}
-    assert actions(plan) == {"gone.md": "recreated", "mine.md": "removed", "shared.md": "merged", "both.md": "unchanged"}
+    assert actions(plan) == {
+        "gone.md": "recreated", "mine.md": "removed", "shared.md": "merged", "both.md": "unchanged"}
 
 
 def test_a_deleted_file_that_others_made_anew_stays_theirs(ledger: Ledger) -> None:
@@ -204,7 +201,8 @@ def test_a_rename_on_a_branch(ledger: Ledger) -> None:
     """The merge brings the rename in without saying so; main's edits under the old name are still the file's."""
     fork = ledger.commit(None, {"old.md": b"1\n2\n3\n"})
     main = ledger.commit("a", {"old.md": b"1\n2\n3\nmain\n"})
-    side = ledger.commit("b", {"old.md": None, "new.md": b"1\n2\n3\n"}, parents=(fork,), trailers=rename("old.md", "new.md"))
+    side = ledger.commit("b", {"old.md": None, "new.md": b"1\n2\n3\n"}, parents=(fork,),
+                         trailers=rename("old.md", "new.md"))
     ledger.commit(None, {"old.md": None, "new.md": b"1\n2\n3\nmain\n"}, parents=(main, side))
     ledger.undo(agent="a")
     assert ledger.texts() == {"new.md": b"1\n2\n3\n"}
