@@ -219,17 +219,20 @@ def test_two_updates_at_once_make_one_index(tmp_path: Path, monkeypatch: pytest.
     """An update that finds the index moved by another starts again from there."""
     monkeypatch.setattr(index, "_CHUNK", 3)
     story = Story()
-    for number in range(20):
-        story.commit(*([number - 1] if number else []))
+    tip = story.commit()
+    heads = [tip]
+    for _ in range(12):
+        tip = story.commit(tip, story.commit(tip))
+        heads.append(tip)
     here = world(tmp_path, story)
-    intruder = iter([4, 9, 2, 19])
+    intruder = iter([heads[3], heads[6], heads[1], heads[12], heads[0]])
 
-    def meddle(_: int, __: int) -> None:
-        if (number := next(intruder, None)) is not None:
+    def meddle(done: int, total: int) -> None:
+        if done < total and (number := next(intruder, None)) is not None:
             here.update(number)
 
-    index.update(here.db, here.reader, here.oids[17], lambda _: True, meddle)
-    assert here.numbers() == list(range(18))
+    index.update(here.db, here.reader, here.oids[heads[10]], lambda _: True, meddle)
+    assert here.numbers() == list(range(heads[10] + 1)) and next(intruder, None) is None
 
 
 @st.composite
