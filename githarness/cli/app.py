@@ -47,6 +47,8 @@ COMMANDS: dict[str, Row] = {
     "log": Row("Writes", "cmd_log:log", "List the commits, newest first."),
     "capture": Row("Writes", "cmd_capture:capture", "Commit what an agent changed in its worktree."),
     "held": Row("Writes", "cmd_held:app", "List, retry and resolve changes that could not land."),
+    "restore": Row("Writes", "cmd_restore:restore", "Put paths back to a known-safe version."),
+    "rollback": Row("Rollback", "cmd_rollback:rollback", "Undo exactly one agent's work, or one run's, or one commit."),
     "run": Row("Runs", "cmd_run:run", "Run an agent's command in a worktree of its own."),
     "runs": Row("Runs", "cmd_runs:app", "List runs, begin and end them from scripts, cancel them."),
     "serve": Row("Doors", "cmd_serve:serve", "Run the daemon: faster writes for many clients."),

@@ -12,6 +12,7 @@ from githarness.policy.model import Human
 from githarness.seal.signer import Signer
 from githarness.store import commits
 from githarness.store.commits import CommitFilter
+from githarness.store.rows import CommitRow
 from githarness.work import operator, people, rollback_plan
 from githarness.work.asks import Plan, Progress
 from githarness.work.operator import TRIES, Ledger
@@ -34,6 +35,7 @@ class Report:
     dirty: tuple[str, ...] = ()  # left as they are, because a person is editing them
     diff: str = ""  # with a dry run
     worktree: str = "none"
+    selected: tuple[CommitRow, ...] = ()  # what is undone, or would be
 
     @property
     def exit_code(self) -> int:
@@ -41,6 +43,7 @@ class Report:
 
     def document(self) -> dict[str, Detail]:
         """The JSON form of CLI.md."""
+        shown: dict[str, Detail] = {"diff": self.diff} if self.diff else {}
         return {
             "commit": self.commit,
             "reverted": list(self.reverted),
@@ -49,6 +52,7 @@ class Report:
                           for one in self.conflicts],
             "excluded": [{"commit": one.commit, "why": one.why} if one.commit else {"path": one.path, "why": one.why}
                          for one in self.excluded],
+            **shown,
         }
 
 
@@ -108,7 +112,8 @@ def _planned(ledger: Ledger, selection: Selection, skip: set[str], progress: Pro
 def _report(plan: RollbackPlan, skip: set[str], *, stop: bool) -> Report:
     stopped_here = stop and bool(plan.conflicts)
     reverted = () if stopped_here else tuple(row.oid for row in plan.rows)
-    return Report(None, reverted, plan.paths, plan.conflicts, plan.excluded, stopped_here, tuple(sorted(skip)))
+    return Report(None, reverted, plan.paths, plan.conflicts, plan.excluded, stopped_here, tuple(sorted(skip)),
+                  selected=plan.rows)
 
 
 def _command(plan: RollbackPlan, selection: Selection, message: str | None, human: Human, signer: Signer) -> Plan:
