@@ -1,7 +1,7 @@
 """Files and index of a worktree brought along when its branch moves, under git's own `index.lock`.
 
-    hold() takes the lock, dirty() says what a person has changed, the caller moves the ref, bring() swaps the files and
-    writes the new index into the lock, leaving hold() renames the lock
+    hold() takes the lock, dirty() says what a person has changed, the caller moves the ref, bring() swaps the files,
+    writes the new index into the lock and renames the lock
 
 A crash after the ref moved leaves the lock: `git commit -a` refuses instead of reverting the commit, until `recover`
 has finished. Nothing here is made durable: git has the content, and a lost file shows as a change. Every call needs the
@@ -24,7 +24,7 @@ from githarness.git.indexlock import IndexLock
 from githarness.git.objects import PathChange
 from githarness.git.placing import Placing
 from githarness.git.repo import Checkout, Repo, settings_of
-from githarness.git.standing import Standing, name_of
+from githarness.git.standing import Standing, folders_of, name_of
 from githarness.git.swap import Hook
 
 _ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -84,19 +84,23 @@ class CheckedOut:
         return Standing(os.open(self.checkout.root, _ROOT), loaded, self.content)
 
     def _leave(self, held: Held) -> None:
-        if held.state == "brought":
-            self.hook("written", b"")
-            if self.lock.publish():
-                self._known = self._identity()
-        elif held.state == "clear":
+        if held.state == "clear":
             self.lock.release()
 
     def recover(self, changes: Sequence[PathChange]) -> None:
-        """Finishes a change whose ref has moved; a path that is as it should be is left alone. May be repeated."""
+        """Finishes a change whose ref has moved; a path that is as it should be is left alone. May be repeated.
+
+        After a power cut, files that we wrote shortly before may be empty: those are made again.
+        """
         with self.hold() as held:
-            held.tidy(changes)
-            if left := [change for change in changes if not held.standing.has_new(change)]:
-                held.bring(left)
+            held.recover(changes, self._suspects())
+
+    def _suspects(self) -> list[bytes]:
+        """Files from the last minute of the index: the system writes what is older to disk by itself."""
+        try:
+            return self._index.since(int(os.stat(self.lock.index).st_mtime) - 60)
+        except FileNotFoundError:
+            return []
 
     def _load(self) -> Index:
         identity = self._identity()
@@ -112,6 +116,13 @@ class CheckedOut:
     def forget(self) -> None:
         """The index in memory is about to differ from the file."""
         self._known = None
+
+    def publish(self) -> bool:
+        """The index in memory, written into the lock, is the file now; False where somebody took the lock away."""
+        self.hook("written", b"")
+        ours = self.lock.publish()
+        self._known = self._identity() if ours else None
+        return ours
 
     def _identity(self) -> tuple[int, ...] | None:
         """Metadata and trailing hash of the index file; None where there is none yet."""
@@ -136,7 +147,7 @@ def _counts_modes(git_dir: Path) -> bool:
 
 @dataclass(slots=True)
 class Held:
-    """The lock is ours. `state`: clear, moving while `bring` works (left like this, the lock stays), brought."""
+    """The lock is ours. `state`: clear, moving (left so, the lock stays), done: the lock has become the index."""
 
     owner: CheckedOut
     descriptor: int
@@ -167,30 +178,55 @@ class Held:
             self._vetted.add(change.path)
         return clean
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether `bring` could not write the index: the lock stays, and the change has to be given to `recover`."""
+        return self.state == "moving"
+
     def bring(self, changes: Sequence[PathChange]) -> list[str]:
-        """Once the ref has moved, makes files and index what `new` says; the paths where that waits for a person."""
+        """Once the ref has moved, makes files and index what `new` says; the paths where that waits for a person.
+
+        The lock is given up with it, so this is called once.
+        """
+        self._begin()
+        pending = self._carry(changes, self._placing(changes, recovering=False))
+        return pending if self._finish() else [change.path for change in changes]
+
+    def recover(self, changes: Sequence[PathChange], suspects: Sequence[bytes]) -> None:
+        placing = self._placing(changes, recovering=True)
+        for change in changes:
+            placing.tidy(change)
+        left = [change for change in changes if not self.standing.has_new(change)]
+        damaged = [name for name in suspects if placing.is_damaged(name)]
+        if left or damaged:
+            self._begin()
+            for name in damaged:
+                placing.mend(name)
+            self._carry(left, placing)
+            self._finish()
+
+    def _placing(self, changes: Sequence[PathChange], *, recovering: bool) -> Placing:
+        needed = frozenset(folder for one in changes if one.new for folder in folders_of(name_of(one.path)))
+        return Placing(self.standing, self.owner.hook, needed, recovering)
+
+    def _begin(self) -> None:
         self.state = "moving"
         self.owner.forget()
+
+    def _carry(self, changes: Sequence[PathChange], placing: Placing) -> list[str]:
         self.standing.note(changes)
-        placing = self._placing(changes)
         removals = sorted((one for one in changes if one.new is None), key=lambda one: one.path, reverse=True)
         others = sorted((one for one in changes if one.new is not None), key=lambda one: one.path)
-        pending = [change.path for change in (*removals, *others) if not placing.bring(change)]
+        return [change.path for change in (*removals, *others) if not placing.bring(change)]
+
+    def _finish(self) -> bool:
         self.owner.hook("files", b"")
         try:
             self._write()
         except OSError:
-            return [change.path for change in changes]  # the lock stays, and with it the duty to recover
-        self.state = "brought"
-        return pending if self.owner.lock.ours() else [change.path for change in changes]
-
-    def tidy(self, changes: Sequence[PathChange]) -> None:
-        placing = self._placing(changes)
-        for change in changes:
-            placing.tidy(change)
-
-    def _placing(self, changes: Sequence[PathChange]) -> Placing:
-        return Placing(self.standing, self.owner.hook, frozenset(name_of(one.path) for one in changes if one.new))
+            return False
+        self.state = "done"
+        return self.owner.publish()
 
     def _write(self) -> None:
         """The new index goes into the lock file, with a time that is not later than any write that follows."""

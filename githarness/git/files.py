@@ -90,6 +90,12 @@ def read(folder: int, name: bytes) -> bytes | None:
             return file.read()
 
 
+def is_void(folder: int, name: bytes) -> bool:
+    """A plain file without content, or of NUL alone: what a power cut leaves of one that was not on disk yet."""
+    data = read(folder, name)
+    return data is not None and not data.strip(b"\0")
+
+
 def inside(folder: int, name: bytes) -> Iterator[bytes]:
     """Everything in a folder but folders, by relative name."""
     here = os.open(name, _FOLDER, dir_fd=folder)

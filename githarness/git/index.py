@@ -30,7 +30,7 @@ _SKIPPED, _INTENDED = 0x4000, 0x2000
 _SUBMODULE = 0o160000
 _U32 = 0xFFFFFFFF
 _REFUSED = {
-    b"link": ("a split index", "git update-index --no-split-index"),
+    b"link": ("a split index", "git config core.splitIndex false && git update-index --no-split-index"),
     b"sdir": ("a sparse index", "git sparse-checkout reapply --no-sparse-index"),
 }
 Stat = tuple[int, int, int, int, int, int, int, int, int]  # ctime s ns, mtime s ns, dev, ino, uid, gid, size: u32
@@ -102,6 +102,10 @@ class Index:
             if near:
                 return all((found := self.get(one)) is not None and found.skipped for one in near)
         return False
+
+    def since(self, second: int) -> list[bytes]:
+        """Names of the entries whose files were last written then or later."""
+        return [name for name in self._order if _MTIME.unpack_from(self._raw[name], 8)[0] >= second]
 
     def trusted(self, name: bytes) -> bool:
         """Whether equal metadata proves that the file is what the entry says."""

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from githarness.errors import HarnessError
 from githarness.git import files
 from githarness.git.files import Found
+from githarness.git.index import stat_of
 from githarness.git.objects import EXECUTABLE, LINK, Entry, PathChange
-from githarness.git.standing import Standing, base_of, is_submodule, mode_of, name_of, same
+from githarness.git.standing import Standing, base_of, entry_of, is_submodule, mode_of, name_of, path_of, same
 from githarness.git.swap import Hook, Swap, same_file, temporary
 
 _KEPT = b".githarness-kept"
@@ -35,11 +36,15 @@ _PENDING, _NOTHING_DUE = Placed(done=False), Placed(done=True)
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """`needed`: names that the changes leave or make, whose folders therefore stay."""
+    """`needed`: folders of the files that the changes make, which therefore stay.
+
+    `recovering`: after a crash, which may have been of the machine, an empty file counts as one that was lost.
+    """
 
     standing: Standing
     hook: Hook
     needed: frozenset[bytes]
+    recovering: bool
 
     def bring(self, change: PathChange) -> bool:
         """False where the path has to wait for a person."""
@@ -88,7 +93,7 @@ class Placing:
     def _prune(self, folder: bytes) -> None:
         """Folders that became empty go, as git does, but for those that a new file of the same change needs."""
         with contextlib.suppress(OSError):
-            while folder and not any(one.startswith(folder + b"/") for one in self.needed):
+            while folder and folder not in self.needed:
                 with files.folder_of(self.standing.root, folder, make=False) as above:
                     os.rmdir(base_of(folder), dir_fd=above)
                 folder = folder.rpartition(b"/")[0]
@@ -139,14 +144,16 @@ class Placing:
 
     def _swap(self, folder: int, change: PathChange, first: Found | None) -> Swap:
         """`known` goes by metadata while the index proves it, else by content. `first`: what was there before."""
-        name, old = name_of(change.path), change.old
+        name, old, content = name_of(change.path), change.old, self.standing.content
         proven = first is not None and self.standing.untouched(name, first)
 
         def known(what: bytes) -> bool:
             now = files.look(folder, what)
             if proven and first is not None and now is not None and same_file(first, now):
                 return True
-            return old is not None and self.standing.content.is_at(folder, what, change.path, old)
+            if old is None:
+                return False
+            return (self.recovering and files.is_void(folder, what)) or content.is_at(folder, what, change.path, old)
 
         return Swap(folder, base_of(name), temporary(base_of(name)), known, self.hook)
 
@@ -164,6 +171,28 @@ class Placing:
             else:
                 _keep_aside(folder, base)
 
+    def is_damaged(self, name: bytes) -> bool:
+        """Whether a file has inode and time of modification as recorded, but has lost its content."""
+        base, entry = base_of(name), self.standing.index.get(name)
+        with contextlib.suppress(OSError), files.folder_of(self.standing.root, name, make=False) as folder:
+            found = files.look(folder, base)
+            if found is None or entry is None or entry.stat[2:6] != stat_of(found)[2:6]:
+                return False
+            return files.is_void(folder, base) and not self.standing.content.is_at(
+                folder, base, path_of(name), entry_of(entry))
+        return False
+
+    def mend(self, name: bytes) -> None:
+        """Makes a damaged file again from the repository."""
+        root, index, entry = self.standing.root, self.standing.index, self.standing.index.get(name)
+        if entry is None:
+            return
+        change = PathChange(path_of(name), entry_of(entry), entry_of(entry))
+        with contextlib.suppress(OSError, HarnessError), files.folder_of(root, name, make=False) as folder:
+            placed = self._put(folder, change, files.look(folder, base_of(name)))
+            if placed.done:
+                index.put(name, entry.mode, entry.oid, placed.proof, ours=placed.ours, skipped=False)
+
     def _is_new(self, folder: int, base: bytes, change: PathChange) -> bool:
         if change.new is None:
             return files.look(folder, base) is None
@@ -173,6 +202,8 @@ class Placing:
         """The displaced old content, or a beginning of the new one that was never put in place."""
         content = self.standing.content
         if change.old and content.is_at(folder, spare, change.path, change.old):
+            return True
+        if files.is_void(folder, spare):
             return True
         data, there = self._data(change), files.read(folder, spare)
         if there is None or data is None:

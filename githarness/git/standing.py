@@ -15,6 +15,7 @@ from githarness.git import files
 from githarness.git.files import Content
 from githarness.git.index import Index, Indexed, stat_of
 from githarness.git.objects import EXECUTABLE, FILE, LINK, SUBMODULE, Entry, PathChange
+from githarness.paths import twin_key
 
 
 @dataclass(slots=True)
@@ -44,8 +45,8 @@ class Standing:
 
     def _has_room(self, name: bytes) -> bool:
         """No entry is a folder of this new name, or lies inside it, but for those that go."""
-        above = (name[:at] for at, byte in enumerate(name) if byte == 0x2F)
-        if any(self.index.get(one) or self.index.in_conflict(one) for one in above if one not in self.gone):
+        above = [one for one in folders_of(name) if one not in self.gone]
+        if any(self.index.get(one) or self.index.in_conflict(one) for one in above):
             return False
         return all(one in self.gone for one in self.index.under(name))
 
@@ -67,7 +68,7 @@ class Standing:
         except FileNotFoundError:
             return may_lack
         except NotADirectoryError:
-            return may_lack and any(name.startswith(one + b"/") for one in self.gone)
+            return any(one in self.gone for one in folders_of(name))
 
     def _is_wanted(self, folder: int, change: PathChange, *, at_old: bool) -> bool:
         base = base_of(name_of(change.path))
@@ -75,7 +76,7 @@ class Standing:
             return True
         if change.new and self.content.is_at(folder, base, change.path, change.new, data=change.data):
             return True
-        return change.old is None and self._is_renamed(folder, base)
+        return change.old is None and self._is_renamed(folder, change.path)
 
     def untouched(self, name: bytes, found: files.Found) -> bool:
         """Whether metadata alone proves that the file is what its index entry says."""
@@ -87,10 +88,10 @@ class Standing:
     def _will_be_empty(self, folder: int, name: bytes) -> bool:
         return all(name + b"/" + one in self.gone for one in files.inside(folder, base_of(name)))
 
-    def _is_renamed(self, folder: int, base: bytes) -> bool:
+    def _is_renamed(self, folder: int, path: str) -> bool:
         """A file system that ignores case shows, under the new name, the very file that the change removes."""
-        found = files.look(folder, base)
-        for name in self.gone:
+        found = files.look(folder, base_of(name_of(path)))
+        for name in (one for one in self.gone if twin_key(path_of(one)) == twin_key(path)):
             with contextlib.suppress(OSError), files.folder_of(self.root, name, make=False) as other:
                 twin = files.look(other, base_of(name))
                 if found and twin and found.st_nlink == 1 and os.path.samestat(twin, found):
@@ -103,6 +104,19 @@ class Standing:
 
 def name_of(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
+
+
+def path_of(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def entry_of(found: Indexed) -> Entry:
+    return Entry(f"{found.mode:o}", found.oid)
+
+
+def folders_of(name: bytes) -> list[bytes]:
+    """Every folder that the name lies in, the outermost first."""
+    return [name[:at] for at, byte in enumerate(name) if byte == 0x2F]
 
 
 def base_of(name: bytes) -> bytes:

@@ -219,5 +219,4 @@ def _open_for_writing(folder: int, name: bytes) -> bool:
             return True
         except OSError:
             return False
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        return False
+        return False  # the lease goes with the descriptor

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from githarness.errors import Dirty, Locked
+from githarness.git.index import parse
 from githarness.git.objects import Entry, PathChange
+from githarness.git.swap import temporary
 
 ONE = "docs/0000.md"
 
@@ -213,8 +215,56 @@ def test_a_file_that_is_only_promised_to_git_is_dirty(desk) -> None:
     desk.path("new.md").write_text("x\n")
     desk.git("add", "--intent-to-add", "new.md")
     assert desk.dirty({"new.md": "x\n"}) == ["new.md"]
+    desk.path("new.md").write_text("")
+    assert desk.dirty({"new.md": ""}) == ["new.md"]
     assert desk.land({ONE: "new\n"}) == []
     assert desk.status() == " A new.md"
+
+
+@pytest.mark.parametrize("new", ["x\n", None])
+def test_a_conflict_is_dirty_whatever_is_asked(desk, new) -> None:
+    """Also where both sides added the file, and where it is to go."""
+    _conflict(desk)
+    wanted = PathChange(ONE, None, Entry("100644", "1" * 40)) if new else PathChange(ONE, desk.tree()[ONE], None)
+    with desk.out.hold() as held:
+        assert held.dirty([wanted]) == [ONE]
+
+
+def test_equal_metadata_prove_nothing_while_the_entry_is_as_young_as_the_index(desk) -> None:
+    """An edit within a tick of the clock, right after git looked at the file: content decides."""
+    found, old = parse((desk.checkout.git_dir / "index").read_bytes(), 0), desk.tree()[ONE]
+    desk.path(ONE).write_text("mine\n")
+    status = os.lstat(desk.path(ONE))
+    found.put(ONE.encode(), 0o100644, old.oid, status, ours=True, skipped=False)
+    index = desk.checkout.git_dir / "index"
+    index.write_bytes(found.emit())
+    os.utime(index, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    assert desk.dirty({ONE: "new\n"}) == [ONE]
+
+
+def test_a_file_taken_back_after_it_was_staged_is_kept(desk) -> None:
+    """Found only when the ref has moved: the index has the commit's version already, the file is the person's."""
+    changes = desk.changes({ONE: "new\n"})
+    old = desk.path(ONE).read_text()
+    _stage_and_take_back(desk)
+    with desk.out.hold() as held:
+        desk.commit(changes)
+        assert held.bring(changes) == [ONE]
+    assert desk.path(ONE).read_text() == old and desk.status() == f" M {ONE}"
+
+
+def test_the_index_is_not_younger_than_what_it_says(desk, monkeypatch) -> None:
+    """Its time is from before it was settled: who writes a file meanwhile is not older than the index."""
+    cut, times = os.ftruncate, []
+
+    def slow(descriptor: int, length: int) -> None:
+        time.sleep(0.02)
+        times.append(time.time_ns())
+        cut(descriptor, length)
+
+    monkeypatch.setattr(os, "ftruncate", slow)
+    desk.land({ONE: "new\n"})
+    assert (desk.checkout.git_dir / "index").stat().st_mtime_ns < times[0] - 10**7
 
 
 def test_a_touched_file_is_not_dirty(desk) -> None:
@@ -449,6 +499,7 @@ def test_an_edit_of_equal_size_in_the_second_of_the_swap_is_seen_later(make_desk
     desk.land({"b.md": "new\n"})
     assert desk.status() == " M a.md"
     assert desk.dirty({"a.md": "x\n"}) == ["a.md"]
+    assert "size: 0\t" in desk.git("ls-files", "--debug", "a.md")
 
 
 def test_git_needs_no_refresh_after_many_landings(make_desk) -> None:
@@ -580,3 +631,57 @@ def test_an_index_that_cannot_be_written_keeps_the_lock(desk, monkeypatch) -> No
     assert desk.out.left_behind()
     desk.out.recover(changes)
     assert desk.is_clean()
+
+
+def _lose(path: Path, content: bytes) -> None:
+    """What a power cut does to a file whose content was not on disk yet: the metadata were."""
+    found = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+@pytest.mark.parametrize("left", [b"", bytes(4)])
+@pytest.mark.parametrize("point", ["files", "never"])
+def test_a_file_that_a_power_cut_emptied_is_made_again(desk, point, left) -> None:
+    """Whether or not the index was on disk; a file that a person emptied is theirs."""
+    if point == "never":
+        changes = desk.changes({ONE: "new\n"})
+        desk.land({ONE: "new\n"})
+    else:
+        changes = _die_at(desk, point, {ONE: "new\n"})
+    _lose(desk.path(ONE), left)
+    desk.path("docs/0001.md").write_bytes(b"")
+    desk.out.recover([PathChange(one.path, one.old, one.new) for one in changes])
+    assert desk.path(ONE).read_text() == "new\n" and desk.status() == " M docs/0001.md"
+
+
+def test_the_lock_is_given_up_with_the_new_index(desk) -> None:
+    """What the caller does afterwards needs no lock, and a crash there leaves none."""
+    changes = desk.changes({ONE: "new\n"})
+    with desk.out.hold() as held:
+        desk.commit(changes)
+        held.bring(changes)
+        assert not desk.out.left_behind() and not held.unfinished and desk.is_clean()
+
+
+def test_a_lock_that_somebody_took_away_is_told(make_desk) -> None:
+    """Their index stays; ours is not forced upon it."""
+    hook = Once("files")
+    desk = make_desk({"a.md": "old\n"}, hook=hook)
+    lock = desk.checkout.git_dir / "index.lock"
+    hook.act = lambda: (lock.unlink(), lock.write_bytes(b"theirs"))
+    changes = desk.changes({"a.md": "new\n"})
+    assert desk.land({"a.md": "new\n"}) == ["a.md"]
+    assert lock.read_bytes() == b"theirs"
+    lock.unlink()
+    desk.out.recover(changes)
+    assert desk.is_clean()
+
+
+def test_what_nobody_can_account_for_under_our_temporary_name_is_kept_in_sight(desk) -> None:
+    """It neither blocks the path nor is lost."""
+    spare = desk.path("docs") / os.fsdecode(temporary(b"0000.md"))
+    spare.write_text("whose?\n")
+    assert desk.land({ONE: "new\n"}) == []
+    assert desk.status() == "?? docs/0000.md.githarness-kept"
+    assert desk.path("docs/0000.md.githarness-kept").read_text() == "whose?\n"

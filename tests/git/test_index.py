@@ -149,7 +149,7 @@ def test_extensions_that_may_be_dropped_are_dropped(git, repo) -> None:
 
 
 @pytest.mark.parametrize(("setup", "fix"), [
-    (["update-index", "--split-index"], "git update-index --no-split-index"),
+    (["update-index", "--split-index"], "git config core.splitIndex false && git update-index --no-split-index"),
     (["sparse-checkout", "init", "--cone", "--sparse-index"], "git sparse-checkout reapply --no-sparse-index"),
 ])
 def test_an_index_that_is_not_served_is_refused_with_the_way_out(git, repo, setup, fix) -> None:
@@ -158,7 +158,8 @@ def test_an_index_that_is_not_served_is_refused_with_the_way_out(git, repo, setu
     with pytest.raises(Unavailable) as refused:
         _read(repo)
     assert refused.value.fix == fix
-    git(repo, *fix.split()[1:])
+    for command in fix.split(" && "):
+        git(repo, *command.split()[1:])
     _read(repo)
 
 

@@ -127,6 +127,18 @@ def test_no_later_writer_gets_the_time_of_a_staged_file(folder) -> None:
         os.unlink(SPARE, dir_fd=folder)
 
 
+def test_a_staged_file_is_older_than_the_kernel_says(folder, monkeypatch) -> None:
+    """By the smallest step, so that a stamp of the same tick differs from it."""
+    stamp = os.utime
+
+    def stamped(descriptor: int, *, ns: tuple[int, int]) -> None:
+        assert ns[1] == os.fstat(descriptor).st_mtime_ns - 1
+        stamp(descriptor, ns=ns)
+
+    monkeypatch.setattr(os, "utime", stamped)
+    _swap(folder).stage(b"new", 0o644, exact=False)
+
+
 def test_a_staged_file_that_cannot_be_written_leaves_nothing(folder, monkeypatch) -> None:
     """A full disk."""
     def full(*args: object, **options: object) -> None:
