@@ -225,7 +225,7 @@ def test_two_updates_at_once_make_one_index(tmp_path: Path, monkeypatch: pytest.
         tip = story.commit(tip, story.commit(tip))
         heads.append(tip)
     here = world(tmp_path, story)
-    intruder = iter([heads[3], heads[6], heads[1], heads[12], heads[0]])
+    intruder = iter([heads[3], heads[6], heads[1], heads[0], heads[12]])
 
     def meddle(done: int, total: int) -> None:
         if done < total and (number := next(intruder, None)) is not None:
