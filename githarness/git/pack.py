@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from githarness.clock import process_start
 from githarness.errors import Integrity
 from githarness.git.objects import Raw
 from githarness.git.trees import varint
@@ -27,6 +28,7 @@ _OFS_DELTA = 6
 _DEEPEST = 45  # git reads chains of 50 by default; ours stay below
 _IDX_MAGIC = b"\xfftOc\0\0\0\2"
 KEEP = b"githarness\n"
+TEMPORARY = "tmp_githarness_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +95,32 @@ def publish(pack_dir: Path, pieces: Sequence[bytes], entries: list[IndexEntry], 
     trailer = digest.digest()
     pack_dir.mkdir(parents=True, exist_ok=True)
     stem = pack_dir / f"pack-{trailer.hex()}"
-    temporary = pack_dir / f"tmp_githarness_{os.getpid()}_{trailer.hex()[:12]}"
+    name = f"{TEMPORARY}{os.getpid()}_{trailer.hex()[:12]}"  # no suffix: git reads whatever ends in .idx
+    body, index = pack_dir / f"{name}_pack", pack_dir / f"{name}_idx"
     try:
-        _write_durably(temporary.with_suffix(".pack"), [*pieces, trailer])
-        _write_durably(temporary.with_suffix(".idx"), [index_bytes(entries, trailer)])
+        _write_durably(body, [*pieces, trailer])
+        _write_durably(index, [index_bytes(entries, trailer)])
         if keep:
             stem.with_suffix(".keep").write_bytes(KEEP)
-        os.rename(temporary.with_suffix(".pack"), stem.with_suffix(".pack"))
-        os.rename(temporary.with_suffix(".idx"), stem.with_suffix(".idx"))
+        os.rename(body, stem.with_suffix(".pack"))
+        os.rename(index, stem.with_suffix(".idx"))
     except OSError:
-        for suffix in (".pack", ".idx"):
+        for temporary in (body, index):
             with contextlib.suppress(OSError):
-                temporary.with_suffix(suffix).unlink()
+                temporary.unlink()
         raise
     sync_folder(pack_dir)
     return stem
+
+
+def sweep(pack_dir: Path) -> None:
+    """Removes what dead writers left: unfinished files, and `.keep` of packs. For who holds the lane's lock."""
+    for file in pack_dir.glob(f"{TEMPORARY}*"):
+        if not process_start(int(file.name.removeprefix(TEMPORARY).partition("_")[0])):
+            file.unlink(missing_ok=True)
+    for keep in pack_dir.glob("pack-*.keep"):
+        if keep.read_bytes() == KEEP:
+            keep.unlink(missing_ok=True)
 
 
 def release(stem: Path) -> None:

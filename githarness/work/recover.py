@@ -39,7 +39,7 @@ def recover(parts: Parts, checkout: CheckedOut | None) -> int:
                 _relearn(conn, intent)
             elif intent.operation:
                 operations.drop(conn, intent.agent or intent.human or "", intent.operation)
-    _release_packs(parts)
+    pack.sweep(parts.repo.common_dir / "objects" / "pack")
     return len(intents)
 
 
@@ -63,9 +63,3 @@ def _relearn(conn: Connection, intent: EventRow) -> None:
     learned = landing.learned_of(intent)
     bases.put(conn, intent.run, {path: blob for path, blob in learned.items() if blob is not None})
     bases.drop(conn, intent.run, [path for path, blob in learned.items() if blob is None])
-
-
-def _release_packs(parts: Parts) -> None:
-    for keep in (parts.repo.common_dir / "objects" / "pack").glob("pack-*.keep"):
-        if keep.read_bytes() == pack.KEEP:
-            keep.unlink()

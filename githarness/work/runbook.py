@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import sqlite3
 from dataclasses import dataclass, field
 
 from githarness.errors import Denied, Usage
 from githarness.store import bases, runs
+from githarness.store.db import Connection
 from githarness.store.rows import RunRow
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -17,7 +17,7 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 @dataclass(slots=True)
 class Runbook:
-    conn: sqlite3.Connection
+    conn: Connection
     now: float
     new_runs: dict[str, RunRow] = field(default_factory=dict)
     learned: dict[str, dict[str, str | None]] = field(default_factory=dict)  # run -> path -> blob, None: forgotten
@@ -45,11 +45,11 @@ class Runbook:
     def learn(self, run: str, path: str, blob: str | None) -> None:
         self.learned.setdefault(run, {})[path] = blob
 
-    def save_runs(self, conn: sqlite3.Connection) -> None:
+    def save_runs(self, conn: Connection) -> None:
         for run in self.new_runs.values():
             runs.add(conn, run)
 
-    def save_bases(self, conn: sqlite3.Connection) -> None:
+    def save_bases(self, conn: Connection) -> None:
         for run, seen in self.learned.items():
             bases.put(conn, run, {path: blob for path, blob in seen.items() if blob is not None})
             bases.drop(conn, run, [path for path, blob in seen.items() if blob is None])
