@@ -44,10 +44,13 @@ def _findings(sh: Shell) -> Iterator[Finding]:
     harness = wiring.Harness(sh.settings, repo)
     git = Git(sh.settings, repo.worktree or repo.git_dir)
     subject = Subject(sh.settings, clock.SYSTEM, repo, git, lambda: harness.parts, lambda: harness.mail)
-    branch = list(checkup.examine(subject, [doctor_clone.governed_branch]))
-    yield from branch
-    if checkup.failed(branch):
+    try:
+        harness.head()
+    except NotFound as error:
+        yield Finding("governed branch", "fail", error.message, "githarness init")
         return
+    except HarnessError:
+        pass  # the checks below say what it is, each with what it could not see
     yield from checkup.examine(subject, (*doctor_machine.CHECKS, *doctor_clone.CHECKS))
     yield _daemon(sh, harness)
     yield from checkup.examine(subject, doctor_trust.CHECKS)

@@ -146,7 +146,9 @@ def _clone(site: Site, config: RepoConfig, request: Request) -> Outcome:
         raise NotFound(f"the governed branch '{config.branch}' is not in this clone",
                        fix=f"git branch {config.branch} origin/{config.branch}")
     steps = clone_setup.set_up(site, config.branch, more={}, dry=request.dry_run)
-    return Outcome(_root(site.repo), config.fleet, config.branch, None, None, tuple(steps))
+    notes = ("this repository is governed already: owner, key and skills are as .githarness/ has them",
+             ) if request.owner or request.signing_key or request.skills else ()
+    return Outcome(_root(site.repo), config.fleet, config.branch, None, None, tuple(steps), notes)
 
 
 def _found(site: Site, ref: str, request: Request, tools: Tools) -> Outcome:

@@ -68,7 +68,8 @@ def _hooks(repo: Repo, former: str | None, *, dry: bool) -> list[str]:
 def _former(site: Site, values: Values, record: Adopted) -> str | None:
     """The folder that core.hooksPath named before us; None where hooks lie where git expects them."""
     named = values.last(HOOKS_PATH)
-    if named == str(hooks_setup.own_folder(site.repo)):
+    ours = (str(hooks_setup.own_folder(site.repo)), record.set.get(HOOKS_PATH))  # differ once the repository was moved
+    if named and named in ours:
         if record.former is None:
             raise Integrity("core.hooksPath names our folder, but 'adopted.json' does not say what it named before",
                             fix="git config --unset core.hooksPath, then githarness init")

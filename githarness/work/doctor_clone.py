@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from githarness.errors import NotFound
 from githarness.git import refs
 from githarness.git import repo as repos
 from githarness.store import events
@@ -71,7 +70,7 @@ def kind_of_clone(subject: Subject) -> Iterator[Finding]:
     else:
         yield Finding("history", "ok", "complete")
     if repos.is_sparse(subject.repo.git_dir):
-        yield Finding("worktree", "warn", "this checkout is sparse: files outside of it do not appear",
+        yield Finding("sparse checkout", "warn", "this checkout is sparse: files outside of it do not appear",
                       "git sparse-checkout disable")
 
 
@@ -164,13 +163,10 @@ def other_clones(subject: Subject) -> Iterator[Finding]:
 
 def governed_branch(subject: Subject) -> Iterator[Finding]:
     parts = subject.parts()
-    head = refs.read(parts.repo.common_dir, parts.ref)
-    if head is None:
-        raise NotFound(f"the governed branch '{parts.ref}' is not in this clone", fix=_INIT)
-    governance = parts.governed.at(head)
+    governance = parts.governed.at(refs.read(parts.repo.common_dir, parts.ref) or "")
     yield Finding("governed branch", "ok", f"{governance.config.branch} of fleet {governance.config.fleet}")
     for broken in governance.broken:
         yield Finding("identities", "fail", broken, "mend the file as an owner")
 
 
-CHECKS = (set_up, hooks, kind_of_clone, locks, commit_index, worktree, reflog, other_clones)
+CHECKS = (governed_branch, set_up, hooks, kind_of_clone, locks, commit_index, worktree, reflog, other_clones)

@@ -45,7 +45,7 @@ def person(owner: str | None, values: Values) -> Person:
 
 def slug(text: str) -> str:
     """A name of registry.check_name's form, empty where nothing is left."""
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")[:64].rstrip("._-")
+    return re.sub(r"[^a-z0-9._-]", "-", text.lower()).strip("._-")[:64].rstrip("._-")
 
 
 def human(who: Person, signer: Signer, now: float) -> Human:

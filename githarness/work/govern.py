@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from githarness import flock
-from githarness.errors import Integrity, Locked
+from githarness.errors import Conflict, Integrity, Locked
 from githarness.git import refs
 from githarness.git.objects import FILE, Entry, PathChange, oid_of
 from githarness.policy import registry
@@ -70,8 +70,20 @@ def _changes(parts: Parts, governance: Governance, wanted: Edit) -> tuple[PathCh
     if wanted.human:
         humans[wanted.human.name] = wanted.human
         contents[f"{FOLDER_NAME}/humans/{wanted.human.name}.yaml"] = registry.render_human(wanted.human)
+    _check_keys(agents, humans)
     contents[SIGNERS] = registry.allowed_signers(Registry(agents, humans), governance.config.fleet)
     return tuple(_change(parts, governance.commit, path, data) for path, data in contents.items())
+
+
+def _check_keys(agents: Mapping[str, Agent], humans: Mapping[str, Human]) -> None:
+    """A key names one identity: with two, a signature would not say whose it is."""
+    holders: dict[str, str] = {}
+    for identity in (*agents.values(), *humans.values()):
+        for key in identity.keys:
+            if key.key in holders:
+                raise Conflict(f"'{identity.name}' and '{holders[key.key]}' would have the same key",
+                               fix="give each identity a key of its own")
+            holders[key.key] = identity.name
 
 
 def _change(parts: Parts, commit: str, path: str, data: bytes) -> PathChange:

@@ -117,6 +117,21 @@ def test_a_hooks_folder_under_version_control_is_not_touched(cli, git, pushing, 
     _there_and_back(cli, pushing, before)
 
 
+def test_a_hooks_folder_of_all_repositories_goes_on(cli, git, home, pushing, telling, log, tmp_path):
+    """A global core.hooksPath under the home folder is passed on to, also after the repository was moved."""
+    telling(home / "hooks/post-commit")
+    git(pushing, "config", "--global", "core.hooksPath", "~/hooks")
+    before = _clone_state(pushing)
+    cli("init", cwd=pushing)
+    git(pushing, "commit", "-q", "--allow-empty", "-m", "x", stdin="")
+    moved = pushing.rename(tmp_path / "moved")
+    assert cli("doctor", cwd=moved).code == 1
+    cli("init", cwd=moved)
+    git(moved, "commit", "-q", "--allow-empty", "-m", "y", stdin="")
+    assert len(log.read_text().splitlines()) == 2
+    _there_and_back(cli, moved, before)
+
+
 def test_a_relative_hooks_folder_is_that_of_each_worktree(cli, git, pushing, telling, log, tmp_path):
     """As git does it, a linked worktree uses its own copy."""
     telling(pushing / ".githooks/pre-commit")
@@ -153,7 +168,7 @@ def test_husky_goes_on_and_may_be_installed_again(cli, git, pushing, log):
 
 
 def test_lefthooks_hook_goes_on(cli, git, pushing, monkeypatch, log):
-    """lefthook's installed hook runs; when lefthook replaces ours, doctor says so, init mends it, uninstall is clean."""
+    """lefthook's hook runs; when it replaces ours, doctor says so, init mends it and uninstall is clean."""
     monkeypatch.setenv("LEFTHOOK_LOG", str(log))
     hook = pushing / ".git/hooks/pre-push"
     hook.write_text(LEFTHOOK)
@@ -197,6 +212,17 @@ def test_pre_commits_hook_keeps_its_place(cli, git, pre_commits, log):
     git(pre_commits, "push", "-q", "origin", "main")
     assert log.read_text() == "told\n"
     assert cli("doctor", cwd=pre_commits).code == 0
+    _there_and_back(cli, pre_commits, before)
+
+
+def test_a_hook_that_pre_commit_had_moved_aside_goes_on(cli, git, pre_commits, telling, log):
+    """The legacy hook of before runs through ours and comes back to its place."""
+    telling(pre_commits / ".git/hooks/pre-push")
+    _pre_commit(pre_commits, "install", "-t", "pre-push")
+    before = _clone_state(pre_commits)
+    cli("init", cwd=pre_commits)
+    git(pre_commits, "push", "-q", "origin", "main")
+    assert len(log.read_text().splitlines()) == 3
     _there_and_back(cli, pre_commits, before)
 
 

@@ -44,6 +44,7 @@ def test_two_writing_clones_are_reported_until_they_are_joined(cli, git, clones)
     assert _push(second, "origin", "main:refs/heads/side")[0] == 0
     assert cli("doctor", cwd=second).code == 0
     git(second, "fetch", "-q")
+    assert "two clones have both written" in _push(second)[1]
     assert cli("doctor", cwd=second).code == 1
     git(second, "pull", "-q", "--no-rebase", "--no-edit", "origin", "main")
     assert _push(second)[0] == 0

@@ -46,6 +46,13 @@ def test_the_same_person_again_is_no_error_but_another_role_or_a_taken_mail_is(c
     assert cli("human", "add", "bot", "--mail", "bot@repo.invalid", "--role", "operator", cwd=governed).code == 2
 
 
+def test_a_key_belongs_to_one_identity(cli, governed, tmp_path):
+    """A second person with the same key would make signatures ambiguous."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "grace"], check=True)
+    assert _add(cli, governed, "grace", "--key", str(tmp_path / "grace.pub")).code == 0
+    assert _add(cli, governed, "ada", "--key", str(tmp_path / "grace.pub")).code == 11
+
+
 def test_the_last_owner_stays(cli, git, governed):
     """Owners can be retired while another one remains; a retired one may do nothing."""
     assert cli("human", "retire", "olive", cwd=governed).code == 11
