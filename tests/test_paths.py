@@ -21,8 +21,10 @@ GIT_SPELLINGS = [".git", ".GIT", ".git/config", "a/.Git/hooks/x", "git~1", "GIT~
                  ".git\\config", ".g\u034fit", ".gi\u2060t"]
 DEVICES = ["CON", "con.txt", "a/PRN", "aux.md", "Nul", "com1", "LPT9.log", "COM¹", "conin$", "CONOUT$", "con .md"]
 ENDINGS = ["a.", "a ", "b/a. ", "a./b", "a /b", "a:b", "file.txt::$DATA"]
-CHARACTERS = ["a\nb", "a\tb", "a\x1b[31m", "a\x07", "a\0b", "\x7f", "\x85", "a\u2028b", "a\u2029b", "\ud800", "a\udcff"]
-INVISIBLE = ["a\u202eb", "a\u200bb", "a\u200db", "\U000e0041", "a\u2066b", "a\u00adb", "\u3164", "a\ufe0f", "\U000e0100"]
+CHARACTERS = ["a\nb", "a\tb", "a\x1b[31m", "a\x07", "a\0b", "\x7f",
+              "\x85", "a\u2028b", "a\u2029b", "\ud800", "a\udcff"]
+INVISIBLE = ["a\u202eb", "a\u200bb", "a\u200db", "\U000e0041", "a\u2066b", "a\u00adb", "\u3164",
+             "a\ufe0f", "\U000e0100"]
 
 
 @pytest.mark.parametrize("path", GOOD)
@@ -129,7 +131,8 @@ def test_glob_bomb_is_answered_at_once(glob: str, path: str) -> None:
     assert time.process_time() - start < 2
 
 
-@pytest.mark.parametrize("glob", ["", "/a", "a\\*", "../a", "a/./b", "a//b", "a**b", "**.md", "\n", "x" * 5000, "\ud800"])
+@pytest.mark.parametrize("glob", ["", "/a", "a\\*", "../a", "a/./b", "a//b", "a**b", "**.md", "\n", "x" * 5000,
+                                  "\ud800"])
 def test_unclear_glob_is_refused(glob: str) -> None:
     """A glob that would match nothing, or not what it seems to, is Usage with a fix."""
     with pytest.raises(Usage) as caught:

@@ -40,16 +40,32 @@ class Checkout:
 
 def discover(start: Path) -> Repo:
     """The repository that `start` is in. Raises NotFound; Unavailable with a fix where its format is not served."""
-    start = Path(os.path.abspath(start))
+    start = _real(start)
     for folder in (start, *start.parents):
         dot_git = folder / ".git"
         if dot_git.is_file():
             return _repo(start, folder, _named_git_dir(dot_git))
         if _is_git_dir(dot_git):
-            return _repo(start, folder, dot_git)
+            return _repo(start, folder, _real(dot_git))
         if _is_git_dir(folder):
+            if folder != start:
+                _refuse_planted(folder)
             return _repo_of_git_dir(start, folder)
     raise NotFound(f"'{start}' is not in a git repository", fix="git init, or githarness -C DIR …")
+
+
+def _real(path: Path) -> Path:
+    """One spelling for one place, so that processes that came by different links agree on it."""
+    return Path(os.path.realpath(path))
+
+
+def _refuse_planted(git_dir: Path) -> None:
+    """A folder of somebody's tree may pass for a bare repository, configuration and all; who means it names it."""
+    for folder in git_dir.parents:
+        own = folder / ".git"
+        if _is_git_dir(own) and not git_dir.is_relative_to(own):
+            raise Unavailable(f"'{git_dir}' is a bare repository inside the working tree of '{folder}'",
+                              fix=f"githarness -C '{folder}' …, or -C '{git_dir}' to mean the inner one")
 
 
 def _is_git_dir(folder: Path) -> bool:
@@ -64,7 +80,7 @@ def _named_git_dir(file: Path) -> Path:
     git_dir = file.parent / text.removeprefix("gitdir:").strip()
     if not text.startswith("gitdir:") or not _is_git_dir(git_dir):
         raise NotFound(f"'{file}' names a git directory that is not there", fix="git worktree repair")
-    return Path(os.path.normpath(git_dir))
+    return _real(git_dir)
 
 
 def _text(file: Path) -> str:
@@ -75,7 +91,7 @@ def _common_dir(git_dir: Path) -> Path:
     file = git_dir / "commondir"
     if not file.is_file():
         return git_dir
-    return Path(os.path.normpath(git_dir / _text(file)))
+    return _real(git_dir / _text(file))
 
 
 def _repo(start: Path, worktree: Path | None, git_dir: Path) -> Repo:
@@ -83,7 +99,7 @@ def _repo(start: Path, worktree: Path | None, git_dir: Path) -> Repo:
     settings = settings_of(git_dir)
     _check_format(settings, common_dir)
     if worktree is not None and "core.worktree" in settings and git_dir == common_dir:
-        worktree = Path(os.path.normpath(git_dir / settings["core.worktree"][-1]))
+        worktree = _real(git_dir / settings["core.worktree"][-1])
     return Repo(start, worktree, git_dir, common_dir, common_dir / _HOME)
 
 
@@ -91,9 +107,8 @@ def _repo_of_git_dir(start: Path, git_dir: Path) -> Repo:
     """`start` is in a git directory: a bare repository, or the inside of some worktree's `.git`."""
     linked = git_dir / "gitdir"
     if linked.is_file():
-        return _repo(start, Path(os.path.normpath(git_dir / _text(linked))).parent, git_dir)
-    bare = git_dir.name != ".git" or config.is_true(settings_of(git_dir).get("core.bare", ()))
-    return _repo(start, None if bare else git_dir.parent, git_dir)
+        return _repo(start, _real((git_dir / _text(linked)).parent), git_dir)
+    return _repo(start, _main_worktree(git_dir), git_dir)
 
 
 def settings_of(git_dir: Path) -> Mapping[str, tuple[str, ...]]:
@@ -127,17 +142,24 @@ def checkouts(repo: Repo, ref: str) -> tuple[Checkout, ...]:
 
 
 def _worktrees(repo: Repo) -> Iterator[Checkout]:
-    settings = settings_of(repo.common_dir)
-    if not config.is_true(settings.get("core.bare", ())):
-        named = settings.get("core.worktree")
-        yield Checkout(Path(os.path.normpath(repo.common_dir / named[-1])) if named else repo.common_dir.parent,
-                       repo.common_dir)
+    main = repo.worktree if repo.git_dir == repo.common_dir else _main_worktree(repo.common_dir)
+    if main is not None:
+        yield Checkout(main, repo.common_dir)
     linked = repo.common_dir / "worktrees"
     for git_dir in sorted(linked.iterdir()) if linked.is_dir() else ():
         file = git_dir / "gitdir"
-        dot_git = Path(os.path.normpath(git_dir / _text(file))) if file.is_file() else file
+        dot_git = git_dir / _text(file) if file.is_file() else file
         if dot_git != file and dot_git.exists():
-            yield Checkout(dot_git.parent, git_dir)
+            yield Checkout(_real(dot_git.parent), git_dir)
+
+
+def _main_worktree(common_dir: Path) -> Path | None:
+    """As far as the common directory tells: one that is not called `.git` does not say where its worktree is."""
+    settings = settings_of(common_dir)
+    if "core.worktree" in settings:
+        return _real(common_dir / settings["core.worktree"][-1])
+    bare = common_dir.name != ".git" or config.is_true(settings.get("core.bare", ()))
+    return None if bare else common_dir.parent
 
 
 def head(git_dir: Path) -> str | None:
@@ -185,7 +207,7 @@ def _follow(folder: Path, found: list[Path], depth: int) -> None:
     if not depth or not file.is_file():
         return
     for line in _text(file).splitlines():
-        other = Path(os.path.normpath(folder / line))
+        other = _real(folder / line)
         if line and not line.startswith("#") and other not in found:
             found.append(other)
             _follow(other, found, depth - 1)
