@@ -109,14 +109,14 @@ def _key(fields: Fields) -> Key:
 
 
 def render_agent(agent: Agent) -> bytes:
-    """Raises Usage where the file would not load as this agent again."""
+    """Raises Usage where the file would not load again."""
     table: dict[str, Json] = {"version": VERSION, "roles": list(agent.roles)}
     table |= {name: text for name, text in (("purpose", agent.purpose), ("owner", agent.owner)) if text}
     return _rendered(agent, table, parse_agent)
 
 
 def render_human(human: Human) -> bytes:
-    """Raises Usage where the file would not load as this human again."""
+    """Raises Usage where the file would not load again."""
     return _rendered(human, {"version": VERSION, "mail": human.mail, "role": human.role}, parse_human)
 
 
@@ -127,11 +127,9 @@ def _rendered(identity: _Identity, table: dict[str, Json], parse: Callable[[byte
         table["retired"] = identity.retired
     data = strictyaml.dump(table)
     try:
-        again = parse(data, f"{identity.name}.yaml")
+        parse(data, f"{identity.name}.yaml")
     except Integrity as error:
         raise Usage(error.message, fix="change that value") from error
-    if again != identity:
-        raise Usage(f"the identity '{identity.name}' holds what its file cannot", fix="use plain text")
     return data
 
 

@@ -182,3 +182,35 @@ def test_numbers_of_ecdsa_have_one_form(key_files: Mapping[str, Path]) -> None:
     r, s = numbers.string(), numbers.string()
     assert sshsig.verify(forge(public.blob_of(key.public), algorithm, wire.string(r) + wire.string(s)), MESSAGE, "git")
     assert refused(forge(public.blob_of(key.public), algorithm, wire.string(b"\0" + r) + wire.string(s)))
+
+
+def test_every_field_ends_where_it_should(key_files: Mapping[str, Path]) -> None:
+    """A byte more behind the signature, behind ECDSA's numbers or in the reserved field is refused."""
+    for kind in KINDS:
+        key = keys.load(key_files[kind].read_bytes())
+        signature, blob = key.sign(sshsig.to_sign(MESSAGE, "git")), public.blob_of(key.public)
+        assert sshsig.verify(sshsig.armor(sshsig.head(blob, "git") + wire.string(signature)), MESSAGE, "git")
+        assert refused(sshsig.armor(sshsig.head(blob, "git") + wire.string(signature + b"\0")))
+        end = wire.string(b"git")
+        reserved = sshsig.head(blob, "git").replace(end + bytes(4), end + wire.string(b"x"))
+        assert refused(sshsig.armor(reserved + wire.string(signature)))
+        inner = wire.Reader(signature, "it")
+        assert refused(forge(blob, inner.string(), inner.string() + b"\0"))
+
+
+def test_public_keys_have_one_form(key_files: Mapping[str, Path]) -> None:
+    """Numbers with a zero byte too many, points and keys of another length, and what follows a key are refused."""
+    number = rsa.generate_private_key(65537, 2048).public_key().public_numbers().n
+    fields = wire.string(b"ssh-rsa"), wire.string(b"\1\0\1"), wire.mpint(number)
+    public.checker(b"".join(fields))
+    for blob in (
+        fields[0] + wire.string(b"\0\1\0\1") + fields[2],
+        fields[0] + fields[1] + wire.string(bytes(2) + number.to_bytes(256, "big")),
+        b"".join(fields) + b"\0",
+        wire.string(b"ssh-ed25519") + wire.string(bytes(31)),
+        wire.string(b"ssh-ed25519") + wire.string(bytes(32)) + b"\0",
+        wire.string(public.SK_ED25519.encode()) + wire.string(bytes(31)) + wire.string(b"ssh:"),
+        wire.string(b"ecdsa-sha2-nistp256") + wire.string(b"nistp256") + wire.string(b"\4" + bytes(64)),
+    ):
+        with pytest.raises(Integrity):
+            public.checker(blob)
