@@ -28,6 +28,16 @@ def write(number: int, path: str = "a.md", content: bytes = b"x") -> bytes:
     return requests.write(number, Ask("deployer", "r-1", (Op("append", path, content),), operation=None))
 
 
+def wait_for_held(watcher: Any, least: int) -> None:
+    """Until the daemon has read that much of what others sent."""
+    for _ in range(500):
+        watcher.send(requests.bare(2, "status"))
+        if watcher.answer().what["held"] >= least:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"the daemon never held {least} bytes")
+
+
 def test_answers_come_in_the_order_of_the_requests(daemon: Start, wire: Start) -> None:
     """Pipelined writes, reads and pings; a read sees the write that was asked before it."""
     client = wire(daemon())
@@ -147,8 +157,9 @@ def test_too_many_waiting_requests_are_answered_unavailable(daemon: Start, wire:
 def test_too_many_waiting_bytes_end_the_connection_that_brings_them(daemon: Start, wire: Start) -> None:
     """Frames that are begun by many at once and never finished do not fill the memory."""
     served = daemon(limits={"held": 100_000})
-    first, second = wire(served), wire(served)
+    first, second, watcher = wire(served), wire(served), wire(served)
     first.send(write(2, content=b"x" * 90_000)[:-1])
+    wait_for_held(watcher, 90_000)
     second.send(write(2, content=b"x" * 90_000)[:-1])
     assert "bytes" in second.bye()
     first.socket.close()
