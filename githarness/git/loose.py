@@ -44,13 +44,12 @@ def _parsed(stored: bytes, oid: str, file: str) -> tuple[str, bytes]:
         kind, _, size = header.partition(b" ")
         if not nul or kind not in _KINDS or not size.isdigit():
             raise _corrupt(oid, file)
-        left = int(size) - len(rest) + 1
-        data = rest + inflate.decompress(inflate.unconsumed_tail, left) if left > 0 else rest
+        data = rest + inflate.decompress(inflate.unconsumed_tail, max(1, int(size) - len(rest) + 1))
     except zlib.error as error:
         raise _corrupt(oid, file) from error
     digest = hashlib.sha1(header + b"\0", usedforsecurity=False)
     digest.update(data)
-    if len(data) != int(size) or digest.hexdigest() != oid:
+    if not inflate.eof or len(data) != int(size) or digest.hexdigest() != oid:
         raise _corrupt(oid, file)
     return kind.decode(), data
 

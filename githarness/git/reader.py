@@ -31,7 +31,7 @@ _LIBRARY_CACHE = 32 << 20  # bytes
 _MISSES = 500  # a miss may map packs that have gone since; after so many the library lets go of all
 _KINDS = {"commit": ObjectType.COMMIT, "tree": ObjectType.TREE, "blob": ObjectType.BLOB, "tag": ObjectType.TAG}
 _OID = re.compile(r"[0-9a-f]{40}")
-_SEARCH = re.compile(r":|\^\{/")  # `:/text`, `REV^{/text}`, `REV:path`: a search or no commit
+_SEARCH = re.compile(r":|\^\{/|\0")  # `:/text`, `REV^{/text}`, `REV:path`: a search or no commit; NUL would cut it
 _MAX_REV = 1000
 
 pygit2.settings.cache_max_size(_LIBRARY_CACHE)
@@ -119,7 +119,7 @@ class Reader:
         if repository.is_partial(self._repo):
             return Unavailable(f"object '{oid}' was left out of this partial clone",
                                fix="git fetch --refetch --no-filter")
-        gone = [folder for folder in repository.object_folders(self._repo) if not folder.is_dir()]
+        gone = [folder for folder in repository.object_folders(self._repo) if not os.path.isdir(folder)]
         where = f", and '{gone[0]}' of info/alternates is gone" if gone else ""
         return Integrity(f"object '{oid}' is missing{where}", fix="git fsck")
 
@@ -284,7 +284,7 @@ def _opened(repo: Repo, unpacked: _Loose) -> pygit2.Repository:
     store = pygit2.Odb()
     store.add_backend(unpacked, 1)
     for folder in repository.object_folders(repo):
-        if folder.is_dir():
+        if os.path.isdir(folder):
             store.add_backend(pygit2.OdbBackendPack(str(folder)), 2)
     library.set_odb(store)
     return library

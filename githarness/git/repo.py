@@ -204,11 +204,13 @@ def object_folders(repo: Repo) -> tuple[Path, ...]:
 
 def _follow(folder: Path, found: list[Path], depth: int) -> None:
     file = folder / "info" / "alternates"
-    if not depth or not file.is_file():
+    if not depth or not os.path.isfile(file):
         return
     for line in _text(file).splitlines():
+        if not line or line.startswith("#") or "\0" in line:
+            continue
         other = _real(folder / line)
-        if line and not line.startswith("#") and other not in found:
+        if other not in found:
             found.append(other)
             _follow(other, found, depth - 1)
 

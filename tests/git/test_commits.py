@@ -1,0 +1,61 @@
+"""Commits parsed from their bytes, as git reads them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from githarness.git.reader import Reader
+from githarness.git.repo import discover
+
+Git = Callable[..., str]
+
+
+def test_commit_is_parsed(repo: Path, git: Git) -> None:
+    """Who, when, what it says and where it came from."""
+    before = git(repo, "rev-parse", "HEAD")
+    git(repo, "-c", "user.name=Zoë", "commit", "-q", "--allow-empty", "-m", "say ü", "--date=@1600000000 +0200")
+    commit = Reader(discover(repo)).commit(git(repo, "rev-parse", "HEAD"))
+    assert (commit.author, commit.author_time) == ("Zoë <olive@example.org>", 1600000000)
+    assert (commit.message, commit.parents, commit.signature) == ("say ü\n", (before,), None)
+
+
+def test_signed_payload_is_what_was_signed(repo: Path, git: Git, tmp_path: Path) -> None:
+    """Signature and payload of a commit that git signed verify with ssh-keygen."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    signing = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={tmp_path / 'key'}"]
+    git(repo, *signing, "commit", "-q", "--allow-empty", "-S", "-m", "signed\n\ngpgsig lookalike")
+    commit = Reader(discover(repo)).commit(git(repo, "rev-parse", "HEAD"))
+    assert commit.signature and commit.signed_payload
+    (tmp_path / "sig").write_text(commit.signature)
+    check = ["ssh-keygen", "-Y", "check-novalidate", "-n", "git", "-s", tmp_path / "sig"]
+    assert subprocess.run(check, input=commit.signed_payload, capture_output=True, check=False).returncode == 0
+
+
+def _hash(git: Git, repo: Path, kind: str, content: bytes) -> str:
+    return git(repo, "hash-object", "-t", kind, "-w", "--stdin", "--literally", stdin=content)
+
+
+@pytest.mark.parametrize(("dates", "time"), [
+    (b"-5 +0000", 0), (b"99999999999999999999999 +0000", 253402300799), (b"", 0), (b"word +0000", 0),
+    (b"2147483648 +9999", 2147483648),
+])
+def test_odd_dates_are_no_error(repo: Path, git: Git, dates: bytes, time: int) -> None:
+    """Old history has dates that no clock shows; they become instants that can be printed."""
+    tree = git(repo, "rev-parse", "HEAD^{tree}").encode()
+    oid = _hash(git, repo, "commit", b"tree %s\nauthor A <a@x> %s\ncommitter B <b@x> %s\n\nm" % (tree, dates, dates))
+    commit = Reader(discover(repo)).commit(oid)
+    assert (commit.author, commit.time, commit.message) == ("A <a@x>", time, "m")
+
+
+def test_latin_message_is_decoded(repo: Path, git: Git) -> None:
+    """The encoding that a commit names is honoured for Latin, and for nothing that could smuggle a trailer."""
+    tree = git(repo, "rev-parse", "HEAD^{tree}").encode()
+    who = b"author A <a@x> 1 +0000\ncommitter A <a@x> 1 +0000\n"
+    latin = _hash(git, repo, "commit", b"tree %s\n%sencoding ISO-8859-1\n\n\xfc" % (tree, who))
+    utf7 = _hash(git, repo, "commit", b"tree %s\n%sencoding utf-7\n\n+AGE-" % (tree, who))
+    reader = Reader(discover(repo))
+    assert (reader.commit(latin).message, reader.commit(utf7).message) == ("ü", "+AGE-")
