@@ -35,6 +35,7 @@ COMMANDS: dict[str, Row] = {
     "init": Row("Repository and identity", "cmd_init:init", "Create or adopt a repository, or set up a clone of one."),
     "doctor": Row("Repository and identity", "cmd_doctor:doctor", "Check the machine, this clone and its keys."),
     "uninstall": Row("Repository and identity", "cmd_uninstall:uninstall", "Take hooks and configuration away again."),
+    "demo": Row("Repository and identity", "cmd_demo:demo", "Replay incidents in a temporary repository."),
     "agent": Row("Repository and identity", "cmd_agent:app", "Add agents, give them keys, retire them."),
     "human": Row("Repository and identity", "cmd_human:app", "Add people with their roles, retire them."),
     "hook": Row("Repository and identity", "cmd_hook:app", "Run the check behind one of git's hooks."),

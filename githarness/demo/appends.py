@@ -1,0 +1,136 @@
+"""Many agents append to one log at once; beside it the same load with plain `git add` and `git commit`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from githarness.demo.incident import Fact, Found, Incident
+from githarness.demo.stage import Stage
+
+LOG = "log/events.jsonl"
+LINES = 5  # of each agent
+
+# Each waits for the end of its stdin, so that all of them begin at once.
+OURS = """\
+import sys, githarness
+name, lines, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+with githarness.open(".") as h:
+    me = h.agent(name)
+    print("ready", flush=True)
+    sys.stdin.read()
+    for n in range(lines):
+        me.append(path, f'{{"agent":"{name}","n":{n}}}\\n')
+"""
+PLAIN = """\
+import subprocess, sys
+name, lines, path, how = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+print("ready", flush=True)
+sys.stdin.read()
+for n in range(lines):
+    line = f'{{"agent":"{name}","n":{n}}}\\n'
+    if how == "append":
+        text, mode = line, "a"
+    else:
+        text, mode = open(path).read() + line, "w"
+    with open(path, mode) as log:
+        log.write(text)
+    git = ["git", "-c", f"user.name={name}", "-c", f"user.email={name}@example.org"]
+    if subprocess.call([*git, "add", path]) == 0:
+        subprocess.call([*git, "commit", "-q", "-m", f"{name} {n}"])
+"""
+
+
+class Count(NamedTuple):
+    lines: int  # of those asked for, whole and once, in the log at HEAD
+    own: int  # of them, added by a commit of the agent that wrote the line
+    commits: int
+
+    def facts(self) -> dict[str, Fact]:
+        return {"lines": self.lines, "in_commit_of_their_writer": self.own, "commits": self.commits}
+
+
+def names(fleet: int) -> list[str]:
+    return [f"agent-{number:02}" for number in range(1, fleet + 1)]
+
+
+def _play(stage: Stage) -> Found:
+    asked = [(name, n) for name in names(stage.fleet) for n in range(LINES)]
+    stage.say("tell", f"{stage.fleet} processes, {LINES} lines each: every line is one write of its agent.")
+    rewritten, appended = (_plain(stage, how, asked) for how in ("rewrite", "append"))
+    with stage.daemon():
+        _together(stage, stage.repo, [["-c", OURS, name, str(LINES), LOG] for name in names(stage.fleet)])
+    ours = _count(stage, stage.repo, asked)
+    signed = sum(row["signed"] for row in stage.must("log", "--path", LOG, "--json").json["items"] if row["agent"])
+    sound = stage.git("fsck", "--strict").code == 0
+    _table(stage, len(asked), (("git, file read and written back", rewritten), ("git, file opened for append", appended),
+                               ("githarness", ours)))
+    good = ours == Count(len(asked), len(asked), ours.commits) and signed == len(asked) and sound
+    stage.say("good" if good else "bad", f"{ours.lines} of {len(asked)} lines kept, each in a signed commit of its "
+              f"writer ({signed} signatures checked); git fsck --strict is {'quiet' if sound else 'not quiet'}")
+    return Found(good, {"asked": len(asked), "kept": ours.lines, "signed": signed, "fsck": sound,
+                        "githarness": ours.facts(), "git_rewrite": rewritten.facts(), "git_append": appended.facts()})
+
+
+def _plain(stage: Stage, how: str, asked: Sequence[tuple[str, int]]) -> Count:
+    twin = stage.folder / f"twin-{how}"
+    stage.git("clone", "-q", str(stage.repo), str(twin), cwd=stage.folder)
+    _together(stage, twin, [["-c", PLAIN, name, str(LINES), LOG, how] for name in names(stage.fleet)])
+    return _count(stage, twin, asked)
+
+
+def _together(stage: Stage, repo: Path, programs: Sequence[Sequence[str]]) -> None:
+    """Starts all, waits until each is ready, lets them go at once, waits for the last."""
+    agents = [stage.start(program, repo) for program in programs]
+    for agent in agents:
+        assert agent.stdout
+        agent.stdout.readline()
+    for agent in agents:
+        assert agent.stdin
+        agent.stdin.close()
+    for agent in agents:
+        _end(agent)
+
+
+def _end(agent: subprocess.Popen[str]) -> None:
+    assert agent.stdout and agent.stderr
+    with agent.stdout, agent.stderr:
+        agent.stderr.read()
+    agent.wait()
+
+
+def _count(stage: Stage, repo: Path, asked: Sequence[tuple[str, int]]) -> Count:
+    kept = Counter(map(_parsed, stage.git("show", f"HEAD:{LOG}", cwd=repo).out.splitlines()))
+    log = stage.git("log", "--first-parent", "--format=commit %an", "-p", "--", LOG, cwd=repo).out.splitlines()
+    own, author = set(), ""
+    for line in log:
+        if line.startswith("commit "):
+            author = line.removeprefix("commit ")
+        elif line.startswith("+{") and (parsed := _parsed(line[1:])) and parsed[0] == author:
+            own.add(parsed)
+    commits = sum(line.startswith("commit agent-") for line in log)
+    return Count(sum(kept[one] == 1 for one in asked), len(own & set(asked)), commits)
+
+
+def _parsed(line: str) -> tuple[str, int] | None:
+    """None for a torn line."""
+    try:
+        value = json.loads(line)
+        return value["agent"], value["n"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _table(stage: Stage, asked: int, rows: Sequence[tuple[str, Count]]) -> None:
+    stage.say("tell", f"{f'of {asked} writes':34} {'lines in git':>13} {'in a commit of their writer':>29}")
+    for label, count in rows:
+        stage.say("good" if count.own == asked else "bad", f"{label:32} {count.lines:13} {count.own:29}")
+
+
+INCIDENT = Incident(
+    "appends", "one log, many writers",
+    "Cron agents append to one JSONL log at once: lines are lost, and commits fail on git's index lock.", _play)

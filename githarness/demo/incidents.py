@@ -1,0 +1,16 @@
+"""The incidents in the order of play: an incident is one file, and one row here."""
+
+from __future__ import annotations
+
+from githarness.demo import appends, erased, stale
+from githarness.demo.incident import Incident
+
+INCIDENTS: tuple[Incident, ...] = (appends.INCIDENT, stale.INCIDENT, erased.INCIDENT)
+
+# What lies in the repository before its adoption.
+FILES = {
+    "README.md": "# Operations\n\nSkills, runbooks and logs of the fleet.\n",
+    appends.LOG: "",
+    stale.SKILL: stale.TEXT,
+    erased.RUNBOOK: erased.TEXT,
+}

@@ -1,0 +1,52 @@
+"""The four questions of a security lead, answered about the agent of the last incident, with what is recorded."""
+
+from __future__ import annotations
+
+from githarness.clock import SYSTEM
+from githarness.demo.erased import RUN, RUNBOOK
+from githarness.demo.stage import Stage
+from githarness.store import bases
+from githarness.store.db import Database
+
+LOOK = (
+    "git log --show-signature",
+    "git log --format='%h %an%n%(trailers)'",
+    "git show HEAD",
+    f"git log --follow -p -- {RUNBOOK}",
+)
+
+
+def answer(stage: Stage) -> dict[str, list[str]]:
+    """The answers by question; each line of an answer was looked up in git or in the run's record just now."""
+    oldest = stage.git("log", "--author=janitor@", "--format=%H", "--reverse").out.split()[0]
+    return {
+        "what did it read, and from which scope": _read(stage, oldest),
+        "what did it change": stage.git("show", "--stat", "--format=%h %an: %s", oldest).out.split("\n")[:3],
+        "who allowed it": _allowed(stage, oldest),
+        "can we roll it back": _reversible(stage),
+    }
+
+
+def _read(stage: Stage, commit: str) -> list[str]:
+    database = Database(stage.repo / ".git" / "githarness", SYSTEM)
+    with database.read() as conn:
+        seen = bases.seen(conn, RUN)
+    database.close()
+    before = stage.git("rev-parse", f"{commit}^:{RUNBOOK}").out.strip()
+    lines = [f"{path} at blob {blob[:12]}" for path, blob in sorted(seen.items()) if path != RUNBOOK]
+    return [*lines, f"{RUNBOOK} at blob {before[:12]}: the version that its write was made from",
+            "scope: role writer, which reads everything in this repository"]
+
+
+def _allowed(stage: Stage, commit: str) -> list[str]:
+    trailers = stage.git("log", "-1", "--format=%(trailers)", commit).out.split("\n")
+    added = stage.must("log", "--path", ".githarness/agents/janitor.yaml", "--json").json["items"][-1]
+    return [*(line for line in trailers if line), f"janitor was added by {added['human']} in {added['commit'][:12]}"]
+
+
+def _reversible(stage: Stage) -> list[str]:
+    undo = stage.git("log", "-1", "--format=%H").out.strip()
+    plan = stage.githarness("rollback", "--commit", undo, "--dry-run", "--json")
+    outcome = "also cleanly" if plan.code == 0 else f"not cleanly (exit {plan.code})"
+    return [f"it is: {undo[:12]} undid it, line by line",
+            f"and the undo can be undone {outcome}: githarness rollback --commit {undo[:12]}"]
