@@ -101,7 +101,8 @@ def publish(pack_dir: Path, pieces: Sequence[bytes], entries: list[IndexEntry], 
         _write_durably(body, [*pieces, trailer])
         _write_durably(index, [index_bytes(entries, trailer)])
         if keep:
-            stem.with_suffix(".keep").write_bytes(KEEP)
+            index.with_suffix(".keep").write_bytes(KEEP)
+            os.rename(index.with_suffix(".keep"), stem.with_suffix(".keep"))
         os.rename(body, stem.with_suffix(".pack"))
         os.rename(index, stem.with_suffix(".idx"))
     except OSError:
