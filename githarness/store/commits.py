@@ -101,11 +101,6 @@ def get(conn: sqlite3.Connection, oid: str) -> CommitRow | None:
     return found[0] if found else None
 
 
-def by_operation(conn: sqlite3.Connection, agent: str, key: str) -> CommitRow | None:
-    found = conn.execute("SELECT commit_oid FROM operations WHERE agent = ? AND key = ?", (agent, key)).fetchone()
-    return get(conn, found[0]) if found else None
-
-
 def log(conn: sqlite3.Connection, wanted: CommitFilter) -> list[CommitRow]:
     """Newest first, with all changes of each commit."""
     clauses = list(_clauses(conn, wanted))
@@ -119,10 +114,6 @@ def history(conn: sqlite3.Connection, path: str) -> list[CommitRow]:
     """Who changed a path, oldest first; each with its change of this path only."""
     rows = conn.execute(_HISTORY, (_encode(path),))
     return [_row(row[:-4], (_change(path, row[-4:]),)) for row in rows]
-
-
-def changes(conn: sqlite3.Connection, seq: int) -> tuple[ChangeRow, ...]:
-    return _changes(conn, [seq]).get(seq, ())
 
 
 def rollbacks(conn: sqlite3.Connection) -> list[CommitRow]:

@@ -44,18 +44,6 @@ def find(conn: sqlite3.Connection, event: str) -> EventRow | None:
     return EventRow(*row) if row else None
 
 
-def list(
-    conn: sqlite3.Connection, *, agent: str | None = None, run: str | None = None, kind: str | None = None,
-    since: float | None = None, limit: int = -1,
-) -> Sequence[EventRow]:
-    """Newest first; `limit` < 0 means all."""
-    wanted = {"agent = ?": agent, "run = ?": run, "kind = ?": kind, "time >= ?": since}
-    clauses = {clause: value for clause, value in wanted.items() if value is not None}
-    where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-    rows = conn.execute(f"{_SELECT} {where} ORDER BY seq DESC LIMIT ?", (*clauses.values(), limit))
-    return [EventRow(*row) for row in rows]
-
-
 def _values(row: EventRow) -> tuple[object, ...]:
     return (row.id, row.time, row.kind, row.agent, row.human, row.run, row.operation, row.commit_oid, row.intent,
             row.outcome, row.body)

@@ -28,12 +28,6 @@ def add(conn: sqlite3.Connection, row: RunRow) -> None:
          row.start_commit, row.worktree, row.pid, row.pid_start, row.command, row.note, row.token_hash))
 
 
-def touch(conn: sqlite3.Connection, row: RunRow) -> RunRow:
-    """The record of this id: `row` where there was none."""
-    add(conn, row)
-    return get(conn, row.id) or row
-
-
 def started(conn: sqlite3.Connection, run: str, *, pid: int, pid_start: int, worktree: str | None) -> None:
     """What is only known once the process of the run is there."""
     conn.execute("UPDATE runs SET pid = ?, pid_start = ?, worktree = ? WHERE id = ?", (pid, pid_start, worktree, run))

@@ -46,16 +46,6 @@ def test_an_intent_is_open_until_its_outcome(db: Database) -> None:
         assert not events.any_open(conn) and events.open_intents(conn) == []
 
 
-def test_events_are_listed_newest_first(db: Database) -> None:
-    """By agent, run, kind and time, up to a limit."""
-    with db.write() as conn:
-        events.add(conn, [EventRow(f"e-{n}", float(n), "read", f"bot-{n % 2}", run=f"r-{n % 3}") for n in range(9)])
-        assert [one.id for one in events.list(conn, limit=2)] == ["e-8", "e-7"]
-        assert [one.id for one in events.list(conn, agent="bot-1", run="r-1")] == ["e-7", "e-1"]
-        assert [one.id for one in events.list(conn, kind="read", since=7)] == ["e-8", "e-7"]
-        assert events.list(conn, kind="write") == []
-
-
 @pytest.mark.parametrize("statement", ["DELETE FROM events", "UPDATE events SET outcome = 'landed'"])
 def test_nothing_takes_an_event_back(db: Database, statement: str) -> None:
     """The database itself refuses to delete or change what was recorded."""
