@@ -188,6 +188,32 @@ def test_a_killed_writer_leaves_nothing(db: Database) -> None:
     assert keys(db) == ["alive"]
 
 
+@pytest.mark.parametrize("rounds", [5, pytest.param(300, marks=pytest.mark.soak)])
+def test_killed_writers_leave_whole_transactions(tmp_path: Path, rounds: int) -> None:
+    """Three writers that also checkpoint, killed at any moment: acknowledged pairs of rows are there, no row alone."""
+    home = tmp_path / "githarness"
+    body = ("from githarness.store import db as module\nmodule.LONG_WAL, module.BETWEEN = 50_000, 3\nnumber = 0\n"
+            "while True:\n    key = f'{sys.argv[0]}{time.monotonic_ns()}'\n"
+            "    with db.write(durable=number % 2 == 0) as conn:\n"
+            "        operations.put(conn, 'one', key, 'c', 'x' * 3000)\n"
+            "        operations.put(conn, 'two', key, 'c', '')\n"
+            "    number += 1\n    print(key, flush=True)\n")
+    acknowledged: set[str] = set()
+    for turn in range(rounds):
+        writers = [script(home, body.replace("sys.argv[0]", str(number))) for number in range(3)]
+        assert all(writer.stdout and writer.stdout.readline() for writer in writers)
+        time.sleep(0.05 + turn % 7 / 50)
+        for writer in writers:
+            writer.kill()
+        acknowledged |= {key for writer in writers for key in writer.communicate()[0].split("\n")[:-1]}
+        with Database(home, clock.SYSTEM).read() as conn:
+            one, two = (
+                {row[0] for row in conn.execute("SELECT key FROM operations WHERE agent = ?", (agent,))}
+                for agent in ("one", "two"))
+            assert one == two >= acknowledged
+            assert conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 def test_waiting_for_a_turn_ends(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who cannot write within the wait gets Locked, and the database is as it was."""
     monkeypatch.setattr(module, "WAIT", 0.2)
