@@ -213,7 +213,7 @@ def test_no_damaged_file_ends_in_another_error(steps: list[tuple[int, bytes, int
 
 
 @pytest.mark.soak
-@settings(max_examples=100_000, deadline=None)
+@settings(max_examples=30_000, deadline=None)
 @given(mutations)
 def test_no_damaged_file_ends_in_another_error_at_length(steps: list[tuple[int, bytes, int]]) -> None:
     """The same for much longer."""
