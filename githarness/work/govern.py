@@ -78,7 +78,8 @@ def _changes(parts: Parts, governance: Governance, wanted: Edit) -> tuple[PathCh
 def _check_keys(agents: Mapping[str, Agent], humans: Mapping[str, Human]) -> None:
     """A key names one identity: with two, a signature would not say whose it is."""
     holders: dict[str, str] = {}
-    for identity in (*agents.values(), *humans.values()):
+    identities: list[Agent | Human] = [*agents.values(), *humans.values()]
+    for identity in identities:
         for key in identity.keys:
             if key.key in holders:
                 raise Conflict(f"'{identity.name}' and '{holders[key.key]}' would have the same key",

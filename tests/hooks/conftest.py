@@ -34,7 +34,7 @@ def telling(log: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def remote(git, make_repo, tmp_path: Path) -> Path:
+def remote(git, tmp_path: Path) -> Path:
     """A bare repository to push to."""
     git(tmp_path, "init", "-q", "--bare", "-b", "main", tmp_path / "up.git")
     return tmp_path / "up.git"

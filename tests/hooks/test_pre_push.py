@@ -17,14 +17,13 @@ def _push(repo: Path, *args: str) -> tuple[int, str]:
 
 
 @pytest.fixture
-def clones(cli, git, pushing, remote, tmp_path) -> tuple[Path, Path]:
+def clones(cli, git, fleet, remote, tmp_path) -> tuple[Path, Path]:
     """Two clones of one governed repository that both hold the agent's key."""
-    cli("init", cwd=pushing)
-    cli("agent", "add", "deployer", cwd=pushing)
-    git(pushing, "push", "-q", "-u", "origin", "main")
+    git(fleet, "remote", "add", "origin", remote)
+    git(fleet, "push", "-q", "-u", "origin", "main")
     git(tmp_path, "clone", "-q", remote, tmp_path / "second")
     cli("init", cwd=tmp_path / "second")
-    return pushing, tmp_path / "second"
+    return fleet, tmp_path / "second"
 
 
 def _write(cli, repo: Path, name: str) -> None:

@@ -22,28 +22,22 @@ main()
 """
 
 
-@pytest.fixture
-def governed(cli, repo) -> Path:
-    assert cli("init", cwd=repo).code == 0
-    return repo
-
-
-def _show(cli, repo: Path, name: str = "deployer"):
+def _show(cli, repo: Path, name: str = "worker"):
     return cli("agent", "show", name, "--json", cwd=repo).json
 
 
-def test_add_is_one_commit_by_the_owner_with_the_signers_made_anew(cli, git, governed):
+def test_add_is_one_commit_by_the_owner_with_the_signers_made_anew(cli, git, fleet):
     """Identity file and allowed_signers change together; stock git calls the commit good."""
-    ran = cli("agent", "add", "deployer", "--purpose", "rolls out", "--json", cwd=governed)
+    ran = cli("agent", "add", "worker", "--purpose", "rolls out", "--json", cwd=fleet)
     assert (ran.json["roles"], ran.json["keys"][0]["here"]) == (["writer"], True)
-    paths = git(governed, "show", "--format=%G? %an", "--name-only", ran.json["commit"]).split("\n")
-    assert paths == ["G olive", "", ".githarness/agents/deployer.yaml", ".githarness/allowed_signers"]
-    assert git(governed, "status", "--porcelain") == ""
+    paths = git(fleet, "show", "--format=%G? %an", "--name-only", ran.json["commit"]).split("\n")
+    assert paths == ["G olive", "", ".githarness/agents/worker.yaml", ".githarness/allowed_signers"]
+    assert git(fleet, "status", "--porcelain") == ""
 
 
-def test_nineteen_processes_that_add_one_agent_make_one_identity(cli, git, governed):
+def test_nineteen_processes_that_add_one_agent_make_one_identity(cli, git, fleet):
     """All succeed with the same key, there is one commit, and no key is left over."""
-    command = [sys.executable, "-c", AT_ONCE, "-C", str(governed), "--json", "agent", "add", "deployer"]
+    command = [sys.executable, "-c", AT_ONCE, "-C", str(fleet), "--json", "agent", "add", "worker"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     started = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(19)]
     assert [one.stdout.readline() for one in started] == [b"ready\n"] * 19
@@ -55,89 +49,86 @@ def test_nineteen_processes_that_add_one_agent_make_one_identity(cli, git, gover
     assert [one.returncode for one in started] == [0] * 19
     assert len({answer["keys"][0]["key"] for answer in answers}) == 1
     assert sum(answer["commit"] is not None for answer in answers) == 1
-    assert git(governed, "rev-list", "--count", "HEAD") == "3"
+    assert git(fleet, "rev-list", "--count", "HEAD") == "5"
     keys = Path(os.environ["XDG_DATA_HOME"], "githarness/keys")
-    assert len(list(keys.glob("*.pub"))) == 2
+    assert len(list(keys.glob("*.pub"))) == 4
 
 
-def test_the_same_agent_with_other_roles_is_a_conflict(cli, governed):
+def test_the_same_agent_with_other_roles_is_a_conflict(cli, fleet):
     """Roles are not changed in passing; an unknown role is wrong usage that lists those there are."""
-    cli("agent", "add", "deployer", cwd=governed)
-    assert cli("agent", "add", "deployer", "--role", "reader", cwd=governed).code == 11
-    assert cli("agent", "add", "deployer", "--role", "writer", cwd=governed).code == 0
-    ran = cli("agent", "add", "other", "--role", "admin", "--json", cwd=governed)
+    cli("agent", "add", "worker", cwd=fleet)
+    assert cli("agent", "add", "worker", "--role", "reader", cwd=fleet).code == 11
+    assert cli("agent", "add", "worker", "--role", "writer", cwd=fleet).code == 0
+    ran = cli("agent", "add", "other", "--role", "admin", "--json", cwd=fleet)
     assert (ran.code, ran.json["error"]["fix"]) == (2, "use writer or reader")
 
 
 @pytest.mark.parametrize("name", ["Deployer", "\u0430dmin", "-x", "a/b", "..", "a b", "", "x" * 65])
-def test_a_name_that_could_be_mistaken_is_refused(cli, governed, name):
+def test_a_name_that_could_be_mistaken_is_refused(cli, fleet, name):
     """Only plain lower-case names make identities."""
-    assert cli("agent", "add", "--", name, cwd=governed).code == 2
+    assert cli("agent", "add", "--", name, cwd=fleet).code == 2
 
 
-def test_rotation_keeps_old_commits_good_and_signs_with_the_new_key(cli, git, governed):
+def test_rotation_keeps_old_commits_good_and_signs_with_the_new_key(cli, git, fleet):
     """The old key is retired in the identity file, its private file stays, stock git and the index still know it."""
-    cli("agent", "add", "deployer", cwd=governed)
-    cli("write", "a.md", "--agent", "deployer", cwd=governed, stdin="one\n")
-    ran = cli("agent", "rotate-key", "deployer", "--json", cwd=governed)
+    cli("write", "a.md", "--agent", "deployer", cwd=fleet, stdin="one\n")
+    ran = cli("agent", "rotate-key", "deployer", "--json", cwd=fleet)
     old, new = ran.json["keys"]
     assert (old["retired"], old["here"], new["retired"]) == (new["added"], True, None)
-    cli("write", "b.md", "--agent", "deployer", cwd=governed, stdin="two\n")
-    log = git(governed, "log", "--format=%G? %GF", "--author=deployer").splitlines()
+    cli("write", "b.md", "--agent", "deployer", cwd=fleet, stdin="two\n")
+    log = git(fleet, "log", "--format=%G? %GF", "--author=deployer").splitlines()
     assert log == [f"G {new['fingerprint']}", f"G {old['fingerprint']}"]
-    assert all(item["signed"] for item in cli("log", "--json", "-n", "4", cwd=governed).json["items"])
+    assert all(item["signed"] for item in cli("log", "--json", "-n", "4", cwd=fleet).json["items"])
 
 
-def test_a_second_host_enrols_a_key_of_its_own(cli, git, governed, tmp_path):
+def test_a_second_host_enrols_a_key_of_its_own(cli, git, fleet, tmp_path):
     """What one host signs the other verifies; enrolling twice is no error."""
-    cli("agent", "add", "deployer", cwd=governed)
     data = Path(os.environ["XDG_DATA_HOME"])
     other = {"XDG_DATA_HOME": str(tmp_path / "data2")}
-    assert cli("write", "a.md", "--agent", "deployer", cwd=governed, stdin="x", **other).code == 18
+    assert cli("write", "a.md", "--agent", "deployer", cwd=fleet, stdin="x", **other).code == 18
     keys = tmp_path / "data2/githarness/keys"
     keys.mkdir(parents=True, mode=0o700)
-    owner = cli("human", "list", "--json", cwd=governed).json["items"][0]["keys"][0]["fingerprint"]
+    owner = cli("human", "list", "--json", cwd=fleet).json["items"][0]["keys"][0]["fingerprint"]
     for file in (data / "githarness/keys").glob(owner.replace("/", "_").replace("+", "-") + "*"):
         (keys / file.name).write_bytes(file.read_bytes())
         (keys / file.name).chmod(0o600)
-    ran = cli("agent", "enroll", "deployer", "--json", cwd=governed, **other)
+    ran = cli("agent", "enroll", "deployer", "--json", cwd=fleet, **other)
     assert [key["here"] for key in ran.json["keys"]] == [False, True]
-    assert cli("agent", "enroll", "deployer", "--json", cwd=governed, **other).json["commit"] is None
-    assert cli("write", "b.md", "--agent", "deployer", cwd=governed, stdin="x", **other).code == 0
-    assert git(governed, "log", "-1", "--format=%G? %an") == "G deployer"
+    assert cli("agent", "enroll", "deployer", "--json", cwd=fleet, **other).json["commit"] is None
+    assert cli("write", "b.md", "--agent", "deployer", cwd=fleet, stdin="x", **other).code == 0
+    assert git(fleet, "log", "-1", "--format=%G? %an") == "G deployer"
 
 
-def test_a_retired_agent_is_refused_and_its_history_stays_good(cli, git, governed):
+def test_a_retired_agent_is_refused_and_its_history_stays_good(cli, git, fleet):
     """Writes are denied from then on; the name is not given again."""
-    cli("agent", "add", "deployer", cwd=governed)
-    cli("write", "a.md", "--agent", "deployer", cwd=governed, stdin="one\n")
-    assert cli("agent", "retire", "deployer", "--json", cwd=governed).json["retired"]
-    assert cli("write", "b.md", "--agent", "deployer", cwd=governed, stdin="two\n").code == 10
-    assert cli("agent", "add", "deployer", cwd=governed).code == 11
-    assert cli("agent", "rotate-key", "deployer", cwd=governed).code == 11
-    assert cli("agent", "retire", "deployer", "--json", cwd=governed).json["commit"] is None
-    assert git(governed, "log", "-1", "--format=%G?", "--author=deployer") == "G"
+    cli("write", "a.md", "--agent", "deployer", cwd=fleet, stdin="one\n")
+    assert cli("agent", "retire", "deployer", "--json", cwd=fleet).json["retired"]
+    assert cli("write", "b.md", "--agent", "deployer", cwd=fleet, stdin="two\n").code == 10
+    assert cli("agent", "add", "deployer", cwd=fleet).code == 11
+    assert cli("agent", "rotate-key", "deployer", cwd=fleet).code == 11
+    assert cli("agent", "retire", "deployer", "--json", cwd=fleet).json["commit"] is None
+    assert git(fleet, "log", "-1", "--format=%G?", "--author=deployer") == "G"
 
 
-def test_only_owners_change_identities(cli, git, governed):
+def test_only_owners_change_identities(cli, git, fleet):
     """An operator, a stranger and a retired owner are turned away, and no key is made."""
-    cli("human", "add", "grace", "--mail", "grace@example.org", "--role", "operator", cwd=governed)
+    cli("human", "add", "grace", "--mail", "grace@example.org", "--role", "operator", cwd=fleet)
     keys = len(list(Path(os.environ["XDG_DATA_HOME"], "githarness/keys").iterdir()))
     for mail, code in (("grace@example.org", 10), ("stranger@example.org", 14)):
-        git(governed, "config", "user.email", mail)
-        assert cli("agent", "add", "deployer", cwd=governed).code == code
+        git(fleet, "config", "user.email", mail)
+        assert cli("agent", "add", "worker", cwd=fleet).code == code
     assert len(list(Path(os.environ["XDG_DATA_HOME"], "githarness/keys").iterdir())) == keys
-    assert cli("agent", "list", "--json", cwd=governed).json == {"items": []}
+    assert len(cli("agent", "list", "--json", cwd=fleet).json["items"]) == 2
 
 
-def test_a_persons_edit_of_the_signers_file_is_not_written_over(cli, governed):
+def test_a_persons_edit_of_the_signers_file_is_not_written_over(cli, fleet):
     """Dirty is refused before anything changes."""
-    (governed / ".githarness/allowed_signers").write_text("mine\n")
-    assert cli("agent", "add", "deployer", cwd=governed).code == 11
-    assert (governed / ".githarness/allowed_signers").read_text() == "mine\n"
+    (fleet / ".githarness/allowed_signers").write_text("mine\n")
+    assert cli("agent", "add", "worker", cwd=fleet).code == 11
+    assert (fleet / ".githarness/allowed_signers").read_text() == "mine\n"
 
 
-def test_an_unknown_agent_is_not_found(cli, governed):
+def test_an_unknown_agent_is_not_found(cli, fleet):
     """show, enroll, rotate-key and retire say so with exit 14."""
-    codes = [cli("agent", verb, "ghost", cwd=governed).code for verb in ("show", "enroll", "rotate-key", "retire")]
+    codes = [cli("agent", verb, "ghost", cwd=fleet).code for verb in ("show", "enroll", "rotate-key", "retire")]
     assert codes == [14, 14, 14, 14]

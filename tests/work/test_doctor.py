@@ -8,13 +8,6 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture
-def governed(cli, repo) -> Path:
-    assert cli("init", cwd=repo).code == 0
-    assert cli("agent", "add", "deployer", cwd=repo).code == 0
-    return repo
-
-
 def _items(cli, repo: Path, **env: str) -> dict[str, dict[str, str]]:
     ran = cli("doctor", "--json", cwd=repo, **env)
     items = ran.json["items"]
@@ -23,9 +16,9 @@ def _items(cli, repo: Path, **env: str) -> dict[str, dict[str, str]]:
     return {item["check"]: item for item in items}
 
 
-def test_a_fresh_set_up_passes_and_is_graded_honestly(cli, governed):
+def test_a_fresh_set_up_passes_and_is_graded_honestly(cli, fleet):
     """Nothing fails; no surface claims to be enforced; the unencrypted owner key has its price named."""
-    items = _items(cli, governed)
+    items = _items(cli, fleet)
     assert {check for check, item in items.items() if item["state"] != "ok"} == {"person"}
     assert items["person"]["grade"] == "advisory"
     assert "approvals" in items["person"]["detail"]
@@ -67,8 +60,8 @@ def _expiry(git, repo):
 
 
 def _staged(git, repo):
-    (repo / "docs/0000.md").write_text("staged\n")
-    git(repo, "add", "docs/0000.md")
+    (repo / "runbooks/release.md").write_text("staged\n")
+    git(repo, "add", "runbooks/release.md")
 
 
 def _merge(git, repo):
@@ -101,32 +94,32 @@ def _broken_identity(git, repo):
     (_wide_keys, "key files", "fail"), (_signers_content, "allowed signers", "fail"),
     (_broken_identity, "identities", "fail"),
 ])
-def test_what_is_planted_is_found(cli, git, governed, plant, check, state):
+def test_what_is_planted_is_found(cli, git, fleet, plant, check, state):
     """Each fault is named by its check and in its weight."""
-    plant(git, governed)
-    assert _items(cli, governed)[check]["state"] == state
+    plant(git, fleet)
+    assert _items(cli, fleet)[check]["state"] == state
 
 
-def test_a_host_without_the_keys_is_told_how_to_get_them(cli, governed, tmp_path):
+def test_a_host_without_the_keys_is_told_how_to_get_them(cli, fleet, tmp_path):
     """Neither the owner's nor the agent's key is here: what can be done is said."""
-    items = _items(cli, governed, XDG_DATA_HOME=str(tmp_path / "other"))
+    items = _items(cli, fleet, XDG_DATA_HOME=str(tmp_path / "other"))
     assert items["agent keys"]["fix"] == "githarness agent enroll deployer"
     assert items["person"]["state"] == "warn"
 
 
-def test_kinds_of_clones(cli, git, governed, tmp_path):
+def test_kinds_of_clones(cli, git, fleet, tmp_path):
     """A shallow clone fails, a partial and a sparse one are degraded."""
     clone = ("clone", "-q", "-c", "uploadpack.allowFilter=true")
-    git(governed, "config", "uploadpack.allowFilter", "true")
-    git(tmp_path, *clone, "--depth=1", f"file://{governed}", tmp_path / "shallow")
-    git(tmp_path, *clone, "--filter=blob:none", "--sparse", f"file://{governed}", tmp_path / "partial")
+    git(fleet, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, *clone, "--depth=1", f"file://{fleet}", tmp_path / "shallow")
+    git(tmp_path, *clone, "--filter=blob:none", "--sparse", f"file://{fleet}", tmp_path / "partial")
     assert _items(cli, tmp_path / "shallow")["history"]["state"] == "fail"
     items = _items(cli, tmp_path / "partial")
     assert (items["history"]["state"], items["sparse checkout"]["state"]) == ("warn", "warn")
 
 
-def test_people_read_a_line_a_check(cli, governed):
+def test_people_read_a_line_a_check(cli, fleet):
     """Without --json every finding is a line, with its fix below where there is something to do."""
-    lines = cli("doctor", cwd=governed).out.splitlines()
-    assert "ok   governed branch: main of fleet repo" in lines
+    lines = cli("doctor", cwd=fleet).out.splitlines()
+    assert "ok   governed branch: main of fleet acme" in lines
     assert "     fix: " in "\n".join(lines)
