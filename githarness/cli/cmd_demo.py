@@ -12,7 +12,7 @@ from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.demo import play, questions
 from githarness.demo.play import Report
-from githarness.demo.stage import Kind
+from githarness.demo.stage import Kind, Say
 
 
 @command
@@ -36,13 +36,15 @@ def demo(
         raise typer.Exit(1)
 
 
-def _teller(sh: Shell) -> play.Say:
+def _teller(sh: Shell) -> Say:
     def say(kind: Kind, text: str) -> None:
         if kind == "title":
             sh.line()
             sh.line(Painted(text, "bold"))
         elif kind == "tell":
             sh.line(text)
+        elif kind == "loss":
+            sh.line(Painted(text, "red"))
         elif kind == "command":
             sh.line(Painted(f"  $ {text}", "cyan"))
         elif kind == "output":
@@ -54,20 +56,13 @@ def _teller(sh: Shell) -> play.Say:
 
 def _end(sh: Shell, report: Report) -> None:
     sh.line()
-    sh.line(Painted("four questions about janitor", "bold"))
-    for question, lines in report.questions.items():
-        sh.line(Painted(f"{question}?", "cyan"))
-        for line in lines:
-            sh.line(f"  {line}")
-    sh.line()
-    sh.line(Painted("look with plain git", "bold"), f" in {report.kept / 'repo'}" if report.kept else
-            " (githarness demo --keep DIR leaves the repository)")
-    for line in questions.LOOK:
-        sh.line(f"  {line}")
-    sh.line()
     stopped = sum(one.found.stopped for one in report.played)
     sh.line(Painted(f"{stopped} of {len(report.played)} incidents stopped", "green" if report.stopped else "red"),
             f" in {report.seconds:.0f} s")
+    if report.kept:
+        sh.line(f"the repository is left in {report.kept / 'repo'}")
+    else:
+        sh.line("to look around in the repository: githarness demo --keep DIR")
 
 
 def _document(report: Report, agents: int) -> dict[str, object]:

@@ -45,7 +45,7 @@ def _play(stage: Stage) -> Found:
     reverts = _git_reverts(stage)
     stage.say("tell", f"git revert of janitor's two commits, tried in a copy: {'clean' if reverts else 'conflict'}")
     stage.githarness("rollback", "janitor", "--dry-run", shown=True)
-    undone = stage.githarness("rollback", "janitor", "-m", "undo janitor's rewrite", shown=True)
+    undone = stage.githarness("rollback", "janitor", "-m", "undo janitor", shown=True)
     expected = TEXT.replace("# Release\n", f"# Release\n\n{OWNER}") + ON_CALL
     restored = stage.git("show", f"HEAD:{RUNBOOK}").out == expected
     good = undone.code == 0 and restored

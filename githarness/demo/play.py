@@ -50,6 +50,7 @@ def play(settings: Settings, say: Say, *, fleet: int, keep: Path | None) -> Repo
         _set_up(on)
         played = tuple(_one(on, incident) for incident in INCIDENTS)
         answers = questions.answer(on)
+        questions.look(on)
     return Report(played, answers, SYSTEM.monotonic() - begun, keep)
 
 
@@ -87,5 +88,5 @@ def _one(on: Stage, incident: Incident) -> Played:
         found = incident.play(on)
     except HarnessError as error:
         on.say("bad", error.message)
-        found = Found(False, {"error": error.message})
+        found = Found(stopped=False, facts={"error": error.message})
     return Played(incident, found, SYSTEM.monotonic() - begun)

@@ -18,13 +18,34 @@ LOOK = (
 
 def answer(stage: Stage) -> dict[str, list[str]]:
     """The answers by question; each line of an answer was looked up in git or in the run's record just now."""
-    oldest = stage.git("log", "--author=janitor@", "--format=%H", "--reverse").out.split()[0]
-    return {
-        "what did it read, and from which scope": _read(stage, oldest),
-        "what did it change": stage.git("show", "--stat", "--format=%h %an: %s", oldest).out.split("\n")[:3],
-        "who allowed it": _allowed(stage, oldest),
-        "can we roll it back": _reversible(stage),
+    commits = stage.git("log", "--author=janitor@", "--format=%H", "--reverse").out.split()
+    if not commits:
+        return {}
+    answers = {
+        "what did it read, and from which scope?": _read(stage, commits[0]),
+        "what did it change?": _changed(stage, commits),
+        "who allowed it?": _allowed(stage, commits[0]),
+        "can we roll it back?": _reversible(stage),
     }
+    stage.say("title", "four questions about janitor")
+    for question, lines in answers.items():
+        stage.say("tell", question)
+        for line in lines:
+            stage.say("output", line)
+    return answers
+
+
+def look(stage: Stage) -> None:
+    """How a reviewer looks who only knows git; the last commits, checked by git and ssh-keygen."""
+    stage.say("title", "the same with plain git")
+    stage.git("log", "-5", "--format=%h %G? %an: %s", shown=True)
+    for command in LOOK:
+        stage.say("command", command)
+
+
+def _changed(stage: Stage, commits: list[str]) -> list[str]:
+    shown = stage.git("show", "--shortstat", "--format=%h %an: %s", *commits).out.splitlines()
+    return [line for line in shown if line]
 
 
 def _read(stage: Stage, commit: str) -> list[str]:

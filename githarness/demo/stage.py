@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Any, Literal
 from githarness.errors import Unavailable
 from githarness.settings import Settings
 
-Kind = Literal["title", "tell", "command", "output", "good", "bad"]
+Kind = Literal["title", "tell", "loss", "command", "output", "good", "bad"]
 Say = Callable[[Kind, str], None]
 
 _SOURCES = Path(__file__).resolve().parents[2]  # what holds the package; a checkout has pyproject.toml there
@@ -30,7 +31,7 @@ _GITCONFIG = """\
 [advice]
 \tdetachedHead = false
 """
-_SHOWN = 14  # lines of a command's output
+_SHOWN = 36  # lines of a command's output
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,13 @@ class Stage:
         """The command in the demo's repository; `shown` tells the call and its output."""
         done = self._run([sys.executable, "-m", "githarness", *args], self.repo, stdin)
         if shown:
-            self.show(f"githarness {' '.join(map(_quoted, args))}", (done.out + done.err).splitlines())
+            self.show(f"githarness {shlex.join(args)}", (done.out + done.err).splitlines())
         return done
 
     def git(self, *args: str, cwd: Path | None = None, shown: bool = False) -> Ran:
         done = self._run([self.git_binary, *args], cwd or self.repo, "")
         if shown:
-            self.show(f"git {' '.join(map(_quoted, args))}", (done.out + done.err).splitlines())
+            self.show(f"git {shlex.join(args)}", (done.out + done.err).splitlines())
         return done
 
     def must(self, *args: str, stdin: str = "", shown: bool = False) -> Ran:
@@ -81,7 +82,7 @@ class Stage:
         for line in lines[:_SHOWN]:
             self.say("output", line)
         if len(lines) > _SHOWN:
-            self.say("output", f"... {len(lines) - _SHOWN} more lines")
+            self.say("output", f"... {len(lines) - _SHOWN} lines more")
 
     def start(self, program: Sequence[str], cwd: Path) -> subprocess.Popen[str]:
         """A process of ours in the demo's surroundings; the caller waits for it."""
@@ -107,10 +108,6 @@ class Stage:
         return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def _quoted(word: str) -> str:
-    return f"'{word}'" if any(letter in word for letter in " '*|>") or not word else word
-
-
 def build(folder: Path, settings: Settings, say: Say, fleet: int) -> Stage:
     """A stage in an empty folder, with a home folder and a person's git configuration, and nothing in it yet."""
     home, runtime = folder / "home", folder / "run"
@@ -119,8 +116,7 @@ def build(folder: Path, settings: Settings, say: Say, fleet: int) -> Stage:
     runtime.mkdir(mode=0o700)
     (home / ".gitconfig").write_text(_GITCONFIG)
     own = {"HOME": home, "XDG_DATA_HOME": home / "data", "XDG_CONFIG_HOME": home / "config",
-           "XDG_RUNTIME_DIR": runtime, "GIT_CONFIG_NOSYSTEM": "1", "NO_COLOR": "1", "LC_ALL": "C.UTF-8",
-           "PYTHONDONTWRITEBYTECODE": "1"}
+           "XDG_RUNTIME_DIR": runtime, "GIT_CONFIG_NOSYSTEM": "1", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
     kept = {name: value for name, value in settings.environ.items()
             if not name.startswith(("XDG_", "GITHARNESS_", "_GITHARNESS_")) and name != "SSH_AUTH_SOCK"}
     if (_SOURCES / "pyproject.toml").exists():
