@@ -14,7 +14,7 @@ from pathlib import Path
 
 from githarness import flock
 from githarness.clock import Clock
-from githarness.errors import NotFound, Unavailable, Usage
+from githarness.errors import Locked, NotFound, Unavailable, Usage
 from githarness.git import refs
 from githarness.git import repo as repos
 from githarness.git.objects import FILE, Entry, PathChange, oid_of
@@ -166,7 +166,10 @@ def _found(site: Site, ref: str, request: Request, tools: Tools) -> Outcome:
     owner = founder.human(who, signer, tools.clock.now())
     plan = Plan("govern", _files(config, owner), "adopt githarness", owner, signer, fleet=config.fleet,
                 body=f"{owner.name} is the owner of the fleet {config.fleet}; agents may write from here on.")
-    commit = LocalLane(tools.parts(site.repo, ref)).land(plan).commit
+    try:
+        commit = LocalLane(tools.parts(site.repo, ref)).land(plan).commit
+    except refs.Moved:
+        raise Locked(f"'{ref}' was governed by somebody else just now", fix="githarness init") from None
     steps = clone_setup.set_up(site, config.branch, more=more, dry=False)
     steps = [f"commit {commit} on {config.branch}, signed by {owner.mail} (key: {origin})", *steps]
     return Outcome(_root(site.repo), config.fleet, config.branch, commit, owner, tuple(steps), _notes(values, who.mail))
@@ -180,10 +183,16 @@ def _notes(values: Values, mail: str) -> tuple[str, ...]:
 
 
 def _config(repo: Repo, ref: str, request: Request) -> RepoConfig:
-    folder = repo.common_dir.parent if repo.common_dir.name == ".git" else repo.common_dir
-    fleet = registry.check_name(request.fleet) if request.fleet else founder.slug(folder.name) or "fleet"
+    fleet = registry.check_name(request.fleet) if request.fleet else founder.slug(_folder_name(repo)) or "fleet"
     config = RepoConfig(fleet, ref.removeprefix(_HEADS))
     return replace(config, skills=request.skills) if request.skills else config
+
+
+def _folder_name(repo: Repo) -> str:
+    """Of the main worktree, also seen from a linked one."""
+    if repo.worktree and repo.git_dir == repo.common_dir:
+        return repo.worktree.name
+    return (repo.common_dir.parent if repo.common_dir.name == ".git" else repo.common_dir).name.removesuffix(".git")
 
 
 def _files(config: RepoConfig, owner: Human) -> tuple[PathChange, ...]:

@@ -26,9 +26,10 @@ def test_init_makes_a_repository_with_one_commit_that_stock_git_calls_good(cli, 
 
 def test_init_adopts_thousands_of_files_without_touching_one(cli, git, make_repo):
     """The commit adds `.githarness/` and nothing else; files, modes and times stay."""
-    repo = make_repo(3000)
+    repo = make_repo(3000, name="My Skills")
     before = {path: (repo / path).stat().st_mtime_ns for path in _files(repo)}
     ran = cli("init", "--json", cwd=repo)
+    assert ran.json["fleet"] == "my-skills"
     added = git(repo, "show", "--format=", "--name-status", ran.json["commit"]).splitlines()
     assert all(line.startswith("A\t.githarness/") for line in added)
     assert before == {path: (repo / path).stat().st_mtime_ns for path in before}
