@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from githarness.lines.history import BASE, Steps
 
@@ -62,9 +63,9 @@ class Ring:
         """Moves as few lines as it takes to have these in this order, none of them farther than it must: the gone
         lines that it has not to pass stay on the side where they were."""
         self.number()
-        staying = set(_ascending(lines))
-        if len(staying) == len(lines):
+        if all(one.place < other.place for one, other in pairwise(lines)):
             return
+        staying = set(_ascending(lines))
         settled = self._moved_down(lines, staying)
         following = self.top
         for line in reversed(lines):

@@ -74,7 +74,10 @@ class Weave:
         here = set(version.lines)
         if old == new:
             return version.lines
-        return [line for line in self.ring if self._stays(line, step, old, new, here=line in here)]
+        touched = old | new
+        return [line for line in self.ring
+                if (line in here if not line.dels and line.born not in touched
+                    else self._stays(line, step, old, new, here=line in here))]
 
     def _stays(self, line: Line, step: int, old: Steps, new: Steps, *, here: bool) -> bool:
         before, after = self.stands(line, step, old), self.stands(line, step, new)

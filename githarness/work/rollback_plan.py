@@ -155,7 +155,8 @@ def _checked(files: list[_File], reader: Reader, head: str) -> list[_File]:
     out = []
     for file in files:
         name, entry = file.outcome.name, file.outcome.entry
-        if file not in moving or entry is None or (file.outcome.before and name == file.outcome.was):
+        arrives = not file.stays and (file.outcome.before is None or name != file.outcome.was)
+        if entry is None or not arrives:
             out.append(file)
             continue
         other = _occupant(reader, head, name, vacated)

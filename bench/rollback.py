@@ -1,0 +1,162 @@
+"""Rollback against `git revert` in histories of 19 agents over 2,000 files, side by side in one run; prints ratios.
+
+    python bench/rollback.py [--commits N] [--files 2000] [--long N] [--quick]
+
+separate: every agent edits lines of its own, far from each other's. interleaved: every agent adds lines at the end of
+shared logs, so that its neighbours are always others'. Then the same commits of one agent among ten times as many by
+others. Histories are made by `git fast-import`; the index is brought up to date before, and timed by itself. Both sides
+start from a fresh clone with the branch checked out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from harness import ENV, command, git, machine, scratch
+
+AGENTS = 19
+CHOSEN = "agent-07"
+SPACE = 4  # lines between the lines of two agents
+
+
+@dataclass(frozen=True)
+class Shape:
+    commits: int
+    files: int
+    interleaved: bool
+    mine_of: int  # the chosen agent makes every N-th commit
+
+
+def edits(shape: Shape) -> Iterator[tuple[int, int, bytes]]:
+    """Who, which file, and the file's new content, commit by commit."""
+    texts = {number: start(shape, number) for number in range(shape.files)}
+    others = cycle(number for number in range(AGENTS) if number != 7)
+    for commit in range(shape.commits):
+        mine = commit % shape.mine_of == 7
+        who = 7 if mine else next(others)
+        file = (commit * 2654435761 >> 7) % shape.files
+        line = b"agent %02d changed this in commit %d\n" % (who, commit)
+        if shape.interleaved:
+            texts[file] = [*texts[file], line]
+        else:
+            texts[file] = [*texts[file]]
+            texts[file][who * SPACE] = line
+        yield who, file, b"".join(texts[file])
+
+
+def start(shape: Shape, number: int) -> list[bytes]:
+    count = 8 if shape.interleaved else AGENTS * SPACE
+    return [b"file %d line %d\n" % (number, line) for line in range(count)]
+
+
+def stream(shape: Shape, head: str) -> Iterator[bytes]:
+    who = b"%s <%s@bench.invalid> %d +0000\n"
+    yield (b"commit refs/heads/main\ncommitter " + who % (b"Bench", b"people", 1_700_000_000) + b"data 5\nfiles\n"
+           b"from %s\n" % head.encode())
+    for number in range(shape.files):
+        text = b"".join(start(shape, number))
+        yield b"M 100644 inline docs/%05d.md\ndata %d\n%s\n" % (number, len(text), text)
+    for commit, (agent, file, text) in enumerate(edits(shape)):
+        name = b"agent-%02d" % agent
+        message = b"commit %d\n\nAgent: %s\nRun: r-%d\n" % (commit, name, commit // 100)
+        yield (b"commit refs/heads/main\ncommitter " + who % (name, name, 1_700_000_001 + commit)
+               + b"data %d\n%s\nM 100644 inline docs/%05d.md\ndata %d\n%s\n" % (
+                   len(message), message, file, len(text), text))
+
+
+def build(folder: Path, shape: Shape) -> Path:
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    command(folder, "init", "--fleet", "bench")
+    process = subprocess.Popen(["git", "fast-import", "--quiet"], cwd=folder, env=ENV, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    for part in stream(shape, git(folder, "rev-parse", "HEAD").decode().strip()):
+        process.stdin.write(part)
+    process.stdin.close()
+    if process.wait():
+        raise SystemExit("git fast-import failed")
+    git(folder, "repack", "-adq")
+    git(folder, "reset", "-q", "--hard")
+    return folder
+
+
+def rollback(repo: Path, title: str) -> tuple[float, list[str]]:
+    began = time.perf_counter()
+    command(repo, "index", "update")
+    indexed = time.perf_counter()
+    done = json.loads(command(repo, "rollback", CHOSEN, "--json"))
+    took = time.perf_counter() - indexed
+    print(f"{title:44} {took:8.2f} s   {len(done['reverted'])} commits, {len(done['paths'])} files, "
+          f"{len(done['conflicts'])} conflicts (index before: {indexed - began:.1f} s)", flush=True)
+    check(repo)
+    return took, done["reverted"]
+
+
+def check(repo: Path) -> None:
+    """Nothing of the agent is left, git agrees about the working tree, and everybody else's last lines are there."""
+    left = subprocess.run(["git", "grep", "-q", f"agent {CHOSEN[-2:]} ", "HEAD", "--", "docs"], cwd=repo, env=ENV,
+                          check=False)
+    status = git(repo, "status", "--porcelain").decode()
+    if left.returncode != 1 or status:
+        raise SystemExit(f"the rollback is wrong: {status[:200] or 'lines of the agent are left'}")
+
+
+def revert(repo: Path, oids: list[str]) -> float | None:
+    """Seconds of `git revert` of the same commits, None where it stops on a conflict."""
+    began = time.perf_counter()
+    done = subprocess.run(["git", "revert", "--no-edit", *reversed(oids)], cwd=repo, env=ENV, check=False,
+                          capture_output=True)
+    took = time.perf_counter() - began
+    return None if done.returncode else took
+
+
+def compare(folder: Path, shape: Shape, name: str) -> float:
+    title = f"{name}, {shape.commits:,} commits: "
+    repo = build(folder / "ours", shape)
+    shutil.copytree(repo, folder / "theirs", symlinks=True)
+    git(folder / "theirs", "status")
+    git(folder / "theirs", "tag", "before")
+    took, oids = rollback(repo, title + "githarness rollback")
+    theirs = revert(folder / "theirs", oids)
+    if theirs is None:
+        done = git(folder / "theirs", "rev-list", "--count", "before..HEAD").decode().strip()
+        print(f"{title + 'git revert':44} conflicts after {done} of {len(oids)} commits")
+    else:
+        print(f"{title + 'git revert':44} {theirs:8.2f} s   {theirs / took:.0f} x as long")
+    return took
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--commits", type=int, default=10_000)
+    parser.add_argument("--files", type=int, default=2_000)
+    parser.add_argument("--long", type=int, default=100_000, help="commits of the long history")
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    given = parser.parse_args()
+    scale = 10 if given.quick else 1
+    commits, files, long = given.commits // scale, given.files // scale, given.long // scale
+    print(machine())
+    with scratch() as folder:
+        for name, interleaved in (("separate", False), ("interleaved", True)):
+            place = folder / name
+            place.mkdir()
+            took = compare(place, Shape(commits, files, interleaved, AGENTS), name)
+            every = AGENTS * long // commits
+            long_repo = build(place / "long", Shape(long, files, interleaved, every))
+            longer, _ = rollback(long_repo, f"{name}, {long:,} commits: githarness rollback")
+            print(f"{name}: the same selection in {long:,} commits takes {longer / took:.2f} x", flush=True)
+            shutil.rmtree(place)
+
+
+if __name__ == "__main__":
+    main()
