@@ -225,6 +225,7 @@ def test_a_file_that_is_only_promised_to_git_is_dirty(desk) -> None:
 def test_a_conflict_is_dirty_whatever_is_asked(desk, new) -> None:
     """Also where both sides added the file, and where it is to go."""
     _conflict(desk)
+    desk.path(ONE).unlink()
     wanted = PathChange(ONE, None, Entry("100644", "1" * 40)) if new else PathChange(ONE, desk.tree()[ONE], None)
     with desk.out.hold() as held:
         assert held.dirty([wanted]) == [ONE]
@@ -494,12 +495,11 @@ def test_an_edit_of_equal_size_in_the_second_of_the_swap_is_seen_later(make_desk
     desk.land({"a.md": "new\n"})
     with open(desk.path("a.md"), "r+b") as file:
         file.write(b"NEW\n")
-    assert desk.status() == " M a.md"
     time.sleep(1.0 - time.time() % 1)
     desk.land({"b.md": "new\n"})
-    assert desk.status() == " M a.md"
-    assert desk.dirty({"a.md": "x\n"}) == ["a.md"]
     assert "size: 0\t" in desk.git("ls-files", "--debug", "a.md")
+    assert desk.dirty({"a.md": "x\n"}) == ["a.md"]
+    assert desk.status() == " M a.md"
 
 
 def test_git_needs_no_refresh_after_many_landings(make_desk) -> None:
@@ -653,6 +653,29 @@ def test_a_file_that_a_power_cut_emptied_is_made_again(desk, point, left) -> Non
     desk.path("docs/0001.md").write_bytes(b"")
     desk.out.recover([PathChange(one.path, one.old, one.new) for one in changes])
     assert desk.path(ONE).read_text() == "new\n" and desk.status() == " M docs/0001.md"
+
+
+def test_a_file_with_content_is_never_taken_for_a_lost_one(desk) -> None:
+    """Whatever its metadata say."""
+    changes = desk.changes({ONE: "new\n"})
+    desk.land({ONE: "new\n"})
+    _lose(desk.path(ONE), b"mine\n")
+    desk.out.recover(changes)
+    assert desk.path(ONE).read_text() == "mine\n"
+
+
+def test_a_temporary_file_that_a_power_cut_emptied_is_cleared_away(desk) -> None:
+    """It holds nothing of anybody."""
+    changes = _die_at(desk, "staged", {ONE: "new\n"})
+    (desk.path("docs") / os.fsdecode(temporary(b"0000.md"))).write_bytes(bytes(4))
+    desk.out.recover(changes)
+    assert desk.is_clean()
+
+
+def test_empty_folders_in_the_way_of_a_new_file_go(desk) -> None:
+    """Git does not know them; nothing is lost with them."""
+    desk.path("new.md/deep").mkdir(parents=True)
+    assert desk.land({"new.md": "x\n"}) == [] and desk.is_clean()
 
 
 def test_the_lock_is_given_up_with_the_new_index(desk) -> None:
