@@ -103,12 +103,14 @@ class Files:
     def _with_rollbacks(self, turns: list[Turn]) -> list[Turn]:
         """Adds the rollbacks that undid one of these commits without changing the file: its lines were gone already."""
         here = {turn.row.oid for turn in turns}
-        silent = [row for row in self.rollbacks
-                  if row.oid not in here and row.main and not here.isdisjoint(row.rolls_back) and self.whole(row)]
-        for row in silent:
+        for row in self.rollbacks:
+            if row.oid in here or not row.main or here.isdisjoint(row.rolls_back) or not self.whole(row):
+                continue
             at = bisect_right(turns, row.seq, key=lambda turn: turn.row.seq)
-            last = next(turn for turn in reversed(turns[:at]) if turn.row.main)
-            turns.insert(at, Turn(row, last.name, last.entry, last.name, last.entry))
+            last = next((turn for turn in reversed(turns[:at]) if turn.row.main), None)
+            if last:
+                turns.insert(at, Turn(row, last.name, last.entry, last.name, last.entry))
+                here.add(row.oid)
         return turns
 
     def window(self, turns: list[Turn], selected: Collection[str]) -> FileHistory | None:

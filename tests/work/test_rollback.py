@@ -10,6 +10,12 @@ from typing import Any
 
 import pytest
 
+import githarness
+from githarness import settings, wiring
+from githarness.errors import Conflict, Locked
+from githarness.wiring import Harness
+from githarness.work import rollback
+from githarness.work.asks import Ask, Op, Plan, Written
 from tests.conftest import run_cli, run_git
 
 Cli = Callable[..., Any]
@@ -131,3 +137,48 @@ def test_it_takes_an_operator(repo: Path, cli: Cli, git: Git) -> None:
     for more in (["--dry-run"], []):
         done = cli("rollback", "a", "--json", *more, cwd=repo)
         assert (done.code, done.json["error"]["code"]) == (10, "denied")
+
+
+class Racing:
+    """A harness whose landing is late: an agent writes between plan and landing, `times` times."""
+
+    def __init__(self, harness: Harness, times: int) -> None:
+        self._harness, self._times = harness, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._harness, name)
+
+    @property
+    def local(self) -> Racing:
+        return self
+
+    def land(self, plan: Plan) -> Written:
+        if self._times:
+            self._times -= 1
+            ask = Ask("b", self._harness.settings.run_of("b"), (Op("append", "log", b"late\n"),))
+            self._harness.local.write(ask)
+        return self._harness.local.land(plan)
+
+
+@pytest.mark.parametrize(("times", "log"), [(2, "b\nlate\nlate\n"), (9, None)])
+def test_a_write_that_lands_first_is_planned_around(repo: Path, times: int, log: str | None) -> None:
+    """The rollback plans again, and keeps the line that came in between; it does not go on for ever."""
+    racing = Racing(wiring.open(repo, settings.load()), times)
+    if log is None:
+        with pytest.raises(Locked):
+            rollback.rollback(racing, rollback.Selection(agent="a"))
+    else:
+        assert rollback.rollback(racing, rollback.Selection(agent="a")).commit
+        assert (repo / "log").read_text() == log
+
+
+def test_python_raises_where_it_stops(repo: Path, cli: Cli) -> None:
+    """A dry run returns the conflicts, the real run raises them; nothing has changed."""
+    write(cli, repo, "b", "stock.md", "8\n")
+    with githarness.open(repo) as h:
+        assert h.rollback("a", dry_run=True).conflicts[0].path == "stock.md"
+        with pytest.raises(Conflict) as caught:
+            h.rollback("a")
+        assert caught.value.details["commit"] is None
+        assert h.rollback("a", on_conflict="skip", message="skip it").exit_code == 1
+        assert h.log(limit=1)[0].subject == "skip it"

@@ -249,3 +249,24 @@ def test_content_that_was_there_before_is_not_written_again(ledger: Ledger) -> N
     ledger.commit("a", {"a": b"2\n"})
     change = ledger.plan(agent="a").changes[0]
     assert change == PathChange("a", ledger.tree()["a"], ledger.tree(start)["a"], None)
+
+
+def test_a_rollback_counts_in_files_that_it_left_as_they_were(ledger: Ledger) -> None:
+    """Somebody had deleted the line before the rollback: undoing that deletion does not bring the line back."""
+    ledger.commit(None, {"a": b"1\n", "b": b"1\n"})
+    ledger.commit("a", {"a": b"1\nbad\n", "b": b"1\nbad\n"})
+    ledger.commit("b", {"a": b"1\n"})
+    ledger.undo(agent="a")
+    assert actions(ledger.plan(agent="b")) == {"a": "unchanged"}
+    ledger.undo(commits=(ledger.head,))
+    assert actions(ledger.plan(agent="b")) == {"a": "restored"}
+
+
+def test_an_empty_file_stays_an_empty_file(ledger: Ledger) -> None:
+    """A file without lines is still there; one that was created without lines goes."""
+    start = ledger.commit(None, {"empty": b"", "x": b"1\n"})
+    ledger.commit("a", {"empty": b"a\n", "new": b""})
+    ledger.commit("b", {"x": b"2\n", "empty": b"a\nb\n"})
+    ledger.commit("b", {"x": b"1\n", "empty": b"a\n"})
+    ledger.undo(agent="a")
+    assert ledger.tree() == ledger.tree(start)
