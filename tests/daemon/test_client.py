@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from githarness import settings
 from githarness.daemon import place
 from githarness.daemon.client import RemoteLane
 from githarness.daemon.frames import REQUEST
+from githarness.daemon.serve import status
 from githarness.errors import BadPath, Internal, NotFound, Unavailable
 from githarness.git.repo import Repo
 from githarness.work.asks import Ask, Op, ReadAsk
@@ -145,17 +147,24 @@ def test_a_daemon_of_another_repository_is_not_used(
 
 def test_threads_and_forks_have_connections_of_their_own(daemon: Start, lane: RemoteLane, fallback: FakeLane) -> None:
     """Frames of two callers never mix."""
-    daemon()
+    served = daemon()
     lane.write(ask("main"))
     threads = [threading.Thread(target=lane.write, args=(ask(f"t{n}"),)) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    before = status(settings.load(), served.repo)["connections"]
+    ready, wait = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
         lane.write(ask("child"))
+        os.write(ready[1], b"!")
+        os.read(wait[0], 1)
         os._exit(0)
+    os.read(ready[0], 1)
+    assert status(settings.load(), served.repo)["connections"] == before + 1
+    os.write(wait[1], b"!")
     assert os.waitpid(child, 0)[1] == 0
     lane.write(ask("main"))
     assert len(fallback.lines()) == 11 and fallback.groups == []

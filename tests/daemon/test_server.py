@@ -129,19 +129,31 @@ def test_who_keeps_the_daemon_waiting_is_ended(limits: Any, why: str, daemon: St
 
 def test_who_does_not_take_answers_is_not_read_from_and_then_ended(daemon: Start, wire: Start) -> None:
     """The daemon's memory does not grow with a reader that sleeps."""
-    served = daemon(limits={"drain": 0.5, "unsent": 1 << 16})
-    wire(served).send(write(2, content=b"y" * 500_000) * 2)
-    client, watcher = wire(served), wire(served)
-    client.socket.settimeout(1.0)
-    with pytest.raises(OSError):  # its requests are not taken: the time is out
+    served = daemon(limits={"drain": 2.5, "unsent": 1 << 16})
+    filled = wire(served)
+    filled.send(write(2, content=b"y" * 500_000))
+    assert filled.answer().kind == "written"
+    client = wire(served)
+    client.socket.settimeout(0.5)
+    with pytest.raises(TimeoutError):  # its requests are not taken any more
         for number in range(2, 100_000):
             client.send(requests.read(number, requests.ReadAsk("a.md")))
+    client.socket.settimeout(10.0)
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        client.send(bytes(1 << 20))
+
+
+def test_who_asks_faster_than_the_ledger_writes_is_not_read_from(daemon: Start, wire: Start) -> None:
+    """What it has to say waits in its own socket, not in the daemon."""
+    served = daemon(delay=0.05)
+    client, watcher = wire(served), wire(served)
+    client.socket.settimeout(1.0)
+    with pytest.raises(TimeoutError):
+        for number in range(2, 5000):
+            client.send(write(number, content=bytes(5000)))
     watcher.send(requests.bare(2, "status"))
-    assert watcher.answer().what["queued"] <= 64
-    with pytest.raises(OSError):  # the connection has ended
-        for _ in range(100):
-            client.send(requests.bare(1, "ping"))
-            time.sleep(0.05)
+    status = watcher.answer().what
+    assert 50 < status["queued"] <= 64 and status["held"] < 1 << 20
 
 
 def test_too_many_waiting_requests_are_answered_unavailable(daemon: Start, wire: Start) -> None:
