@@ -145,7 +145,7 @@ def test_who_does_not_take_answers_is_not_read_from_and_then_ended(daemon: Start
 
 def test_who_asks_faster_than_the_ledger_writes_is_not_read_from(daemon: Start, wire: Start) -> None:
     """What it has to say waits in its own socket, not in the daemon."""
-    served = daemon(delay=0.05)
+    served = daemon(delay=0.2)
     client, watcher = wire(served), wire(served)
     client.socket.settimeout(1.0)
     with pytest.raises(TimeoutError):
