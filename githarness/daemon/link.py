@@ -80,11 +80,9 @@ class Link:
 def reach(settings: Settings, repo: Repo) -> Link | None:
     """A link to the daemon of this repository, None where none answers. GITHARNESS_SOCKET is tried before the note."""
     running = place.announced(repo)
-    for path in (settings.socket, running.socket if running else None):
-        link = _try(path, place.repository(repo)) if path else None
-        if link:
-            return link
-    return None
+    paths = dict.fromkeys((settings.socket, running.socket if running else None))  # a hanging daemon is tried once
+    links = (_try(path, place.repository(repo)) for path in paths if path)
+    return next((link for link in links if link), None)
 
 
 def _try(path: Path, repository: str) -> Link | None:

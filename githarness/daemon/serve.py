@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -28,6 +29,8 @@ Say = Callable[[str, str], None]  # kind (ready, note) and text
 def serve(settings: Settings, repo: Repo, ledger: Ledger, *, say: Say, limits: Limits = _DEFAULT,
           clock: Clock = SYSTEM) -> dict[str, int]:
     """Returns what was counted, after SIGTERM, SIGINT or SIGHUP. Raises Locked where another daemon serves already."""
+    if sys.platform != "linux":
+        raise Unavailable("the daemon runs on Linux", fix="go on without it: every command works in process")
     process.harden()
     with listen.taken(settings, repo) as seat:
         def note(text: str) -> None:

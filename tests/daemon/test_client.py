@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from githarness import settings
-from githarness.daemon import place
+from githarness.daemon import link, place
 from githarness.daemon.client import RemoteLane
 from githarness.daemon.frames import REQUEST
 from githarness.daemon.serve import status
@@ -168,3 +168,20 @@ def test_threads_and_forks_have_connections_of_their_own(daemon: Start, lane: Re
     assert os.waitpid(child, 0)[1] == 0
     lane.write(ask("main"))
     assert len(fallback.lines()) == 11 and fallback.groups == []
+
+
+def test_a_stopped_daemon_is_not_waited_for_for_ever(
+    daemon: Start, lane: RemoteLane, fallback: FakeLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It accepts and says nothing: the write goes in process; one that it has already lands once when it goes on."""
+    monkeypatch.setattr(link, "_HELLO_WAIT", 0.5)
+    monkeypatch.setattr(link, "_ANSWER_WAIT", 0.5)
+    served = daemon()
+    lane.write(ask(operation="op-1"))
+    served.process.send_signal(signal.SIGSTOP)
+    lane.write(ask(operation="op-2"))  # sent, not answered, repeated
+    lane.write(ask(operation="op-3"))  # no hello
+    assert fallback.groups == [1, 1]
+    served.process.send_signal(signal.SIGCONT)
+    assert served.end() == 0
+    assert [line["operation"] for line in fallback.lines()] == ["op-1", "op-2", "op-3"]
