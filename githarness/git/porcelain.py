@@ -9,35 +9,45 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-from git.cmd import Git as Command
-from git.exc import GitCommandNotFound
 
 from githarness.errors import NotFound, Unavailable
 from githarness.settings import Settings, unwanted_names
 
+try:
+    from git.cmd import Git as Command
+    from git.exc import GitCommandNotFound
+except ImportError as missing:  # GitPython looks for git when it is loaded
+    raise Unavailable("git cannot be run", fix="install git 2.34 or newer") from missing
+
 _ENV = "/usr/bin/env"
-_ALWAYS = {
-    "core.hookspath": "/dev/null", "core.fsmonitor": "false", "core.attributesfile": "/dev/null", "gc.auto": "0",
-    "maintenance.auto": "false", "commit.gpgsign": "false", "tag.gpgsign": "false", "protocol.ext.allow": "never",
-    "submodule.recurse": "false", "core.editor": "false", "sequence.editor": "false", "core.pager": "cat",
-}
+_ALWAYS = (
+    ("core.hooksPath", "/dev/null"), ("core.fsmonitor", "false"), ("core.pager", "cat"), ("core.editor", "false"),
+    ("sequence.editor", "false"), ("core.fsync", "committed"), ("gc.auto", "0"), ("maintenance.auto", "false"),
+    ("commit.gpgSign", "false"), ("tag.gpgSign", "false"), ("protocol.ext.allow", "never"),
+    ("submodule.recurse", "false"), ("pack.packSizeLimit", "0"),
+)
 # What may name a program, and what git does where nothing is named.
 _PROGRAMS = (
     (re.compile(r"gpg\.program"), "gpg"),
     (re.compile(r"gpg\.ssh\.program"), "ssh-keygen"),
     (re.compile(r"gpg\.x509\.program"), "gpgsm"),
     (re.compile(r"core\.sshcommand"), "ssh"),
-    (re.compile(r"remote\..*\.uploadpack"), "git-upload-pack"),
-    (re.compile(r"remote\..*\.receivepack"), "git-receive-pack"),
     (re.compile(r"submodule\..*\.update"), "checkout"),
-    (re.compile(r"core\.(askpass|gitproxy|alternaterefscommand)|credential\.(.*\.)?helper|diff\.external|"
-                r"diff\..*\.(textconv|command)|merge\..*\.driver|remote\..*\.vcs|trailer\..*\.(command|cmd)|"
-                r"gpg\.ssh\.defaultkeycommand|uploadpack\.packobjectshook|interactive\.difffilter|pager\..*"), ""),
+    (re.compile(r"diff\..*\.textconv"), "cat"),
+    (re.compile(r"core\.(askpass|alternaterefscommand)|diff\.external|diff\..*\.command|merge\..*\.driver|"
+                r"trailer\..*\.(command|cmd)|gpg\.ssh\.defaultkeycommand|uploadpack\.packobjectshook|"
+                r"gc\.recentobjectshook|interactive\.difffilter|pager\..*"), ""),
 )
+# Of these git takes the first value, so that nothing that is said later takes them back.
+_LASTING = re.compile(r"remote\..*\.(uploadpack|receivepack|vcs)|core\.gitproxy")
+_REMOTE = frozenset({"archive", "clone", "fetch", "fetch-pack", "ls-remote", "pull", "push", "remote", "submodule"})
+_PARTIAL = re.compile(r"extensions\.partialclone|remote\..*\.promisor")
 _FILTER = re.compile(r"filter\.(.*)\.(clean|smudge|process|required)")
+_HELPER = re.compile(r"credential\.(.*\.)?helper")
+_DIFFS = frozenset({"diff", "diff-files", "diff-index", "diff-tree", "format-patch", "log", "show"})
+_Pairs = list[tuple[str, str]]
 
 
 class Git:
@@ -49,7 +59,9 @@ class Git:
 
     def run(self, *args: str, input: bytes | None = None, index: Path | None = None) -> bytes:
         """What git prints; `index` stands in for the worktree's own. Raises Unavailable with git's words on stderr."""
-        return self._answer(args, {**_ALWAYS, **self._overrides()}, input, index)
+        if args[0] in _DIFFS:
+            args = (args[0], "--no-ext-diff", "--no-textconv", *args[1:])
+        return self._answer(args, [*_ALWAYS, *self._overrides(args[0])], input, index)
 
     def snapshot(self, scratch: Path, only: Sequence[str] = ()) -> str:
         """The tree that `git add` of the worktree's files (or of `only` these) makes; the real index stays as it is."""
@@ -63,25 +75,27 @@ class Git:
         finally:
             scratch.unlink(missing_ok=True)
 
-    def _overrides(self) -> dict[str, str]:
+    def _overrides(self, verb: str) -> _Pairs:
         """Takes back what the repository's configuration, or a file that it includes, says about programs."""
-        listed = self._answer(("config", "--list", "--includes", "--show-scope", "-z"), {}, None)
+        listed = self._answer(("config", "--list", "--includes", "--show-scope", "-z"), (), None)
         fields = listed.decode("utf-8", "surrogateescape").split("\0")[:-1]
-        outer: dict[str, str] = {}
-        overrides: dict[str, str] = {}
-        for scope, item in zip(fields[::2], fields[1::2], strict=True):
-            name, _, value = item.partition("\n")
-            if filtered := _FILTER.fullmatch(name):
-                overrides[name] = "false" if filtered[2] == "required" else ""
-            elif scope not in ("local", "worktree"):
-                outer[name] = value
-            elif (default := _default(name)) is not None:
-                overrides[name] = outer.get(name, default)
-        return overrides
+        pairs = [item.partition("\n")[::2] for item in fields[1::2]]
+        inner = [pair for scope, pair in zip(fields[::2], pairs, strict=True) if scope in ("local", "worktree")]
+        outer = [pair for scope, pair in zip(fields[::2], pairs, strict=True) if scope not in ("local", "worktree")]
+        _refuse_lasting(verb, [name for name, _ in inner])
+        found = [(name, "false" if name.endswith("required") else "") for name, _ in pairs if _FILTER.fullmatch(name)]
+        usual = dict(outer)
+        for pattern, instead in _PROGRAMS:
+            found += [(name, usual.get(name, instead)) for name, _ in inner if pattern.fullmatch(name)]
+        if any(_HELPER.fullmatch(name) for name, _ in inner):  # a list, which an empty value clears
+            found += [("credential.helper", ""), *(pair for pair in outer if _HELPER.fullmatch(pair[0]))]
+        return found
 
-    def _answer(self, args: tuple[str, ...], overrides: Mapping[str, str], input: bytes | None,
+    def _answer(self, args: Sequence[str], overrides: Sequence[tuple[str, str]], input: bytes | None,
                 index: Path | None = None) -> bytes:
-        environ = {**self._settings.environ, **_as_environ(overrides), **({"GIT_INDEX_FILE": str(index)} if index else {})}
+        environ = {**self._settings.environ, **_as_environ(overrides)}
+        if index is not None:
+            environ["GIT_INDEX_FILE"] = str(index)
         forget = [part for name in unwanted_names(environ) for part in ("-u", name)]
         command = [_ENV, *forget, self._settings.git, "--no-replace-objects", "--no-pager", *args]
         with tempfile.TemporaryFile() as stdin:
@@ -105,10 +119,6 @@ class Git:
         """Removes the folder with all that is in it, and its record."""
         self.run("worktree", "remove", "--force", "--force", str(path))
 
-    def maintain(self) -> None:
-        self.run("repack", "-d", "-q", "--geometric=2", "--no-write-bitmap-index")
-        self.run("commit-graph", "write", "--reachable", "--split")
-
     def fsck(self) -> None:
         """Raises Unavailable with git's findings."""
         self.run("fsck", "--strict", "--no-dangling", "--no-progress")
@@ -127,26 +137,31 @@ class Git:
         self.run("config", "--local", "--unset-all", name)
 
     def version(self) -> tuple[int, ...]:
-        text = self._answer(("version",), {}, None).decode()
+        text = self._answer(("version",), (), None).decode()
         return tuple(int(number) for number in re.findall(r"\d+", text.split()[2])[:3])
 
 
-def _default(name: str) -> str | None:
-    return next((default for pattern, default in _PROGRAMS if pattern.fullmatch(name)), None)
+def _refuse_lasting(verb: str, names: Sequence[str]) -> None:
+    """A partial clone fetches what it lacks in the middle of any command."""
+    lasting = next((name for name in names if _LASTING.fullmatch(name)), None)
+    if lasting and verb != "config" and (verb in _REMOTE or any(_PARTIAL.fullmatch(name) for name in names)):
+        raise Unavailable(f"the repository's configuration names a program in '{lasting}'",
+                          fix=f"git config --unset-all '{lasting}', and set it with --global if you need it")
 
 
-def _as_environ(overrides: Mapping[str, str]) -> dict[str, str]:
+def _as_environ(overrides: Sequence[tuple[str, str]]) -> dict[str, str]:
     """As `-c name=value` would, for names with any character."""
     environ = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": str(len(overrides))}
-    for number, (name, value) in enumerate(overrides.items()):
+    for number, (name, value) in enumerate(overrides):
         environ |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
     return environ
 
 
-def _failure(args: tuple[str, ...], said: str) -> Unavailable | NotFound:
+def _failure(args: Sequence[str], said: str) -> Unavailable | NotFound:
     if args[0] == "config" and not said:
         return NotFound(f"git config has no '{args[-1]}'")
     first = said.strip().partition("\n")[0] or "no reason given"
+    verb = next(arg for arg in args if not arg.startswith("-"))
     if "dubious ownership" in said:
         return Unavailable("the repository belongs to another user", fix=said.strip().rpartition("\n")[2].strip())
-    return Unavailable(f"git {args[0]} failed: {first}", fix=f"git {' '.join(args)}", details={"stderr": said[-4000:]})
+    return Unavailable(f"git {verb} failed: {first}", fix=f"git {' '.join(args)}", details={"stderr": said[-4000:]})
