@@ -1,4 +1,7 @@
-"""Writes the generated pages: `docs/cli.md` is the help of every command, compared with the commands by a test."""
+"""Writes what is generated: `docs/cli.md`, the help of every command, and the README's table of `docs/numbers.md`.
+
+A test compares both with their sources.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from typing import Any
 
 from githarness.cli.app import COMMANDS, command_line
 
-PAGE = Path(__file__).resolve().parent / "cli.md"
+DOCS = Path(__file__).resolve().parent
+PAGE = DOCS / "cli.md"
+README = DOCS.parent / "README.md"
+BEGIN, END = "<!-- numbers: from docs/numbers.md by `make docs` -->\n", "<!-- end of numbers -->\n"
 HEAD = """\
 # Commands
 
@@ -40,5 +46,14 @@ def _block(name: str, text: str) -> str:
     return f"## {name}\n\n```text\n{text}\n```\n"
 
 
+def readme() -> str:
+    """The README with the table of docs/numbers.md in its place."""
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    lines = (DOCS / "numbers.md").read_text(encoding="utf-8").splitlines(keepends=True)
+    return before + BEGIN + "".join(line for line in lines if line.startswith("|")) + END + after
+
+
 if __name__ == "__main__":
     PAGE.write_text(cli_page(), encoding="utf-8")
+    README.write_text(readme(), encoding="utf-8")

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 FRESH = "<!-- fresh repository -->"
 FILES = {
-    "runbooks/release.md": "# Release\n\n1. Build from the tagged commit.\n2. Get two approvals.\n3. Deploy to production.\n",
+    "runbooks/release.md":
+        "# Release\n\n1. Build from the tagged commit.\n2. Get two approvals.\n3. Deploy to production.\n",
     "skills/deploy/SKILL.md": "---\nname: deploy\ndescription: Deploy a service.\n---\nFollow runbooks/release.md.\n",
 }
 _BLOCK = re.compile(rf"^{FRESH}$|^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

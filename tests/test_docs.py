@@ -1,16 +1,38 @@
-"""Generated pages are what their sources say."""
+"""Generated pages are what their sources say, and nothing that users meet is left undocumented."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from githarness.cli.app import COMMANDS
+from githarness.policy import roles
+from githarness.store import schema
 
 ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+DESIGN = (ROOT / "docs" / "design.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SOURCES = {path: path.read_text() for path in sorted((ROOT / "githarness").rglob("*.py"))}
+
+
+def _in_sources(pattern: str, folder: str = "") -> set[str]:
+    return {found for path, text in SOURCES.items()
+            if path.is_relative_to(ROOT / "githarness" / folder) and path.parent.name != "demo"
+            for found in re.findall(pattern, text)}
+
+
+def _row(first: str) -> str:
+    """The row of a table in docs/design.md that is about `first`."""
+    rows = [line for line in DESIGN.splitlines() if line.startswith("|") and f"`{first}`" in line.split("|")[1]]
+    assert rows, f"docs/design.md has no row about '{first}'"
+    return rows[0]
 
 
 def _script(name: str) -> ModuleType:
@@ -35,6 +57,101 @@ def test_every_command_shows_an_example(name: str) -> None:
     for section in sections if len(sections) == 1 else sections[1:]:
         title = section.partition("\n")[0]
         assert "Example:" in section and title in section.partition("Example:")[2].replace("\n  ", " "), title
+
+
+def test_the_readme_shows_the_numbers() -> None:
+    """The table of docs/numbers.md stands in the README; `make docs` puts it there."""
+    assert _script("generate").readme() == README and "| githarness |" in README
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_readme_names_every_command(name: str) -> None:
+    """The overview leaves no command out."""
+    assert f"`{name}`" in README.partition("## Commands")[2].partition("\n## ")[0]
+
+
+def test_every_table_of_the_database_is_described() -> None:
+    """docs/design.md has a row for each table, with each of its columns."""
+    for statement in (one for migration in schema.MIGRATIONS for one in migration if one.startswith("CREATE TABLE")):
+        name, columns = re.match(r"CREATE TABLE (\w+) \((.*)\)", statement, re.DOTALL).groups()
+        row = _row(name)
+        missing = [column for column in re.findall(r"(?:^|,)\s*([a-z_]+)\b", columns) if f"`{column}`" not in row]
+        assert missing == [], name
+
+
+@pytest.mark.parametrize("name", ["config", "agent", "human", "grant"])
+def test_every_schema_and_its_keys_are_described(name: str) -> None:
+    """docs/design.md links each schema of a file and names each of its keys."""
+    table = json.loads((ROOT / "schemas" / f"{name}.schema.json").read_text())
+    keys = {*table["properties"], *(table.get("$defs", {}).get("keys", {}).get("items", {}).get("properties", {}))}
+    assert f"../schemas/{name}.schema.json" in DESIGN
+    assert [key for key in sorted(keys) if f"`{key}`" not in DESIGN] == []
+
+
+def test_every_schema_is_linked() -> None:
+    """No schema is known to the package alone."""
+    pages = DESIGN + (ROOT / "docs" / "errors.md").read_text() + (ROOT / "docs" / "protocol.md").read_text()
+    assert [path.name for path in (ROOT / "schemas").glob("*.json") if path.name not in pages] == []
+
+
+def test_every_variable_of_the_environment_is_described() -> None:
+    """What the package looks up in the environment stands in docs/design.md."""
+    read = _in_sources(r"environ\.get\(\"([A-Z_]+)\"") | _in_sources(r"env(?:\.get\(|\[)\"([A-Z_]+)\"")
+    read |= _in_sources(r"\"([A-Z_]+)\" (?:not )?in env\b")
+    assert {"GITHARNESS_RUN", "NO_COLOR"} <= read
+    assert [name for name in sorted(read - {"PATH", "_GITHARNESS_COMPLETE"}) if name not in DESIGN] == []
+
+
+def test_every_trailer_is_described() -> None:
+    """A trailer that the package writes has its row."""
+    written = _in_sources(r"\(\"([A-Z][A-Za-z]+(?:-[A-Za-z]+)*)\", ", "work")
+    assert {"Agent", "Rolls-Back", "Held", "Operation"} <= written
+    for name in written:
+        _row(name)
+
+
+def test_every_file_of_the_home_folder_is_described() -> None:
+    """What the package keeps beside git has its row."""
+    kept = _in_sources(r"(?:repo|self)\.home / \"([a-z.-]+)\"") | {"runs/ID/"}
+    assert "lane.lock" in kept
+    assert [name for name in sorted(kept) if f"`{name}`" not in DESIGN] == []
+
+
+def test_every_ref_is_described() -> None:
+    """Refs of ours have their row."""
+    for name in _in_sources(r"refs/githarness/([a-z]+)/"):
+        _row(f"refs/githarness/{name}/ID")
+
+
+def test_every_protected_path_is_described() -> None:
+    """What no agent may change is named."""
+    assert [name for name in sorted(roles._AT_TOP | roles._IN_EVERY_FOLDER) if f"`{name}`" not in DESIGN] == []
+
+
+def test_every_dependency_says_what_it_serves() -> None:
+    """Each package of pyproject.toml has its row."""
+    for wanted in PROJECT["project"]["dependencies"]:
+        _row(re.split(r"[<>=~,]", wanted)[0].lower())
+
+
+def test_the_floors_are_drawn_as_they_are_held() -> None:
+    """The drawing names what exists of import-linter's layers, floor by floor."""
+    drawn = [line.split("  ")[0] for line in DESIGN.partition("```text\n")[2].partition("```")[0].splitlines()]
+    layers = next(one["layers"] for one in PROJECT["tool"]["importlinter"]["contracts"] if one["id"] == "floors")
+    named = [[name.strip("() ") for name in layer.split("|")] for layer in layers]
+    there = [{name for name in floor if (ROOT / "githarness" / name).exists()
+              or (ROOT / "githarness" / f"{name}.py").exists()} for floor in named]
+    assert [set(floor.replace(" ", "").split("|")) for floor in drawn] == there[1:]
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page is a file that is there."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_the_changelog_is_up_to_date() -> None:
