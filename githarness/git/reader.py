@@ -35,7 +35,7 @@ _SEARCH = re.compile(r":|\^\{/|\0")  # `:/text`, `REV^{/text}`, `REV:path`: a se
 _MAX_REV = 1000
 
 pygit2.settings.cache_max_size(_LIBRARY_CACHE)
-pygit2.option(Option.SET_EXTENSIONS, ["partialclone", "preciousobjects", "refstorage", "relativeworktrees"], 4)
+pygit2.option(Option.SET_EXTENSIONS, ["noop-v1", "partialclone", "refstorage"], 3)  # beside those that it knows
 
 
 @dataclass(frozen=True, slots=True)

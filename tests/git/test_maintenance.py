@@ -114,6 +114,7 @@ def test_what_no_ref_names_stays(repo: Path, git: Git, porcelain: Porcelain) -> 
     maintain(porcelain, discover(repo))
     assert git(repo, "cat-file", "-p", loose) == "young"
     assert git(repo, "cat-file", "-p", packed.oid) == "unreachable"
+    assert git(repo, "count-objects").startswith("0 objects")
 
 
 @pytest.mark.parametrize("suffix", [".keep", ".promisor", ".mtimes"])
@@ -127,6 +128,9 @@ def test_packs_that_are_set_apart_are_not_touched(repo: Path, git: Git, porcelai
     maintain(porcelain, discover(repo))
     assert stem.with_suffix(".pack").read_bytes() == content
     assert stem.with_suffix(suffix).exists()
+    oid = bytes.fromhex(raw("blob", b"apart").oid)
+    holders = [file for file in _packs(repo) if oid in {one.oid for one in pack.read_index(file.with_suffix(".idx"))}]
+    assert [file.stem for file in holders] == [stem.name]
 
 
 def test_index_over_packs_does_not_name_what_went(repo: Path, git: Git, porcelain: Porcelain) -> None:

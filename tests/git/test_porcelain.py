@@ -209,6 +209,13 @@ def test_what_a_person_configured_outside_stays(
     assert _sung(hostile) == ""
 
 
+def test_helper_of_the_repository_is_not_asked(hostile: Path, make_settings: Callable[..., Settings]) -> None:
+    """Nobody else knows a password: git gives up, and the canary has not sung."""
+    with pytest.raises(Unavailable, match="credential failed"):
+        Porcelain(make_settings(), hostile).run("credential", "fill", input=b"protocol=https\nhost=localhost\n\n")
+    assert _sung(hostile) == ""
+
+
 def test_surroundings_of_git_are_dropped(repo: Path, porcelain: Porcelain, monkeypatch: pytest.MonkeyPatch) -> None:
     """No `GIT_*` variable of the caller reaches git, whenever it was set."""
     hostile = {"DIR": "/nowhere", "INDEX_FILE": "/nowhere", "WORK_TREE": "/", "CONFIG_COUNT": "1", "TRACE": "/nowhere",

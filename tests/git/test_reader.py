@@ -224,6 +224,17 @@ def test_partial_clone_without_its_remote_stays_a_named_error(repo: Path, git: G
         reader.blob(reader.entry(reader.resolve("main"), "docs/0000.md").oid)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("extension", [
+    "noop-v1 = true", "partialClone = origin", "refStorage = files", "preciousObjects = true", "worktreeConfig = true",
+    "relativeWorktrees = true",
+])
+def test_extensions_that_change_no_object_are_read(repo: Path, extension: str) -> None:
+    """What discovery lets through, libgit2 opens."""
+    with (repo / ".git" / "config").open("a") as file:
+        file.write(f"[core]\n\trepositoryFormatVersion = 1\n[extensions]\n\t{extension}\n")
+    assert Reader(discover(repo)).resolve("main")
+
+
 def test_shallow_clone_ends_at_its_edge(repo: Path, git: Git, tmp_path: Path) -> None:
     """At the edge a commit has no parents and brings all files; deepened, it has them at once."""
     for number in range(4):
