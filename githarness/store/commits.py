@@ -28,7 +28,7 @@ _CHANGES = """SELECT changes.seq, paths.path, old_mode, old_oid, new_mode, new_o
     ORDER BY changes.seq, paths.path"""
 _HISTORY = f"""SELECT {_COLUMNS}, old_mode, old_oid, new_mode, new_oid
     FROM changes CROSS JOIN commits ON commits.seq = changes.seq
-    WHERE changes.path = (SELECT id FROM paths WHERE path = ?) ORDER BY changes.seq"""
+    WHERE changes.path = (SELECT id FROM paths WHERE path = ?) AND changes.seq >= ? ORDER BY changes.seq"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,9 @@ def log(conn: sqlite3.Connection, wanted: CommitFilter) -> list[CommitRow]:
     return _rows(conn, f"{where} ORDER BY seq DESC LIMIT ?", (*values, limit))
 
 
-def history(conn: sqlite3.Connection, path: str) -> list[CommitRow]:
-    """Who changed a path, oldest first; each with its change of this path only."""
-    rows = conn.execute(_HISTORY, (_encode(path),))
+def history(conn: sqlite3.Connection, path: str, *, since: int = 0) -> list[CommitRow]:
+    """Who changed a path from the commit of this `seq` on, oldest first; each with its change of this path only."""
+    rows = conn.execute(_HISTORY, (_encode(path), since))
     return [_row(row[:-4], (_change(path, row[-4:]),)) for row in rows]
 
 

@@ -53,8 +53,8 @@ class Files:
         self._row = lru_cache(maxsize=65536)(self._read_row)
         self.rollbacks = commits.rollbacks(conn)
 
-    def _read_rows(self, path: str) -> dict[int, CommitRow]:
-        return {row.seq: row for row in commits.history(self._conn, path)}
+    def _read_rows(self, path: str, since: int = 0) -> dict[int, CommitRow]:
+        return {row.seq: row for row in commits.history(self._conn, path, since=since)}
 
     def _read_row(self, oid: str) -> CommitRow | None:
         return commits.get(self._conn, oid)
@@ -63,21 +63,26 @@ class Files:
         return not self._partial(rollback.oid)
 
     def turns(self, row: CommitRow, path: str) -> list[Turn]:
-        """All that happened to the file that `row` changed at `path`, oldest first."""
+        """All that happened to the file that `row` changed at `path`, oldest first; where nothing can make what came
+        before `row` matter, from there on."""
         name = _renamed(row, path, back=True)
-        return self._with_rollbacks([*self._before(row.seq, name), *self._from(row.seq, name)])
+        turns = self._from(row.seq, name)
+        plain = all(turn.row.main and len(turn.row.parents) < 2 for turn in turns)
+        if plain and not any(rollback.seq >= row.seq for rollback in self.rollbacks):
+            return turns
+        return self._with_rollbacks([*self._before(row.seq, name), *turns])
 
     def _from(self, seq: int, name: str) -> list[Turn]:
         turns: list[Turn] = []
         moved = True
         while moved:
             moved = False
-            for row in [row for number, row in self._rows(name).items() if number >= seq]:
+            for row in self._rows(name, seq).values():
                 to = _renamed(row, name)
                 if to == name and _renamed(row, name, back=True) != name:
                     turns.append(Turn(row, name, _old(row.changes[0]), name, None))
                     return turns  # another file took its name
-                after = self._rows(to).get(row.seq, row)
+                after = self._rows(to, row.seq).get(row.seq, row) if to != name else row
                 turns.append(Turn(row, name, _old(row.changes[0]), to, _new(after.changes[0])))
                 if to != name:
                     name, seq, moved = to, row.seq + 1, True
@@ -93,7 +98,7 @@ class Files:
                 was = _renamed(row, name, back=True)
                 if was == name and _renamed(row, name) != name:
                     return turns[::-1]  # the file that had the name before went elsewhere
-                earlier = self._rows(was).get(row.seq, row)
+                earlier = self._rows(was).get(row.seq, row) if was != name else row
                 turns.append(Turn(row, was, _old(earlier.changes[0]), name, _new(row.changes[0])))
                 if was != name:
                     name, seq, moved = was, row.seq, True

@@ -48,7 +48,7 @@ class _Opaque(Exception):
 
 def undo_file(file: FileHistory, chosen: Steps, reader: Reader) -> Outcome:
     head = file.turns[file.history.head]
-    if file.history.linear and len(chosen) == len(file.turns) and not any(turn.row.rolls_back for turn in file.turns):
+    if len(chosen) == len(file.turns) and not any(turn.row.rolls_back for turn in file.turns):
         name = file.base_name if file.base else head.name
         return Outcome(head.name, head.entry, name, file.base, known=True)  # nobody came after them
     name = Register(file.history, file.base_name, [turn.name for turn in file.turns]).without(chosen)
