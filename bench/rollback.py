@@ -1,11 +1,12 @@
 """Rollback against `git revert` in histories of 19 agents over 2,000 files, side by side in one run; prints ratios.
 
-    python bench/rollback.py [--commits N] [--files 2000] [--long N] [--quick]
+    python bench/rollback.py [--commits N] [--files 2000] [--long N] [--spread] [--quick]
 
 separate: every agent edits lines of its own, far from each other's. interleaved: every agent adds lines at the end of
-shared logs, so that its neighbours are always others'. Then the same commits of one agent among ten times as many by
-others. Histories are made by `git fast-import`; the index is brought up to date before, and timed by itself. Both sides
-start from a fresh clone with the branch checked out.
+shared logs, so that its neighbours are always others'. Then the same commits of one agent after ten times as many by
+others in the same files, and with --spread among them. Histories are made by `git fast-import`; the index is brought up
+to date before, and timed by itself. Both sides start from the same repository with the branch checked out. The time of
+a rollback is that of the whole command; "in process" is that of the same call from Python, without start-up.
 """
 
 from __future__ import annotations
@@ -34,18 +35,19 @@ class Shape:
     commits: int
     files: int
     interleaved: bool
-    mine_of: int  # the chosen agent makes every N-th commit
+    older: int = 0  # that many commits by others come first
+    spread: int = 1  # that many times as many commits by others between two of the chosen agent
 
 
 def edits(shape: Shape) -> Iterator[tuple[int, int, bytes]]:
     """Who, which file, and the file's new content, commit by commit."""
     texts = {number: start(shape, number) for number in range(shape.files)}
     others = cycle(number for number in range(AGENTS) if number != 7)
-    for commit in range(shape.commits):
-        mine = commit % shape.mine_of == 7
+    for commit in range(-shape.older, shape.commits * shape.spread):
+        mine = commit >= 0 and commit % (AGENTS * shape.spread) == 7
         who = 7 if mine else next(others)
         file = (commit * 2654435761 >> 7) % shape.files
-        line = b"agent %02d changed this in commit %d\n" % (who, commit)
+        line = b"agent %02d changed this in commit %d\n" % (who, commit + shape.older)
         if shape.interleaved:
             texts[file] = [*texts[file], line]
         else:
@@ -90,6 +92,21 @@ def build(folder: Path, shape: Shape) -> Path:
     return folder
 
 
+IN_PROCESS = """
+import sys, time, githarness
+from githarness.work import lane, rollback
+with githarness.open(sys.argv[1]) as h:
+    began = time.perf_counter()
+    h.rollback(sys.argv[2])
+    print(time.perf_counter() - began)
+"""
+
+
+def in_process(repo: Path) -> float:
+    done = subprocess.run([sys.executable, "-c", IN_PROCESS, repo, CHOSEN], env=ENV, check=True, capture_output=True)
+    return float(done.stdout)
+
+
 def rollback(repo: Path, title: str) -> tuple[float, list[str]]:
     began = time.perf_counter()
     command(repo, "index", "update")
@@ -123,16 +140,21 @@ def revert(repo: Path, oids: list[str]) -> float | None:
 def compare(folder: Path, shape: Shape, name: str) -> float:
     title = f"{name}, {shape.commits:,} commits: "
     repo = build(folder / "ours", shape)
-    shutil.copytree(repo, folder / "theirs", symlinks=True)
-    git(folder / "theirs", "status")
+    for copy in ("theirs", "python"):
+        shutil.copytree(repo, folder / copy, symlinks=True)
+        git(folder / copy, "status")
     git(folder / "theirs", "tag", "before")
     took, oids = rollback(repo, title + "githarness rollback")
+    command(folder / "python", "index", "update")
+    inside = in_process(folder / "python")
+    print(f"{title + 'in process':44} {inside:8.2f} s")
     theirs = revert(folder / "theirs", oids)
     if theirs is None:
         done = git(folder / "theirs", "rev-list", "--count", "before..HEAD").decode().strip()
         print(f"{title + 'git revert':44} conflicts after {done} of {len(oids)} commits")
     else:
-        print(f"{title + 'git revert':44} {theirs:8.2f} s   {theirs / took:.0f} x as long")
+        print(f"{title + 'git revert':44} {theirs:8.2f} s   {theirs / took:.1f} x the command, "
+              f"{theirs / inside:.1f} x the call")
     return took
 
 
@@ -141,6 +163,7 @@ def main() -> None:
     parser.add_argument("--commits", type=int, default=10_000)
     parser.add_argument("--files", type=int, default=2_000)
     parser.add_argument("--long", type=int, default=100_000, help="commits of the long history")
+    parser.add_argument("--spread", action="store_true", help="also spread the agent's commits over the long history")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
     given = parser.parse_args()
     scale = 10 if given.quick else 1
@@ -150,11 +173,14 @@ def main() -> None:
         for name, interleaved in (("separate", False), ("interleaved", True)):
             place = folder / name
             place.mkdir()
-            took = compare(place, Shape(commits, files, interleaved, AGENTS), name)
-            every = AGENTS * long // commits
-            long_repo = build(place / "long", Shape(long, files, interleaved, every))
-            longer, _ = rollback(long_repo, f"{name}, {long:,} commits: githarness rollback")
-            print(f"{name}: the same selection in {long:,} commits takes {longer / took:.2f} x", flush=True)
+            took = compare(place, Shape(commits, files, interleaved), name)
+            shapes = {"after": Shape(commits, files, interleaved, older=long - commits)}
+            if given.spread:
+                shapes["among"] = Shape(commits, files, interleaved, spread=long // commits)
+            for how, shape in shapes.items():
+                longer, _ = rollback(build(place / how, shape), f"{name}, {how} {long:,}: githarness rollback")
+                print(f"{name}: the same selection {how} {long - commits:,} others takes {longer / took:.2f} x",
+                      flush=True)
             shutil.rmtree(place)
 
 
