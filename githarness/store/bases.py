@@ -1,4 +1,7 @@
-"""Bases: the blob that a run last saw or wrote whole at a path, which the stale-write guard compares with head."""
+"""Bases: the blob that a run last saw or wrote whole at a path, which the stale-write guard compares with head.
+
+Paths are kept as bytes: one that is not UTF-8 may be a file of a worktree, though never an artifact.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +10,41 @@ from collections.abc import Iterable, Mapping
 
 _PUT = """INSERT INTO bases VALUES (?, ?, ?)
     ON CONFLICT DO UPDATE SET blob = excluded.blob WHERE blob <> excluded.blob"""
+_IDLE = """SELECT DISTINCT bases.run FROM bases JOIN runs ON runs.id = bases.run
+    WHERE runs.started < ?1 AND runs.worktree IS NULL
+    AND NOT EXISTS (SELECT 1 FROM commits WHERE commits.run = runs.id AND commits.time >= ?1)"""
 
 
 def get(conn: sqlite3.Connection, run: str, path: str) -> str | None:
-    row = conn.execute("SELECT blob FROM bases WHERE run = ? AND path = ?", (run, path)).fetchone()
+    row = conn.execute("SELECT blob FROM bases WHERE run = ? AND path = ?", (run, _key(path))).fetchone()
     return None if row is None else str(row[0])
 
 
 def seen(conn: sqlite3.Connection, run: str) -> dict[str, str]:
     """All that the run has seen, by path."""
-    return dict(conn.execute("SELECT path, blob FROM bases WHERE run = ?", (run,)))
+    rows = conn.execute("SELECT path, blob FROM bases WHERE run = ?", (run,))
+    return {path.decode("utf-8", "surrogateescape"): blob for path, blob in rows}
 
 
 def put(conn: sqlite3.Connection, run: str, blobs: Mapping[str, str]) -> None:
-    conn.executemany(_PUT, [(run, path, blob) for path, blob in blobs.items()])
+    conn.executemany(_PUT, [(run, _key(path), blob) for path, blob in blobs.items()])
 
 
 def drop(conn: sqlite3.Connection, run: str, paths: Iterable[str]) -> None:
-    conn.executemany("DELETE FROM bases WHERE run = ? AND path = ?", [(run, path) for path in paths])
+    conn.executemany("DELETE FROM bases WHERE run = ? AND path = ?", [(run, _key(path)) for path in paths])
 
 
 def forget(conn: sqlite3.Connection, run: str) -> None:
     """All of a run that has ended."""
     conn.execute("DELETE FROM bases WHERE run = ?", (run,))
+
+
+def forget_idle(conn: sqlite3.Connection, before: float) -> None:
+    """All of runs that began before this and have committed nothing since: sessions never say that they end.
+
+    One that goes on all the same reads again before it writes.
+    """
+    conn.execute(f"DELETE FROM bases WHERE run IN ({_IDLE})", (before,))
 
 
 def _key(path: str) -> bytes:

@@ -70,16 +70,3 @@ class RunRow:
     command: str = ""
     note: str = ""
     token_hash: str | None = None  # SHA-256 of the bearer token, hex
-
-
-@dataclass(frozen=True, slots=True)
-class HeldRow:
-    id: str
-    agent: str
-    run: str
-    time: float
-    why: str  # conflict | …
-    base: str  # commit that the held change was made from
-    commit_oid: str  # what refs/githarness/held/<id> names
-    paths: tuple[str, ...]
-    message: str = ""

@@ -2,7 +2,7 @@
 
 File header: `application_id` says that the file is ours, `user_version` which version it has; both change in the
 transaction of the migration, which also adds its row to `migrations`. Truth that git does not have: events,
-open_intents, bases, runs, held. Derived from git and disposable: commits, paths, changes, chains, operations. There
+open_intents, bases, runs. Derived from git and disposable: commits, paths, changes, chains, operations. There
 object ids are 20 bytes, lists of them are concatenated, modes are the digits of git's mode as an integer, and paths
 are interned as raw bytes.
 """
@@ -25,15 +25,12 @@ _VERSION_1 = (
     """CREATE TABLE operations (
         agent TEXT, key TEXT, commit_oid TEXT NOT NULL, answer TEXT NOT NULL,
         PRIMARY KEY (agent, key)) WITHOUT ROWID""",
-    "CREATE TABLE bases (run TEXT, path TEXT, blob TEXT NOT NULL, PRIMARY KEY (run, path)) WITHOUT ROWID",
+    "CREATE TABLE bases (run TEXT, path BLOB, blob TEXT NOT NULL, PRIMARY KEY (run, path)) WITHOUT ROWID",
     """CREATE TABLE runs (
         id TEXT PRIMARY KEY, agent TEXT NOT NULL, started REAL NOT NULL, parent TEXT, chain TEXT NOT NULL,
         status TEXT NOT NULL, finished REAL, tier TEXT NOT NULL, start_commit TEXT, worktree TEXT, pid INTEGER,
         pid_start INTEGER, command TEXT NOT NULL, note TEXT NOT NULL, token_hash TEXT)""",
     "CREATE INDEX runs_agent ON runs (agent, started)",
-    """CREATE TABLE held (
-        id TEXT PRIMARY KEY, agent TEXT NOT NULL, run TEXT NOT NULL, time REAL NOT NULL, why TEXT NOT NULL,
-        base TEXT NOT NULL, commit_oid TEXT NOT NULL, paths TEXT NOT NULL, message TEXT NOT NULL)""",
     """CREATE TABLE commits (
         seq INTEGER PRIMARY KEY, oid BLOB NOT NULL UNIQUE, parents BLOB NOT NULL, main INTEGER NOT NULL,
         time INTEGER NOT NULL, author TEXT NOT NULL, subject TEXT NOT NULL, agent TEXT, human TEXT, run TEXT,

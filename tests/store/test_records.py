@@ -1,4 +1,4 @@
-"""Operations, bases, runs and held changes: what is put in is found, and goes when it should."""
+"""Operations, bases and runs: what is put in is found, and goes when it should."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from githarness import clock
-from githarness.store import bases, held, operations, runs
+from githarness.store import bases, operations, runs
 from githarness.store.db import Connection, Database
-from githarness.store.rows import HeldRow, RunRow
+from githarness.store.rows import RunRow
 
 
 @pytest.fixture
@@ -70,14 +70,3 @@ def test_runs_are_listed_newest_first(conn: Connection) -> None:
         runs.add(conn, RunRow(f"r-{number}", f"bot-{number % 2}", float(number), status="ok" if number > 3 else "open"))
     assert [one.id for one in runs.list(conn, limit=2)] == ["r-5", "r-4"]
     assert [one.id for one in runs.list(conn, agent="bot-1", status="open")] == ["r-3", "r-1"]
-
-
-def test_held_changes(conn: Connection) -> None:
-    """Kept in the order of their ids until they are dropped."""
-    second = HeldRow("h-2", "bot", "r-1", 1.5, "conflict", "b" * 40, "c" * 40, ("a.md", "b.md"), "text")
-    first = replace(second, id="h-1")
-    held.add(conn, second)
-    held.add(conn, first)
-    assert held.list(conn) == [first, second] and held.get(conn, "h-2") == second
-    held.drop(conn, "h-2")
-    assert held.list(conn) == [first] and held.get(conn, "h-2") is None

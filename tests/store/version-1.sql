@@ -15,15 +15,12 @@ CREATE TABLE open_intents (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE operations (
         agent TEXT, key TEXT, commit_oid TEXT NOT NULL, answer TEXT NOT NULL,
         PRIMARY KEY (agent, key)) WITHOUT ROWID;
-CREATE TABLE bases (run TEXT, path TEXT, blob TEXT NOT NULL, PRIMARY KEY (run, path)) WITHOUT ROWID;
+CREATE TABLE bases (run TEXT, path BLOB, blob TEXT NOT NULL, PRIMARY KEY (run, path)) WITHOUT ROWID;
 CREATE TABLE runs (
         id TEXT PRIMARY KEY, agent TEXT NOT NULL, started REAL NOT NULL, parent TEXT, chain TEXT NOT NULL,
         status TEXT NOT NULL, finished REAL, tier TEXT NOT NULL, start_commit TEXT, worktree TEXT, pid INTEGER,
         pid_start INTEGER, command TEXT NOT NULL, note TEXT NOT NULL, token_hash TEXT);
 CREATE INDEX runs_agent ON runs (agent, started);
-CREATE TABLE held (
-        id TEXT PRIMARY KEY, agent TEXT NOT NULL, run TEXT NOT NULL, time REAL NOT NULL, why TEXT NOT NULL,
-        base TEXT NOT NULL, commit_oid TEXT NOT NULL, paths TEXT NOT NULL, message TEXT NOT NULL);
 CREATE TABLE commits (
         seq INTEGER PRIMARY KEY, oid BLOB NOT NULL UNIQUE, parents BLOB NOT NULL, main INTEGER NOT NULL,
         time INTEGER NOT NULL, author TEXT NOT NULL, subject TEXT NOT NULL, agent TEXT, human TEXT, run TEXT,
@@ -44,10 +41,9 @@ INSERT INTO events VALUES (2, 'e-2', 1.5, 'intent', NULL, 'olive', NULL, NULL, '
 INSERT INTO events VALUES (3, 'e-1.o', 1.5, 'outcome', 'bot', NULL, 'r-1', 'op-1', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'e-1', 'landed', '{}');
 INSERT INTO open_intents VALUES ('e-2');
 INSERT INTO operations VALUES ('bot', 'op-1', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', '{"event":"e-1","paths":[]}');
-INSERT INTO bases VALUES ('r-1', 'docs/a.md', 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb');
+INSERT INTO bases VALUES ('r-1', x'646f63732f612e6d64', 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb');
 INSERT INTO runs VALUES
     ('r-1', 'bot', 1.5, NULL, '["boss"]', 'open', NULL, 'T0', NULL, NULL, NULL, NULL, '', '', NULL);
-INSERT INTO held VALUES ('h-1', 'bot', 'r-1', 1.5, 'conflict', 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', '["docs/a.md"]', '');
 INSERT INTO commits VALUES (1, x'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', x'', 1, 1, 'bot <bot@x.invalid>', 'write', 'bot', NULL, 'r-1', '["boss"]',
     'op-1', 'allow rule=role:writer grant=- event=e-1', 1, x'cccccccccccccccccccccccccccccccccccccccc', '[["docs/b.md", "docs/a.md"]]');
 INSERT INTO chains VALUES ('boss', 1);
