@@ -51,13 +51,13 @@ def test_answers_come_in_the_order_of_the_requests(daemon: Start, wire: Start) -
 
 def test_a_group_has_one_write_of_each_connection(daemon: Start, wire: Start) -> None:
     """A client with fifty requests does not stand before one with a single request."""
-    served = daemon(delay=0.02, limits={"pipeline": 50})
+    served = daemon(delay=0.02, limits={"pipeline": 20})
     greedy, modest = wire(served), wire(served)
     greedy.send(b"".join(write(n) for n in range(2, 52)))
     modest.send(write(2))
     assert modest.answer().kind == "written"
     modest.send(requests.bare(3, "status"))
-    assert modest.answer().what["queued"] > 40
+    assert 10 < modest.answer().what["queued"] <= 20
     assert [greedy.answer().id for _ in range(50)] == list(range(2, 52))
 
 
