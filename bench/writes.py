@@ -211,7 +211,8 @@ def ours(folder: Path, source: Path, wanted: argparse.Namespace, base: float) ->
 
 
 def finish(target: Path) -> None:
-    subprocess.run([sys.executable, "-c", "import githarness; githarness.open('.')._harness.local.maintain()"], cwd=target,
+    subprocess.run([sys.executable, "-c", "from githarness.git import maintenance; import githarness; h = githarness.open('.')._harness; "
+                    "maintenance.maintain(h.git, h.repo)"], cwd=target,
                    env=ENV, check=True)
     print(f"{'':42} fsck {'clean' if git(target, 'fsck', '--strict').strip() == b'' else 'NOT CLEAN'}, "
           f"size {size_ratio(target):.2f} x repacked, status {len(git(target, 'status', '--porcelain').splitlines())} changes")

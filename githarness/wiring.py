@@ -100,7 +100,14 @@ class Harness:
         """The lane that a daemon serves: large artifacts are left to the lane of each client."""
         from githarness.work.lane import LocalLane
 
-        return LocalLane(self.parts, largest=1 << 20)
+        return LocalLane(self.parts, largest=1 << 20, tidy=self.maintain)
+
+    def maintain(self) -> None:
+        """Packs of deltas in place of many small ones, and a commit-graph, where enough is new."""
+        from githarness.git import maintenance
+
+        if maintenance.is_due(self.repo):
+            maintenance.maintain(self.git, self.repo)
 
     @cached_property
     def lane(self) -> Lane:

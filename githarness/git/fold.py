@@ -8,6 +8,7 @@ is dropped; packs with `.keep` are left alone. A reader that lost a pack looks a
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +32,18 @@ def small_packs(pack_dir: Path) -> list[Path]:
     for file in pack_dir.glob("pack-*.pack"):
         with contextlib.suppress(FileNotFoundError):
             size = file.stat().st_size
-            if size < _SMALL and not file.with_suffix(".keep").exists() and file.with_suffix(".idx").exists():
+            apart = any(file.with_suffix(suffix).exists() for suffix in (".keep", ".promisor", ".mtimes"))
+            if size < _SMALL and not apart and file.with_suffix(".idx").exists():
                 sized.append((size, file.with_suffix("")))
     return [stem for _, stem in sorted(sized)]
+
+
+def fold_where_due(pack_dir: Path) -> None:
+    """A look at the folder's names, and `fold` where there are enough small packs."""
+    if sum(name.endswith(".idx") for name in os.listdir(pack_dir)) >= ENOUGH:
+        stems = small_packs(pack_dir)
+        if len(stems) >= ENOUGH:
+            fold(pack_dir, stems)
 
 
 def fold(pack_dir: Path, stems: list[Path]) -> Path | None:
@@ -55,6 +65,7 @@ def fold(pack_dir: Path, stems: list[Path]) -> Path | None:
         at += len(member.body)
     header = struct.pack(">4sII", b"PACK", 2, len(entries))
     stem = pack.publish(pack_dir, [header, *(member.body for member in members)], entries, keep=False)
+    (pack_dir / "multi-pack-index").unlink(missing_ok=True)  # it names packs that are about to go
     for member in members:
         if member.stem != stem:
             _remove(member.stem)

@@ -35,6 +35,13 @@ class _Pack:
     stem: Path
 
 
+def is_due(repo: Repo) -> bool:
+    """Whether enough has come since the last time to be worth seconds of another core."""
+    recorded = _recorded(repo.home / _RECORD)
+    fresh = [found for found in _packs(repo.common_dir / "objects" / "pack") if found.stem.name not in recorded]
+    return len(fresh) >= 20 or sum(found.size for found in fresh) >= 4 << 20
+
+
 def maintain(git: Git, repo: Repo) -> None:
     """Safe beside writers, readers and git's own maintenance; cheap where nothing is new. Locked where it runs."""
     repo.home.mkdir(mode=0o700, exist_ok=True)

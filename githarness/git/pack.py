@@ -27,7 +27,6 @@ _TYPES = {"commit": 1, "tree": 2, "blob": 3}
 _OFS_DELTA = 6
 _DEEPEST = 45  # git reads chains of 50 by default; ours stay below
 _IDX_MAGIC = b"\xfftOc\0\0\0\2"
-KEEP = b"githarness\n"
 TEMPORARY = "tmp_githarness_"
 
 
@@ -101,8 +100,7 @@ def publish(pack_dir: Path, pieces: Sequence[bytes], entries: list[IndexEntry], 
         _write_durably(body, [*pieces, trailer])
         _write_durably(index, [index_bytes(entries, trailer)])
         if keep:
-            index.with_suffix(".keep").write_bytes(KEEP)
-            os.rename(index.with_suffix(".keep"), stem.with_suffix(".keep"))
+            os.link(_anchor(pack_dir), stem.with_suffix(".keep"))
         os.rename(body, stem.with_suffix(".pack"))
         os.rename(index, stem.with_suffix(".idx"))
     except OSError:
@@ -114,14 +112,25 @@ def publish(pack_dir: Path, pieces: Sequence[bytes], entries: list[IndexEntry], 
     return stem
 
 
+def _anchor(pack_dir: Path) -> Path:
+    """A file of ours that every `.keep` of ours is a name of, so that they are known after a crash or power cut."""
+    anchor = pack_dir.parent.parent / "githarness" / "keep"
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(anchor, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+        sync_folder(anchor.parent)
+    return anchor
+
+
 def sweep(pack_dir: Path) -> None:
     """Removes what dead writers left: unfinished files, and `.keep` of packs. For who holds the lane's lock."""
     for file in pack_dir.glob(f"{TEMPORARY}*"):
         if not process_start(int(file.name.removeprefix(TEMPORARY).partition("_")[0])):
             file.unlink(missing_ok=True)
+    anchor = _anchor(pack_dir)
     for keep in pack_dir.glob("pack-*.keep"):
-        if keep.read_bytes() == KEEP:
-            keep.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if keep.samefile(anchor):
+                keep.unlink()
 
 
 def release(stem: Path) -> None:

@@ -176,7 +176,7 @@ class Placing:
         base, entry = base_of(name), self.standing.index.get(name)
         with contextlib.suppress(OSError), files.folder_of(self.standing.root, name, make=False) as folder:
             found = files.look(folder, base)
-            if found is None or entry is None or entry.stat[2:6] != stat_of(found)[2:6]:
+            if found is None or entry is None or _written(entry.stat) != _written(stat_of(found)):
                 return False
             return files.is_void(folder, base) and not self.standing.content.is_at(
                 folder, base, path_of(name), entry_of(entry))
@@ -210,6 +210,11 @@ class Placing:
             new = change.new
             return new is not None and content.is_at(folder, spare, change.path, new, data=change.data)
         return data.startswith(there) and not self._is_new(folder, base_of(name_of(change.path)), change)
+
+
+def _written(stat: tuple[int, ...]) -> tuple[int, ...]:
+    """Time of modification and inode; the device may have another number after a start of the machine."""
+    return (*stat[2:4], stat[5])
 
 
 def _keep_aside(folder: int, base: bytes) -> None:

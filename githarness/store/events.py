@@ -35,6 +35,13 @@ def open_intents(conn: sqlite3.Connection) -> Sequence[EventRow]:
     return [EventRow(*row) for row in rows]
 
 
+def late_intents(conn: sqlite3.Connection, seconds: float) -> Sequence[EventRow]:
+    """The intents of the last `seconds` before the newest event, oldest first."""
+    rows = conn.execute(f"""{_SELECT} WHERE kind = 'intent' AND seq > (SELECT max(seq) - 40000 FROM events)
+        AND time >= (SELECT time FROM events ORDER BY seq DESC LIMIT 1) - ? ORDER BY seq DESC LIMIT 20000""", (seconds,))
+    return [EventRow(*row) for row in rows][::-1]
+
+
 def any_open(conn: sqlite3.Connection) -> bool:
     return conn.execute("SELECT 1 FROM open_intents LIMIT 1").fetchone() is not None
 

@@ -70,11 +70,12 @@ class Group:
         changes = admission.changes()
         if self.held and changes and (dirty := self.held.dirty(changes)):
             raise Dirty(f"'{dirty[0]}' has an uncommitted edit in the working tree", details={"paths": list(dirty)})
-        for path, blob in admission.learned.items():
+        placed: int | Written = Written(None, tuple(admission.landed.values()), ask.operation, None, "none")
+        if changes:
+            placed = self._draft(ask, agent, run, admission)
+        for path, blob in admission.learned.items():  # only now: a refused write teaches nothing
             self.book.learn(ask.run, path, blob)
-        if not changes:
-            return Written(None, tuple(admission.landed.values()), ask.operation, None, "none")
-        return self._draft(ask, agent, run, admission)
+        return placed
 
     def _agent(self, name: str) -> Agent:
         agent = self.governance.agent(name)

@@ -38,9 +38,12 @@ Ack = Callable[[list[Result]], None]
 class LocalLane:
     """One per process and repository; not for use by two threads at once."""
 
-    def __init__(self, parts: Parts, *, largest: int | None = None) -> None:
-        """`largest`: artifacts of more bytes are left to another lane, by TooLarge; the daemon's memory stays small."""
+    def __init__(self, parts: Parts, *, largest: int | None = None, tidy: Callable[[], None] | None = None) -> None:
+        """`largest`: artifacts of more bytes are left to another lane, by TooLarge; the daemon's memory stays small.
+        `tidy`: what `maintain` does beside folding, which takes seconds.
+        """
         self._parts = parts
+        self._tidy = tidy
         self._largest = largest
         self._trees = Trees(parts.reader.tree)
         self._checkouts: dict[Checkout, CheckedOut] = {}
@@ -49,6 +52,7 @@ class LocalLane:
 
     def write(self, ask: Ask) -> Written:
         result = self.write_group([ask])[0]
+        self.fold()
         if isinstance(result, HarnessError):
             raise result
         return result
@@ -166,11 +170,14 @@ class LocalLane:
             return recover.recover(self._parts, self._checked_out())
 
     def maintain(self) -> None:
-        """Folds our small packs; cheap where there are few. Safe beside everything."""
-        pack_dir = self._parts.repo.common_dir / "objects" / "pack"
-        stems = fold.small_packs(pack_dir)
-        if len(stems) >= fold.ENOUGH:
-            fold.fold(pack_dir, stems)
+        """For a quiet moment, in a thread of its own; safe beside everything."""
+        self.fold()
+        if self._tidy:
+            self._tidy()
+
+    def fold(self) -> None:
+        """Makes one of our small packs where there are many; cheap. Safe beside everything."""
+        fold.fold_where_due(self._parts.repo.common_dir / "objects" / "pack")
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

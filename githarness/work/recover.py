@@ -5,22 +5,34 @@ Only called under the lane's flock, so nothing that is found half-done has a liv
 
 from __future__ import annotations
 
+from githarness import clock
 from githarness.git import pack, refs
 from githarness.git.checkout import CheckedOut
-from githarness.git.objects import PathChange
+from githarness.git.objects import Entry, PathChange
+from githarness.git.repo import Repo
 from githarness.store import bases, events, operations
 from githarness.store.db import Connection
 from githarness.store.rows import EventRow
 from githarness.work import landing
 from githarness.work.parts import Parts
 
+_LATE = 120.0  # seconds
+
 
 def needed(parts: Parts, checkout: CheckedOut | None) -> bool:
-    """Whether anything is half-done: a look at one lock and one table."""
-    if checkout is not None and checkout.left_behind():
+    """Whether anything is half-done: a look at one file, one lock and one table."""
+    if rebooted(parts.repo) or (checkout is not None and checkout.left_behind()):
         return True
     with parts.db.read() as conn:
         return events.any_open(conn)
+
+
+def rebooted(repo: Repo) -> bool:
+    """Whether the machine started anew since the last write: files of the checkout were not made durable."""
+    try:
+        return (repo.home / "boot").read_text(encoding="ascii") != clock.boot_id()
+    except OSError:
+        return True
 
 
 def recover(parts: Parts, checkout: CheckedOut | None) -> int:
@@ -31,6 +43,8 @@ def recover(parts: Parts, checkout: CheckedOut | None) -> int:
     landed = [intent for intent in intents if head and _has_landed(parts, intent, head)]
     if checkout is not None:
         checkout.recover(_net(landed))
+        if head and rebooted(parts.repo):
+            checkout.recover(_lagging(parts, head))
     with parts.db.write(durable=True) as conn:
         for intent in intents:
             good = intent in landed
@@ -39,6 +53,7 @@ def recover(parts: Parts, checkout: CheckedOut | None) -> int:
                 _relearn(conn, intent)
             elif intent.operation:
                 operations.drop(conn, intent.agent or intent.human or "", intent.operation)
+    (parts.repo.home / "boot").write_text(clock.boot_id(), encoding="ascii")
     pack.sweep(parts.repo.common_dir / "objects" / "pack")
     return len(intents)
 
@@ -55,6 +70,25 @@ def _net(intents: list[EventRow]) -> list[PathChange]:
             known = first.get(change.path)
             first[change.path] = PathChange(change.path, known.old if known else change.old, change.new)
     return list(first.values())
+
+
+def _lagging(parts: Parts, head: str) -> list[PathChange]:
+    """What the index or a file may still have of paths written shortly before a power cut, each to become head's.
+
+    The system writes files to disk within half a minute (dirty_expire_centisecs, dirty_writeback_centisecs in Linux's
+    Documentation/admin-guide/sysctl/vm.rst); twice that and more is looked at.
+    """
+    with parts.db.read() as conn:
+        intents = events.late_intents(conn, _LATE)
+    versions: dict[str, list[Entry | None]] = {}
+    for change in (change for intent in intents for change in landing.changes_of(intent)):
+        known = versions.setdefault(change.path, [])
+        known += [entry for entry in (change.old, change.new) if entry not in known]
+    lagging = []
+    for path, entries in versions.items():
+        new = parts.reader.entry(head, path)
+        lagging += [PathChange(path, old, new) for old in entries if old != new]
+    return lagging
 
 
 def _relearn(conn: Connection, intent: EventRow) -> None:

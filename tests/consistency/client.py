@@ -36,7 +36,7 @@ def operation(choose: random.Random, number: int, turn: int, seed: int) -> dict[
     digest = hashlib.sha256(body.encode()).hexdigest()[:16]
     line = f"{name} {len(body)} {digest} {body}\n"
     kind = choose.choice(["append", "write"])
-    path = "log.txt" if kind == "append" else f"own/{number}-{turn % 3}.txt"
+    path = f"log-{seed}.txt" if kind == "append" else f"own/{number}-{turn % 3}.txt"
     return {"op": turn, "id": name, "agent": f"agent-{number % 4}", "kind": kind, "path": path, "payload": line}
 
 

@@ -38,19 +38,20 @@ def test_killed_writers_leave_a_sound_repository(ground: Field) -> None:
     choose = random.Random(7)
     for round_ in range(4):
         ground.start(5, 40, seed=10 + round_)
-        time.sleep(0.6 + choose.random() * 0.8)
+        ground.until(8 * (round_ + 1))
+        time.sleep(choose.random() * 0.3)
         ground.kill()
         ground.write_once_more(f"after-{round_}")
-    assert ground.acknowledged() > 20
+    assert ground.acknowledged() >= 32
     assert [found for found in ground.check() if "after-" not in found] == []
 
 
 def test_a_killed_daemon_loses_no_acknowledged_write(ground: Field) -> None:
     """kill -9 of the daemon under load and a new one, three times; writers go on through the lane in process."""
     ground.start(8, 60, seed=20)
-    for _ in range(3):
+    for turn in range(3):
         ground.serve()
-        time.sleep(0.7)
+        ground.until(20 * (turn + 1))
         ground.stop(signal.SIGKILL)
     ground.wait()
     ground.write_once_more("after-all")
