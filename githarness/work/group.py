@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from githarness import canon, clock
-from githarness.errors import Denied, Dirty, HarnessError
+from githarness.errors import Denied, Dirty, HarnessError, Usage
 from githarness.git.checkout import Held
 from githarness.git.objects import Raw
 from githarness.policy import renames, trailers
@@ -40,6 +40,8 @@ class Group:
 
     def place(self, ask: Ask) -> int | Written | HarnessError:
         """The number of the ask's draft, or its result where nothing needs to land."""
+        if not _is_text(ask):
+            return Usage("a name, a path or the message of this write is not text", fix="use UTF-8")
         try:
             return self._repeated(ask) if self._known(ask) else self._admit(ask)
         except TooLarge as error:
@@ -133,6 +135,14 @@ class Group:
                         ask.run, ask.operation, outcome=error.code, body=body)
 
 
+def _is_text(ask: Ask) -> bool:
+    """Python carries bytes that are no UTF-8 as lone surrogates (PEP 383); no store of ours could keep them."""
+    texts = [ask.agent, ask.run, ask.message, ask.operation, ask.assisted_by, ask.token, *ask.chain]
+    texts += [text for op in ask.ops for text in (op.path, op.to, op.if_match)]
+    return not any("\ud800" <= character <= "\udfff" for text in texts if text and not text.isascii()
+                   for character in text)
+
+
 def _subject(ask: Ask) -> str:
     first = ask.ops[0]
     if len(ask.ops) > 1:
@@ -141,7 +151,8 @@ def _subject(ask: Ask) -> str:
 
 
 def _answer(event: str, admission: Admission) -> str:
-    rows = [[one.path, one.blob, one.previous, one.merged] for one in admission.landed.values()]
+    landed = sorted(admission.landed.values(), key=lambda one: one.path)  # as an index made from git would say it
+    rows = [[one.path, one.blob, one.previous, one.merged] for one in landed]
     return canon.dumps({"event": event, "paths": rows})
 
 

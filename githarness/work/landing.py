@@ -72,9 +72,13 @@ def give_up(db: Database, drafts: Sequence[Draft], outcome: str) -> None:
 
 
 def record(ground: Ground, drafts: Sequence[Draft], book: Runbook | None = None) -> None:
-    """What follows from intents and commits alone: outcomes, the commit index where it was at our parent, bases."""
+    """What follows from intents and commits alone: outcomes, the commit index where it was at our parent, bases.
+
+    Where the checkout could not be finished the intents stay open, so that the next command recovers it.
+    """
     with ground.db.write(durable=False) as conn:
-        events.close(conn, [outcome_of(draft.intent, "landed") for draft in drafts])
+        if ground.held is None or not ground.held.unfinished:
+            events.close(conn, [outcome_of(draft.intent, "landed") for draft in drafts])
         if commits.head(conn) == ground.head:
             commits.extend(conn, [draft.row for draft in drafts])
         if book:
