@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+_LONGEST = 180.0  # seconds that a session may take
 FRESH = "<!-- fresh repository -->"
 FILES = {
     "runbooks/release.md":
@@ -87,11 +88,12 @@ def environ(folder: Path) -> dict[str, str]:
 
 def run(commands: list[str], repo: Path, env: dict[str, str]) -> list[str]:
     """What each command prints, stdout and stderr together."""
-    mark = "\x1e"
+    mark, out = "\x1e", repo.parent / "printed"
     script = "".join(f"printf '{mark}'\n{command}\n" for command in commands)
-    done = subprocess.run([shutil.which("bash") or "sh", "-c", script], cwd=repo, env=env, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return done.stdout.split(mark)[1:]
+    with open(out, "wb") as file:  # no pipe: a daemon that a page leaves running would keep it open
+        subprocess.run([shutil.which("bash") or "sh", "-c", script], cwd=repo, env=env, stdin=subprocess.DEVNULL,
+                       stdout=file, stderr=subprocess.STDOUT, timeout=_LONGEST, check=False)
+    return out.read_text(encoding="utf-8").split(mark)[1:]
 
 
 def masked(text: str, repo: Path | None = None) -> str:
