@@ -7,17 +7,21 @@ from typing import Annotated
 
 import typer
 
+from githarness.cli.captured import held_error, note_of, rows
 from githarness.cli.options import command
 from githarness.cli.shell import Shell, shell
 from githarness.cli.write_options import agent_name
-from githarness.errors import Conflict, Denied, Detail, NotFound
+from githarness.errors import Detail, NotFound
+from githarness.git import repo
 from githarness.git.porcelain import Git
+from githarness.git.repo import Checkout
 from githarness.store import runs
 from githarness.store.rows import RunRow
 from githarness.wiring import Harness
 from githarness.work.asks import Ask
-from githarness.work.capture import Captured, Source
+from githarness.work.capture import Captured
 from githarness.work.capture import capture as take
+from githarness.work.changed import Source
 
 
 @command
@@ -38,10 +42,11 @@ def capture(
     harness = sh.open()
     name = agent_name(sh, agent)
     row = _run(harness, run or sh.settings.run_of(name), name)
-    folder = worktree or _own(harness, row)
+    checkout = _checkout(harness, row, worktree)
     ask = Ask(name, row.id, (), message=message, token=harness.token())
-    source = Source(row, folder, ask, tuple(only or ()))
-    _report(sh, take(harness.parts, Git(sh.settings, folder), harness.lane, source, harness.local.signer(name)))
+    source = Source(row, checkout, ask, tuple(path.rstrip("/") for path in only or ()))
+    git = Git(sh.settings, checkout.root, checkout.git_dir)
+    _report(sh, take(harness.parts, git, harness.local, source))
 
 
 def _run(harness: Harness, run: str, agent: str) -> RunRow:
@@ -50,27 +55,28 @@ def _run(harness: Harness, run: str, agent: str) -> RunRow:
         return runs.get(conn, run) or RunRow(run, agent, harness.clock.now())
 
 
-def _own(harness: Harness, row: RunRow) -> Path:
-    if row.worktree:
-        return Path(row.worktree)
-    if harness.repo.worktree is None:
-        raise NotFound("there is no worktree here", fix="pass --worktree DIR")
-    return harness.repo.worktree
+def _checkout(harness: Harness, row: RunRow, named: Path | None) -> Checkout:
+    """The run's own worktree, unless another one of this repository is named."""
+    if row.worktree and (named is None or named.resolve() == Path(row.worktree)):
+        git_dir = repo.linked_dir(harness.repo, Path(row.worktree))
+        if git_dir is None:
+            raise NotFound(f"the worktree '{row.worktree}' is gone", fix=f"githarness runs show {row.id}")
+        return Checkout(Path(row.worktree), git_dir)
+    found = repo.discover(named) if named else harness.repo
+    if found.worktree is None or found.common_dir != harness.repo.common_dir:
+        raise NotFound(f"'{named or found.start}' is not in a worktree of this repository", fix="pass --worktree DIR")
+    return Checkout(found.worktree, found.git_dir)
 
 
 def _report(sh: Shell, done: Captured) -> None:
     written = done.written
-    held: list[Detail] = [{"id": one.id, "path": one.path, "why": one.why} for one in done.held]
     details: dict[str, Detail] = {
-        "commit": written.commit if written else None, "held": held,
+        "commit": written.commit if written else None, "held": rows(done), "nested": list(done.nested),
         "paths": [{"path": one.path, "blob": one.blob, "merged": one.merged}
                   for one in (written.paths if written else ())]}
-    if written and written.commit:
-        sh.note(f"{written.commit[:12]} {' '.join(one.path for one in written.paths)}")
+    note_of(sh, done)
     if done.held:
-        kind = Denied if all(one.why == "denied" for one in done.held) else Conflict
-        names = ", ".join(f"'{one.path}' as {one.id}" for one in done.held)
-        raise kind(f"held: {names}", fix=f"githarness held show {done.held[0].id}", details=details)
+        raise held_error(done, details)
     sh.document(details)
     if written is None:
         sh.note("nothing has changed")

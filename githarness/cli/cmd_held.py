@@ -10,10 +10,11 @@ from githarness import clock
 from githarness.cli.options import command, group
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
+from githarness.cli.write_options import if_match
 from githarness.cli.write_options import show_all as show_written
 from githarness.wiring import Harness
 from githarness.work import held
-from githarness.work.held import HeldChange
+from githarness.work.held import Actor, HeldChange, Resolution
 
 app = group("Held changes: kept because they could not land; nothing of them is lost.")
 Held = Annotated[str, typer.Argument(metavar="ID", help="The held change.")]
@@ -63,7 +64,7 @@ def _diff(harness: Harness, one: HeldChange) -> list[str]:
 @app.command("drop")
 @command
 def drop(ctx: typer.Context, change: Held) -> None:
-    """Let a held change go.
+    """Let a held change go; it says how to get it back while git has it.
 
     Example: githarness held drop h-01j2x7k3m9q4v8b2n6t0
     """
@@ -72,7 +73,7 @@ def drop(ctx: typer.Context, change: Held) -> None:
     one = held.drop(harness.parts, harness.git, change)
     sh.document({**_item(one), "dropped": True})
     sh.line(f"dropped {one.id}")
-    sh.note(f"hint: to have it back: git update-ref refs/githarness/held/{one.id} {one.commit}")
+    sh.note(f"hint: until git prunes it: git update-ref refs/githarness/held/{one.id} {one.commit}")
 
 
 @app.command("retry")
@@ -84,8 +85,8 @@ def retry(ctx: typer.Context, change: Held) -> None:
     """
     sh = shell(ctx)
     harness = sh.open()
-    run = _run(sh, held.show(harness.parts, change))
-    show_written(sh, held.retry(harness.parts, harness.git, harness.lane, change, run))
+    actor = _actor(sh, harness, held.show(harness.parts, change))
+    show_written(sh, held.retry(harness.parts, harness.git, harness.lane, change, actor))
 
 
 @app.command("resolve")
@@ -95,6 +96,9 @@ def resolve(
     change: Held,
     *,
     source: Annotated[str | None, typer.Option("--from", metavar="FILE", help="Read FILE instead of stdin.")] = None,
+    match: Annotated[
+        str | None, typer.Option("--if-match", metavar="BLOB", help="What FILE was made for [what is there now].")
+    ] = None,
 ) -> None:
     """Land what you made of both sides in place of a held change.
 
@@ -102,14 +106,13 @@ def resolve(
     """
     sh = shell(ctx)
     harness = sh.open()
-    run = _run(sh, held.show(harness.parts, change))
-    content = sh.content(source)
-    show_written(sh, held.resolve(harness.parts, harness.git, harness.lane, change, run=run, content=content))
+    actor = _actor(sh, harness, held.show(harness.parts, change))
+    wanted = Resolution(sh.content(source), if_match(match))
+    show_written(sh, held.resolve(harness.parts, harness.git, harness.lane, change, actor=actor, wanted=wanted))
 
 
-def _run(sh: Shell, one: HeldChange) -> str:
-    """The run that acts now: the one that made the change may have ended."""
-    return sh.settings.run_of(one.agent)
+def _actor(sh: Shell, harness: Harness, one: HeldChange) -> Actor:
+    return Actor(sh.settings.run_of(one.agent), harness.token() if sh.settings.run else None)
 
 
 def _item(one: HeldChange) -> dict[str, object]:

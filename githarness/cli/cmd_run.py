@@ -7,13 +7,17 @@ from typing import Annotated
 import typer
 
 from githarness import clock
+from githarness.cli.captured import held_error, note_of, rows
 from githarness.cli.options import command
 from githarness.cli.shell import Shell, shell
 from githarness.cli.write_options import agent_name
 from githarness.daemon import place
-from githarness.errors import Conflict, Denied, Detail, Unavailable, Usage
+from githarness.errors import Detail, Unavailable, Usage
 from githarness.runner import run as runner
-from githarness.runner.run import Order, Outcome, Stage
+from githarness.runner.run import Order, Outcome
+from githarness.runner.settle import Stage
+from githarness.wiring import Harness
+from githarness.work.runs import Cause
 
 Command = Annotated[list[str] | None, typer.Argument(metavar="-- CMD...", help="The command and its arguments.")]
 
@@ -35,36 +39,41 @@ def run(
     sh = shell(ctx)
     if not words:
         raise Usage("no command was given", fix="githarness run --agent NAME -- CMD")
-    harness = sh.open()
-    name = agent_name(sh, agent)
-    running = place.announced(harness.repo)
-    socket = running.socket if running else None
-    stage = Stage(harness.parts, sh.settings, harness.lane, harness.local.signer(name), socket)
     limit = clock.seconds(timeout) if timeout else None
-    order = Order(name, words, limit, parent or sh.settings.run, message, own_stdout=not sh.json)
-    _report(sh, runner.run(stage, order, harness.head()))
+    harness = sh.open()
+    running = place.announced(harness.repo)
+    order = Order(agent_name(sh, agent), words, limit, cause(sh, harness, parent), message,
+                  socket=running.socket if running else None, own_stdout=not sh.json)
+    _report(sh, runner.run(stage(sh, harness), order, harness.head()))
+
+
+def stage(sh: Shell, harness: Harness) -> Stage:
+    return Stage(harness.parts, sh.settings, harness.local)
+
+
+def cause(sh: Shell, harness: Harness, parent: str | None) -> Cause | None:
+    """The run that starts another: the one named, else the one that we are in, which has a token to prove it."""
+    named = parent or sh.settings.run
+    return Cause(named, harness.token() if named == sh.settings.run else None) if named else None
 
 
 def _report(sh: Shell, done: Outcome) -> None:
     """The document or notes, then the exit: the command's own, or what became of its changes."""
-    captured, code = done.captured, done.ended.code
+    settled, code = done.settled, done.ended.code
+    captured, worktree = settled.captured, settled.worktree
     written = captured.written
-    held: list[Detail] = [{"id": one.id, "path": one.path, "why": one.why} for one in captured.held]
     details: dict[str, Detail] = {
-        "run": done.run.id, "agent": done.run.agent, "status": done.run.status, "exit": code,
-        "commit": written.commit if written else None,
-        "paths": [one.path for one in written.paths] if written else [], "held": held,
-        "worktree": str(done.worktree) if done.worktree else None}
-    if written and written.commit:
-        sh.note(f"{written.commit[:12]} {' '.join(one.path for one in written.paths)}")
-    if done.worktree:
-        sh.note(f"the worktree is left at {done.worktree}")
+        "run": settled.run.id, "agent": settled.run.agent, "status": settled.run.status, "exit": code,
+        "commit": written.commit if written else None, "paths": [one.path for one in written.paths] if written else [],
+        "held": rows(captured), "worktree": str(worktree) if worktree else None, "note": settled.run.note}
+    note_of(sh, captured)
+    if worktree:
+        sh.note(f"{settled.run.note}")
     if done.ended.timed_out:
-        raise Unavailable(f"run '{done.run.id}' was ended at its time limit", fix="pass a longer --timeout",
+        raise Unavailable(f"run '{settled.run.id}' was ended at its time limit", fix="pass a longer --timeout",
                           details=details)
-    if held and code == 0:
-        kind = Denied if all(one.why == "denied" for one in captured.held) else Conflict
-        raise kind(f"{len(held)} changes of run '{done.run.id}' are held", fix="githarness held list", details=details)
+    if captured.held and code == 0:
+        raise held_error(captured, details)
     sh.document(details)
     if code:
         raise typer.Exit(code)

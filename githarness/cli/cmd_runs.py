@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from githarness import clock
+from githarness.cli.captured import note_of
+from githarness.cli.cmd_run import cause, stage
 from githarness.cli.options import command, group
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.cli.write_options import agent_name
-from githarness.errors import Usage
+from githarness.errors import Conflict, Usage
 from githarness.runner import cancel as canceller
 from githarness.store import commits
 from githarness.store import runs as rows
@@ -60,7 +63,7 @@ def show(ctx: typer.Context, run: Run) -> None:
     sh.document({**_item(row), "commits": made})
     _line(sh, row)
     for label, value in (("on behalf of", " > ".join(row.chain)), ("parent", row.parent), ("command", row.command),
-                         ("worktree", row.worktree), ("note", row.note), ("commits", " ".join(o[:12] for o in made))):
+                         ("worktree", _worktree(row)), ("note", row.note), ("commits", " ".join(o[:12] for o in made))):
         if value:
             sh.line(f"  {label:13} {value}")
 
@@ -79,7 +82,7 @@ def start(
     """
     sh = shell(ctx)
     harness = sh.open()
-    row = runs.start(harness.parts, agent_name(sh, agent), head=harness.head(), parent=parent or sh.settings.run)
+    row = runs.start(harness.parts, agent_name(sh, agent), head=harness.head(), cause=cause(sh, harness, parent))
     sh.document({**_item(row), "token_file": str(runs.token_file(harness.repo, row.id))})
     sh.line(row.id)
 
@@ -100,7 +103,11 @@ def finish(
     sh = shell(ctx)
     if status not in ("ok", "failed"):
         raise Usage(f"'{status}' is not how a run ends", fix="pass --status ok or --status failed")
-    row = runs.finish(sh.open().parts, run, status, note=note)
+    harness = sh.open()
+    with harness.db.read() as conn:
+        if runs.get(conn, run).pid:
+            raise Conflict(f"run '{run}' ends when its command does", fix=f"githarness runs cancel {run}")
+    row = runs.finish(harness.parts, run, status, note=note)
     sh.document(_item(row))
     _line(sh, row)
 
@@ -113,19 +120,29 @@ def cancel(ctx: typer.Context, run: Run) -> None:
     Example: githarness runs cancel r-01j2x7k3m9q4v8b2n6t0
     """
     sh = shell(ctx)
-    row = canceller.cancel(sh.open().parts, run)
-    sh.document(_item(row))
-    _line(sh, row)
+    done = canceller.cancel(stage(sh, sh.open()), run)
+    note_of(sh, done.captured)
+    sh.document(_item(done.run))
+    _line(sh, done.run)
+    if done.run.note:
+        sh.note(done.run.note)
 
 
 def _item(row: RunRow) -> dict[str, object]:
     return {
         "run": row.id, "agent": row.agent, "parent": row.parent, "chain": list(row.chain), "status": row.status,
         "started": clock.rfc3339(row.started), "finished": clock.rfc3339(row.finished) if row.finished else None,
-        "tier": row.tier, "start_commit": row.start_commit, "worktree": row.worktree, "command": row.command,
+        "tier": row.tier, "start_commit": row.start_commit, "worktree": _worktree(row), "command": row.command,
         "note": row.note}
+
+
+def _worktree(row: RunRow) -> str | None:
+    """None once it was removed."""
+    return row.worktree if row.worktree and Path(row.worktree).is_dir() else None
 
 
 def _line(sh: Shell, row: RunRow) -> None:
     status = Painted(f"{row.status:9}", _COLOURS[row.status])
     sh.line(row.id, " ", clock.rfc3339(row.started), " ", status, " ", row.agent)
+    if row.status == "open" and row.pid and not canceller.has_runner(row):
+        sh.note(f"the runner of {row.id} is gone; githarness runs cancel {row.id} captures what is in its worktree")

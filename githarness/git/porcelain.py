@@ -7,7 +7,6 @@ repository's configuration names: an agent may have written it.
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,29 +50,23 @@ _Pairs = list[tuple[str, str]]
 
 
 class Git:
-    def __init__(self, settings: Settings, directory: Path) -> None:
+    def __init__(self, settings: Settings, directory: Path, git_dir: Path | None = None) -> None:
+        """`git_dir`: that of the worktree `directory`, where what stands at `.git` in it is not to be trusted."""
         if not settings.git:
             raise Unavailable("git is not installed", fix="install git 2.34 or newer")
         self._settings = settings
         self._directory = directory
+        self._place = [f"--git-dir={git_dir}", f"--work-tree={directory}"] if git_dir else []
 
     def run(self, *args: str, input: bytes | None = None, index: Path | None = None) -> bytes:
-        """What git prints; `index` stands in for the worktree's own. Raises Unavailable with git's words on stderr."""
+        """What git prints. Raises Unavailable with git's words on stderr.
+
+        `index` stands in for the worktree's own; objects made with it are the caller's to make durable.
+        """
         if args[0] in _DIFFS:
             args = (args[0], "--no-ext-diff", "--no-textconv", *args[1:])
-        return self._answer(args, [*_ALWAYS, *self._overrides(args[0])], input, index)
-
-    def snapshot(self, scratch: Path, only: Sequence[str] = ()) -> str:
-        """The tree that `git add` of the worktree's files (or of `only` these) makes; the real index stays as it is."""
-        index = Path(self.run("rev-parse", "--git-path", "index").decode().removesuffix("\n"))
-        scratch.unlink(missing_ok=True)
-        if (self._directory / index).exists():
-            shutil.copyfile(self._directory / index, scratch)
-        try:
-            self.run("--literal-pathspecs", "add", "--all", "--", *(only or (".",)), index=scratch)
-            return self.run("write-tree", index=scratch).decode().strip()
-        finally:
-            scratch.unlink(missing_ok=True)
+        always = (*_ALWAYS, ("core.fsync", "none")) if index else _ALWAYS
+        return self._answer(args, [*always, *self._overrides(args[0])], input, index)
 
     def _overrides(self, verb: str) -> _Pairs:
         """Takes back what the repository's configuration, or a file that it includes, says about programs."""
@@ -97,7 +90,7 @@ class Git:
         if index is not None:
             environ["GIT_INDEX_FILE"] = str(index)
         forget = [part for name in unwanted_names(environ) for part in ("-u", name)]
-        command = [_ENV, *forget, self._settings.git, "--no-replace-objects", "--no-pager", *args]
+        command = [_ENV, *forget, self._settings.git, "--no-replace-objects", "--no-pager", *self._place, *args]
         with tempfile.TemporaryFile() as stdin:
             stdin.write(input or b"")
             stdin.seek(0)

@@ -153,6 +153,16 @@ def _worktrees(repo: Repo) -> Iterator[Checkout]:
             yield Checkout(_real(dot_git.parent), git_dir)
 
 
+def linked_dir(repo: Repo, root: Path) -> Path | None:
+    """The git directory of the linked worktree at `root`, whatever stands at `.git` there."""
+    linked = repo.common_dir / "worktrees"
+    for git_dir in sorted(linked.iterdir()) if linked.is_dir() else ():
+        file = git_dir / "gitdir"
+        if file.is_file() and _real((git_dir / _text(file)).parent) == _real(root):
+            return git_dir
+    return None
+
+
 def _main_worktree(common_dir: Path) -> Path | None:
     """As far as the common directory tells: one that is not called `.git` does not say where its worktree is."""
     settings = settings_of(common_dir)

@@ -1,8 +1,9 @@
 """A child process with a time limit, and the end of its whole tree.
 
 The runner makes itself the reaper of orphans (PR_SET_CHILD_SUBREAPER), so that what a child started stays among our
-descendants, also where it left its session or its parent; nothing of it outlives the call. The child stays in our
-process group and keeps the terminal. Where there is no /proc, only the child itself is ended.
+descendants, also where it left its session or its parent; nothing of it outlives the call, but for what another service
+starts in its stead (systemd-run, at, a container). The child stays in our process group and keeps the terminal. Where
+there is no /proc, only the child itself is ended.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
@@ -21,9 +22,11 @@ from time import sleep
 from githarness.clock import SYSTEM
 from githarness.errors import NotFound, Unavailable
 
-_SUBREAPER = 36  # prctl(2), PR_SET_CHILD_SUBREAPER
+_SET_SUBREAPER, _GET_SUBREAPER = 36, 37  # prctl(2)
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
-_PASSES = 200  # of killing what is left; each pass stops every process that it meets
+_SWARM = 500  # processes that are given no grace: what has so many is making more
+_PASSES = 100
+Processes = Callable[[], list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Ended:
     code: int  # as a shell says it: 128 + N for signal N
     timed_out: bool = False
     interrupted: bool = False
+    left: tuple[int, ...] = ()  # processes that could not be ended: of another user, or stuck in the kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +46,51 @@ class Job:
     stdout: int | None = None
 
 
-def run(job: Job) -> Ended:
-    """Runs to the end, or to the time limit, or until SIGINT or SIGTERM; then nothing of its tree is left.
+@contextlib.contextmanager
+def signals() -> Iterator[list[int]]:
+    """Notes signals instead of dying of them, so that what the agent did is captured; those ignored stay ignored.
+
+    Control-C on a terminal reaches the child too, and is the child's to answer: an agent may only end its turn.
+    """
+    seen: list[int] = []
+    childs_own = signal.SIGINT if sys.stdin.isatty() else None
+
+    def note(number: int, _: object) -> None:
+        if number != childs_own:
+            seen.append(number)
+
+    noted = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+    before = {number: signal.getsignal(number) for number in noted}
+    before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(job: Job, seen: Sequence[int]) -> Ended:
+    """Runs to the end, or to the time limit, or until a signal is `seen`; then nothing of its tree is left.
 
     Raises NotFound and Unavailable where the command cannot be started.
     """
-    _reap_orphans()
-    with _signals() as seen:
+    us, ours = os.getpid(), frozenset(descendants(os.getpid()))
+    with _reaper():
         child = _start(job)
+
+        def tree() -> list[int]:
+            _reap({child.pid, *ours})
+            return descendants(us, without=ours) or ([child.pid] if child.poll() is None else [])
+
         try:
-            code, timed_out = _wait(child, job.timeout, seen)
+            timed_out = _wait(child, job.timeout, seen, lambda: _reap({child.pid, *ours}))
         finally:
-            end_tree(os.getpid(), child=child.pid)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(GRACE)
-    code = child.returncode if code is None else code
-    return Ended(128 - code if code < 0 else code, timed_out, bool(seen))
+            left = end(tree)
+    code = -signal.SIGKILL if child.returncode is None else child.returncode
+    interrupted = bool(seen) or code == -signal.SIGINT
+    return Ended(128 - code if code < 0 else code, timed_out, interrupted, tuple(left))
 
 
 def _start(job: Job) -> subprocess.Popen[bytes]:
@@ -66,94 +99,122 @@ def _start(job: Job) -> subprocess.Popen[bytes]:
     except FileNotFoundError:
         raise NotFound(f"there is no command '{job.command[0]}'", fix="name a program on PATH after --") from None
     except OSError as error:
-        raise Unavailable(f"'{job.command[0]}' cannot be started: {error.strerror}") from error
+        raise Unavailable(f"'{job.command[0]}' cannot be started: {error.strerror}",
+                          fix="name an executable program after --") from error
 
 
-def _wait(child: subprocess.Popen[bytes], timeout: float | None, seen: list[int]) -> tuple[int | None, bool]:
+def _wait(child: subprocess.Popen[bytes], timeout: float | None, seen: Sequence[int], tidy: Callable[[], None]) -> bool:
+    """Whether the time limit ended the wait."""
     end = None if timeout is None else SYSTEM.monotonic() + timeout
     while not seen:
-        if end is not None and SYSTEM.monotonic() > end:
-            return None, True
+        left = 0.1 if end is None else end - SYSTEM.monotonic()
+        if left <= 0:
+            return True
+        tidy()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return child.wait(0.1 if end is None else max(0.01, min(0.1, end - SYSTEM.monotonic()))), False
-    return None, False
+            child.wait(min(0.1, left))
+            return False
+    return False
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Notes signals instead of dying of them, so that what the agent did is captured.
-
-    Control-C on a terminal reaches the child too, and is the child's to answer: an agent may only end its turn.
-    """
-    seen: list[int] = []
-    noted = [signal.SIGTERM, signal.SIGHUP] + ([] if sys.stdin.isatty() else [signal.SIGINT])
-    before = {number: signal.signal(number, lambda number, _: seen.append(number)) for number in noted}
-    before |= {} if signal.SIGINT in before else {signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None)}
+def _reaper() -> Iterator[None]:
+    """Orphans below us become our children for the length of the block."""
+    if sys.platform != "linux":
+        yield
+        return
+    prctl, before = ctypes.CDLL(None, use_errno=True).prctl, ctypes.c_int()
+    prctl(_GET_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+    prctl(_SET_SUBREAPER, 1, 0, 0, 0)
     try:
-        yield seen
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        prctl(_SET_SUBREAPER, before.value, 0, 0, 0)
 
 
-def _reap_orphans() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
+def _reap(keep: Collection[int]) -> None:
+    """Takes the adopted dead, so that they do not use up the process ids; `keep` is left to who started it."""
+    with contextlib.suppress(ChildProcessError):
+        wanted = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while (dead := os.waitid(os.P_ALL, 0, wanted)) and dead.si_pid not in keep:
+            os.waitpid(dead.si_pid, 0)
 
 
-def end_tree(root: int, *, child: int) -> None:
-    """SIGTERM to all living descendants of `root`, a grace, then SIGKILL until none is left. Reaps the adopted dead."""
-    left = descendants(root) or [child]
-    _signal(left, signal.SIGTERM)
-    end = SYSTEM.monotonic() + GRACE
-    while (left := descendants(root)) and SYSTEM.monotonic() < end:
+def end(living: Processes) -> list[int]:
+    """SIGTERM to all, a grace, then SIGKILL until none is left; those that cannot be ended."""
+    if not (left := living()):
+        return []
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        _signal(left, number)
+    deadline = SYSTEM.monotonic() + GRACE
+    while (left := living()) and len(left) < _SWARM and SYSTEM.monotonic() < deadline:
         sleep(0.02)
     for _ in range(_PASSES):
         if not left:
             break
-        _signal(left, signal.SIGSTOP)
-        _signal(descendants(root), signal.SIGKILL)
-        sleep(0.005)
-        left = descendants(root)
-    _reap(child)
+        _signal(_stopped(left, living), signal.SIGKILL)
+        sleep(0.01)
+        left = living()
+    return left
 
 
-def _signal(processes: Sequence[int], number: int) -> None:
+def _stopped(first: list[int], living: Processes) -> set[int]:
+    """All of them, stopped until no pass finds a new one: what is stopped cannot fork."""
+    stopped: set[int] = set()
+    fresh = set(first)
+    for _ in range(_PASSES):
+        if not fresh:
+            break
+        _signal(fresh, signal.SIGSTOP)
+        stopped |= fresh
+        fresh = set(living()) - stopped
+    return stopped
+
+
+def _signal(processes: Collection[int], number: int) -> None:
     for process in processes:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(process, number)
 
 
-def _reap(child: int) -> None:
-    """Takes the adopted dead; the child itself is left to its Popen, which wants to know how it ended."""
-    for process, (parent, state) in _table().items():
-        if parent == os.getpid() and state == "Z" and process != child:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(process, os.WNOHANG)
+def descendants(root: int, *, without: Collection[int] = ()) -> list[int]:
+    """Pids of the living below `root`, but for those `without` and what is below them; none where there is no /proc."""
+    children: dict[int, list[int]] = {}
+    dead = set()
+    for process in _processes():
+        with contextlib.suppress(OSError), open(f"/proc/{process}/stat", "rb") as file:
+            state, parent = file.read().rpartition(b")")[2].split()[:2]
+            children.setdefault(int(parent), []).append(process)
+            if state in b"ZX":
+                dead.add(process)
+    found: list[int] = []
+    waiting = [root]
+    while waiting:
+        below = [one for one in children.get(waiting.pop(), ()) if one not in without]
+        found += below
+        waiting += below
+    return [one for one in found if one not in dead]
 
 
-def _table() -> dict[int, tuple[int, str]]:
-    """Parent and state of every process; empty where there is no /proc."""
-    table: dict[int, tuple[int, str]] = {}
-    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
-        if name.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
-                state, parent = file.read().rpartition(")")[2].split()[:2]
-                table[int(name)] = (int(parent), state)
-    return table
-
-
-def descendants(root: int) -> list[int]:
-    """Pids of the living below `root`; a dead parent's children still count as below it."""
-    table = _table()
-    parents = {process: parent for process, (parent, _) in table.items()}
-    found, seen = [], {root}
-    grown = True
-    while grown:
-        grown = False
-        for process, parent in parents.items():
-            if parent in seen and process not in seen:
-                seen.add(process)
+def of_environment(entry: str) -> list[int]:
+    """Pids of the living, but for us, that were started with `NAME=VALUE` in their environment."""
+    wanted, found = entry.encode(), []
+    for process in _processes():
+        with contextlib.suppress(OSError), open(f"/proc/{process}/environ", "rb") as file:
+            if process != os.getpid() and wanted in file.read().split(b"\0"):
                 found.append(process)
-                grown = True
-    return [process for process in found if table[process][1] not in "ZX"]
+    return found
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()] if os.path.isdir("/proc/self") else []
+
+
+def is_alive(pid: int, start: int) -> bool:
+    """Whether the process that started then lives: its pid may be somebody else's by now."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return int(fields[19]) == start and fields[0] not in b"ZX"

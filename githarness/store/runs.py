@@ -28,9 +28,9 @@ def add(conn: sqlite3.Connection, row: RunRow) -> None:
          row.start_commit, row.worktree, row.pid, row.pid_start, row.command, row.note, row.token_hash))
 
 
-def started(conn: sqlite3.Connection, run: str, *, pid: int, pid_start: int, worktree: str | None) -> None:
-    """What is only known once the process of the run is there."""
-    conn.execute("UPDATE runs SET pid = ?, pid_start = ?, worktree = ? WHERE id = ?", (pid, pid_start, worktree, run))
+def placed(conn: sqlite3.Connection, run: str, worktree: str) -> None:
+    """The run's own worktree is there, whole, and its command is about to start in it."""
+    conn.execute("UPDATE runs SET worktree = ? WHERE id = ?", (worktree, run))
 
 
 def finish(conn: sqlite3.Connection, run: str, status: str, now: float, note: str = "") -> bool:

@@ -1,32 +1,42 @@
 """What an agent changed in a worktree becomes attributed writes; what does not fit is held, never lost.
 
-Git itself says what changed: the files are added to a scratch copy of the worktree's index, so ignore rules, line ends
-and modes are judged as `git add` judges them, and its real index stays as the agent left it.
+All that can land is one commit. A change that is refused is held by itself, one held change per path; a later one of
+the same run and path takes the place of an earlier one, because it has it in it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+import re
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from githarness import paths
-from githarness.errors import BadPath, Denied, HarnessError, NotFound, Refused, Usage
-from githarness.git import refs
+from githarness import flock, paths
+from githarness.errors import BadPath, Conflict, Denied, HarnessError, NotFound, Refused
+from githarness.git import files, refs
+from githarness.git.files import Content
 from githarness.git.objects import EXECUTABLE, FILE, Entry, PathChange
 from githarness.git.porcelain import Git
-from githarness.seal.signer import Signer
-from githarness.store import bases
-from githarness.store.rows import RunRow
-from githarness.work import held
-from githarness.work.asks import Ask, Lane, Written
+from githarness.git.swap import Swap, temporary
+from githarness.store import commits
+from githarness.store.commits import CommitFilter
+from githarness.work import changed, held, index
+from githarness.work.asks import Ask, Written
+from githarness.work.changed import Found, Source
 from githarness.work.held import Reason, op_of
+from githarness.work.lane import LocalLane
 from githarness.work.parts import Parts
+from githarness.work.runbook import Runbook, tier
+from githarness.work.verify import verifier
 
 _WRITABLE = (FILE, EXECUTABLE)
-_Refusal = tuple[PathChange, HarnessError]
+_PATIENCE = 60.0  # seconds that a capture waits for another one of the same worktree
+_LEFTOVER = re.compile(r"(?:.*/)?\.githarness-[0-9a-f]{16}~?", re.DOTALL)  # git/swap.py, after a crash
+_LOOKED_AT = 1000  # commits of the run
+_Refusals = dict[str, HarnessError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,157 +50,153 @@ class HeldPath:
 class Captured:
     written: Written | None  # None: nothing landed
     held: tuple[HeldPath, ...] = ()
+    nested: tuple[str, ...] = ()  # repositories inside the worktree, of which nothing is captured
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Whose worktree is captured. `only`: paths, all where empty."""
-
-    run: RunRow
-    worktree: Path
-    ask: Ask  # the ask to land, its operations still to come
-    only: tuple[str, ...] = ()
-
-
-def capture(parts: Parts, git: Git, lane: Lane, source: Source, signer: Signer) -> Captured:
-    """One commit of what landed. `git` works in the worktree.
-
-    Raises NotFound where the worktree is gone, Usage for a shared worktree without paths, Unavailable where disks or
-    git fail.
-    """
-    base = source.run.start_commit or _shared(parts, source)
-    changes = _since_last(parts, source, changed(parts, git, source, base))
-    if not changes:
-        return Captured(None)
-    written, refused = _land(parts, lane, source, changes)
-    if written is not None:
-        _catch_up(parts, source, changes, written)
-    kept = []
-    for change, error in refused:
-        reason = Reason(source.run.agent, source.run.id, error.code, source.ask.message or "")
-        kept.append(HeldPath(held.hold(parts, base, change, reason, signer), change.path, error.code))
-        _learn(parts, source, {change.path: change.new.oid if change.new else "absent"})
-    return Captured(written, tuple(kept))
+def capture(parts: Parts, git: Git, lane: LocalLane, source: Source) -> Captured:
+    """`git` works in the worktree. Raises what `changed.find` raises; Denied where the run may not write (any more)."""
+    _may_act(parts, source)
+    with flock.exclusive(_lock(parts, source), wait=_PATIENCE, what=f"captures of '{source.checkout.root}'"):
+        found = changed.find(parts, git, source)
+        if not found.changes:
+            return Captured(None, (), found.nested)
+        written, refused = _land(parts, lane, source, found)
+        done = {change.path: change.new for change in found.changes if change.path not in refused}
+        if written is not None and source.own:
+            done |= _follow_merges(parts, source, found, written)
+        changed.learn(parts, source, found, done)
+        kept = _hold(parts, git, lane, source, found, refused)
+        changed.learn(parts, source, found, {change.path: change.new for change in found.changes} | done)
+    return Captured(written, kept, found.nested)
 
 
-def _shared(parts: Parts, source: Source) -> str:
-    """The base in a worktree that several use: head, because a write to a file with an edit is refused as dirty."""
-    if not source.only:
-        raise Usage(f"run '{source.run.id}' has no worktree of its own", fix="name the paths to capture")
-    head = refs.read(parts.repo.common_dir, parts.ref)
-    if head is None:
-        raise NotFound(f"the governed branch '{parts.ref}' has no commit", fix="githarness init")
-    return head
-
-
-def changed(parts: Parts, git: Git, source: Source, base: str) -> list[PathChange]:
-    """What differs between `base` and the files of the worktree."""
-    if not source.worktree.is_dir():
-        raise NotFound(f"the worktree '{source.worktree}' is gone", fix=f"githarness runs show {source.run.id}")
-    tree = git.snapshot(parts.repo.home / f"capture-{os.getpid()}.index", source.only)
-    found = list(parts.reader.diff_trees(parts.reader.commit(base).tree, tree))
-    listed = {change.path for change in found}
-    for path in _captured(parts, source):
-        if path not in listed:  # as it was at the base: what was captured of it has been taken back
-            entry = parts.reader.entry(base, path)
-            found.append(PathChange(path, entry, entry))
-    return [change for change in found if not source.only or _named(change.path, source.only)]
-
-
-def _named(path: str, only: Sequence[str]) -> bool:
-    return any(path == one or path.startswith(one.rstrip("/") + "/") for one in only)
-
-
-def _captured(parts: Parts, source: Source) -> dict[str, str]:
-    """By path, the blob that this run captured last; `absent` for a deletion. Apart from what the run has read."""
+def _may_act(parts: Parts, source: Source) -> None:
+    """Also where nothing has changed."""
     with parts.db.read() as conn:
-        return bases.seen(conn, book_of(source.run.id))
+        run = Runbook(conn, parts.clock.now()).run(source.run.id, source.ask.agent)
+    tier(run, source.ask.token)
 
 
-def book_of(run: str) -> str:
-    return run + "#worktree"
+def _lock(parts: Parts, source: Source) -> Path:
+    """In the linked worktree's git directory, which goes with it."""
+    checkout = source.checkout
+    return (parts.repo.home if checkout.git_dir == parts.repo.common_dir else checkout.git_dir) / "capture.lock"
 
 
-def _since_last(parts: Parts, source: Source, changes: list[PathChange]) -> list[PathChange]:
-    """Bound to what this run captured before, where it did: that blob is the base of what came afterwards."""
-    known = _captured(parts, source)
-    bound = []
-    for change in changes:
-        base = known.get(change.path)
-        if base is not None:
-            mode = change.old.mode if change.old else change.new.mode if change.new else FILE
-            change = replace(change, old=None if base == "absent" else Entry(mode, base))
-        if change.old != change.new:
-            bound.append(change)
-    return bound
-
-
-def _land(parts: Parts, lane: Lane, source: Source, changes: list[PathChange]) -> tuple[Written | None, list[_Refusal]]:
+def _land(parts: Parts, lane: LocalLane, source: Source, found: Found) -> tuple[Written | None, _Refusals]:
     """Lands all that can land in one commit; the rest comes back with what was wrong."""
-    refused = [(change, problem) for change in changes if (problem := _unwritable(change))]
-    left = [change for change in changes if change not in [one for one, _ in refused]]
+    refused = {change.path: problem for change in found.changes if (problem := _unwritable(change, found))}
+    left = [change for change in found.changes if change.path not in refused]
+    left.sort(key=lambda change: change.new is not None)  # what goes makes room: for a folder, for another letter case
     while left:
+        ask = replace(source.ask, ops=tuple(op_of(parts, change) for change in left), merge=True)
         try:
-            ops = tuple(op_of(parts, change) for change in left)
-            return lane.write(replace(source.ask, ops=ops, merge=True)), refused
-        except (Refused, Denied, BadPath) as error:
-            named = _blamed(error, left)
-            if named is None:
+            return lane.write(ask), refused
+        except (Refused, Denied, BadPath, NotFound) as error:
+            wrong = _sort_out(lane, ask, left, error)
+            if not wrong:
                 raise
-            refused.append((named, error))
-            left.remove(named)
+            refused |= wrong
+            left = [change for change in left if change.path not in wrong]
     return None, refused
 
 
-def _unwritable(change: PathChange) -> HarnessError | None:
+def _unwritable(change: PathChange, found: Found) -> HarnessError | None:
     try:
         paths.check(change.path)
     except BadPath as error:
         return error
-    modes = [entry.mode for entry in (change.old, change.new) if entry]
-    good = all(mode in _WRITABLE for mode in modes)
-    return None if good else BadPath(f"'{change.path}' is a symbolic link or a repository of its own")
+    if any(entry.mode not in _WRITABLE for entry in (change.old, change.new) if entry):
+        return BadPath(f"'{change.path}' is or was a symbolic link or a repository of its own")
+    if _LEFTOVER.fullmatch(change.path):
+        return BadPath(f"'{change.path}' was left by a capture that crashed")
+    if change.path in found.unmerged:
+        return Conflict(f"'{change.path}' is in conflict for git", fix=f"git add '{change.path}' once it is resolved")
+    return None
 
 
-def _blamed(error: HarnessError, changes: list[PathChange]) -> PathChange | None:
-    named = error.details.get("path")
-    if named is None and isinstance(listed := error.details.get("paths"), list):
-        named = listed[0]
-    by_path = {change.path: change for change in changes}
-    if isinstance(named, str) and named in by_path:
-        return by_path[named]
-    return next((change for change in changes if f"'{change.path}'" in error.message), None)
+def _sort_out(lane: LocalLane, ask: Ask, left: Sequence[PathChange], error: HarnessError) -> _Refusals:
+    """The changes that cannot land, with what is wrong with each; none where it is not about a path.
+
+    Once one is refused all are judged, each alone, so that many refusals cost one more pass and not one each. A bad
+    path may only be bad beside another change, so there the word of the whole counts.
+    """
+    named = error.details.get("paths") or [error.details.get("path")]
+    wrong = {change.path: error for change in left
+             if (isinstance(named, list) and change.path in named) or _is_subject(change.path, error)}
+    for op in ask.ops if wrong else ():
+        with contextlib.suppress(BadPath):
+            try:
+                lane.preview(replace(ask, ops=(op,)))
+            except (Refused, Denied, NotFound) as problem:
+                wrong.setdefault(op.path, problem)
+    return wrong
 
 
-def _catch_up(parts: Parts, source: Source, changes: list[PathChange], written: Written) -> None:
+def _is_subject(path: str, error: HarnessError) -> bool:
+    """Whether the message begins with this path, or with a folder that it lies in."""
+    above = [path[:at] for at, sign in enumerate(path) if sign == "/"]
+    return any(error.message.startswith(f"'{one}'") for one in (path, *above))
+
+
+def _follow_merges(parts: Parts, source: Source, found: Found, written: Written) -> dict[str, Entry | None]:
     """Where a merge landed, the agent's file becomes the merged one, unless the agent wrote meanwhile."""
-    landed = {one.path: one for one in written.paths}
-    learned: dict[str, str | None] = {}
-    for change in changes:
-        one = landed.get(change.path)
-        if one is None:
-            continue
-        learned[change.path] = one.blob or "absent"
-        if one.merged and one.blob and not _replace(parts, source.worktree / change.path, change, one.blob):
-            learned[change.path] = change.old.oid if change.old else None
-    _learn(parts, source, learned)
+    merged = {one.path: one.blob for one in written.paths if one.merged and one.blob}
+    followed: dict[str, Entry | None] = {}
+    root = os.open(source.checkout.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for change in found.changes:
+            if change.path in merged and change.new:
+                entry = Entry(change.new.mode, merged[change.path])
+                with contextlib.suppress(OSError):
+                    followed |= {change.path: entry} if _replace(parts, root, change, entry) else {}
+    finally:
+        os.close(root)
+    return followed
 
 
-def _replace(parts: Parts, file: Path, change: PathChange, blob: str) -> bool:
-    before = parts.reader.blob(change.new.oid) if change.new else b""
-    temporary = file.with_name(f".{file.name}.githarness")
-    with contextlib.suppress(OSError):
-        if file.is_symlink() or file.read_bytes() != before:
+def _replace(parts: Parts, root: int, change: PathChange, entry: Entry) -> bool:
+    name = change.path.encode()
+    base = name.rpartition(b"/")[2]
+    content = Content(parts.reader.blob, None, modes=False)
+    with files.folder_of(root, name, make=False) as folder:
+        def is_captured(what: bytes) -> bool:
+            return change.new is not None and content.is_at(folder, what, change.path, change.new)
+
+        before = files.look(folder, base)
+        if before is None or not is_captured(base):
             return False
-        temporary.write_bytes(parts.reader.blob(blob))
-        temporary.chmod(file.stat().st_mode)
-        os.replace(temporary, file)
+        swap = Swap(folder, base, temporary(base), is_captured, lambda _point, _name: None)
+        return swap.replace(swap.stage(parts.reader.blob(entry.oid), stat.S_IMODE(before.st_mode), exact=True))
+
+
+def _hold(parts: Parts, git: Git, lane: LocalLane, source: Source, found: Found,
+          refused: Mapping[str, HarnessError]) -> tuple[HeldPath, ...]:
+    left = [change for change in found.changes if change.path in refused
+            and not _is_settled(parts, source, change, refused[change.path])]
+    if not left:
+        return ()
+    run, agent = source.run.id, source.ask.agent
+    older = [one for one in held.listed(parts) if one.run == run]
+    reason = Reason(agent, run, {path: error.code for path, error in refused.items()}, source.ask.message or "")
+    ids = held.hold(parts, found.base, left, reason, lane.signer(agent))
+    for one in older:
+        if {change.path for change in one.changes} <= {change.path for change in left}:
+            held.drop(parts, git, one.id)
+    return tuple(HeldPath(id_, change.path, refused[change.path].code) for id_, change in zip(ids, left, strict=True))
+
+
+def _is_settled(parts: Parts, source: Source, change: PathChange, error: HarnessError) -> bool:
+    """Whether head is as the change wants it by this very run: captured before a crash, or written directly.
+
+    The same change by somebody else is a conflict. A file that both have removed is gone.
+    """
+    head = refs.read(parts.repo.common_dir, parts.ref)
+    if head is None or isinstance(error, Denied | BadPath) or parts.reader.entry(head, change.path) != change.new:
+        return False
+    if change.new is None:
         return True
-    return False
-
-
-def _learn(parts: Parts, source: Source, seen: dict[str, str | None]) -> None:
-    book = book_of(source.run.id)
-    with parts.db.write(durable=False) as conn:
-        bases.put(conn, book, {path: blob for path, blob in seen.items() if blob is not None})
-        bases.drop(conn, book, [path for path, blob in seen.items() if blob is None])
+    index.update(parts.db, parts.reader, head, verifier(parts))
+    with parts.db.read() as conn:
+        made = commits.log(conn, CommitFilter(run=source.run.id, limit=_LOOKED_AT))
+    return any((one.path, one.new_oid) == (change.path, change.new.oid) for row in made for one in row.changes)

@@ -5,18 +5,20 @@ The commit is the whole truth: its tree is the base with the change, its trailer
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from githarness import clock
-from githarness.errors import NotFound, Usage
+from githarness import clock, flock
+from githarness.errors import Integrity, NotFound, Usage
 from githarness.git import pack, refs
-from githarness.git.objects import PathChange, Raw
+from githarness.git.objects import EXECUTABLE, FILE, SUBMODULE, Entry, PathChange, Raw, raw
 from githarness.git.porcelain import Git
 from githarness.git.trees import Trees
 from githarness.policy import trailers
 from githarness.seal.signer import Signer
 from githarness.work import draft
 from githarness.work.asks import Ask, Lane, Op, Written
+from githarness.work.draft import Stamp
 from githarness.work.parts import Parts
 
 _PREFIX = "refs/githarness/held/"
@@ -37,30 +39,58 @@ class HeldChange:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Whose change is held, and why."""
+    """Whose changes are held, and why: the code of an error, by path."""
 
     agent: str
     run: str
-    why: str
+    why: Mapping[str, str]
     message: str
 
 
-def hold(parts: Parts, base: str, change: PathChange, reason: Reason, signer: Signer) -> str:
-    """Keeps one changed path for good; the id of the held change. Durable when it returns."""
-    now, fleet = parts.clock.now(), parts.governed.at(base).config.fleet
-    made: list[Raw] = [] if change.new is None or change.data is None else [Raw("blob", change.new.oid, change.data)]
-    tree = Trees(parts.reader.tree).change(parts.reader.commit(base).tree, {change.path: change.new}, made) or ""
-    text = trailers.render(f"held: {change.path}", reason.message,
-                           [("Agent", reason.agent), ("Run", reason.run), ("Held", reason.why)])
+def hold(parts: Parts, base: str, changes: Sequence[PathChange], reason: Reason, signer: Signer) -> list[str]:
+    """Keeps each changed path for good under an id of its own, in their order. Durable when it returns."""
+    now, fleet = parts.clock.now(), _fleet(parts)
     stamp = draft.Stamp(draft.agent_person(reason.agent, fleet), fleet, int(now), signer)
-    commit = draft.build(tree, [base], text, stamp)
-    held = clock.new_id("h", now)
-    stem = pack.write(parts.repo.common_dir / "objects" / "pack", [*made, commit])
+    made: list[Raw] = []
+    tops = {clock.new_id("h", now): _commit(parts, base, change, reason, stamp, made) for change in changes}
     note = refs.Note(str(stamp.author), stamp.when, "githarness: held")
-    refs.update(parts.repo, _PREFIX + held, commit.oid, old=None, note=note)
-    if stem:
-        pack.release(stem)
-    return held
+    with flock.exclusive(parts.repo.home / "lane.lock", what="the write path"):
+        stem = pack.write(parts.repo.common_dir / "objects" / "pack", made)
+        for held, top in tops.items():
+            refs.update(parts.repo, _PREFIX + held, top, old=None, note=note)
+        if stem:
+            pack.release(stem)
+    return list(tops)
+
+
+def _fleet(parts: Parts) -> str:
+    head = refs.read(parts.repo.common_dir, parts.ref)
+    if head is None:
+        raise NotFound(f"the governed branch '{parts.ref}' has no commit", fix="githarness init")
+    return parts.governed.at(head).config.fleet
+
+
+def _commit(parts: Parts, base: str, change: PathChange, reason: Reason, stamp: Stamp, made: list[Raw]) -> str:
+    """The change on a commit that has its `old`: `base`, or one on top of it where the path came further since."""
+    trees, root = Trees(parts.reader.tree), parts.reader.commit(base).tree
+    made += [Raw("blob", entry.oid, parts.reader.blob(entry.oid)) for entry in (change.old, change.new)
+             if entry and entry.mode != SUBMODULE and parts.reader.has(entry.oid)]
+    shown = change.path.encode("utf-8", "backslashreplace").decode()
+    named = [("Agent", reason.agent), ("Run", reason.run), ("Held", reason.why[change.path])]
+    if parts.reader.entry(base, change.path) != change.old:
+        root = _with(trees, root, change.path, change.old, made)
+        made.append(draft.build(root, [base], trailers.render(f"before {shown} was held", "", named), stamp))
+        base = made[-1].oid
+    root = _with(trees, root, change.path, change.new, made)
+    made.append(draft.build(root, [base], trailers.render(f"held: {shown}", reason.message, named), stamp))
+    return made[-1].oid
+
+
+def _with(trees: Trees, root: str, path: str, entry: Entry | None, made: list[Raw]) -> str:
+    tree = trees.change(root, {path: entry}, made)
+    if tree is None:
+        made.append(raw("tree", b""))
+    return tree or made[-1].oid
 
 
 def listed(parts: Parts) -> list[HeldChange]:
@@ -80,6 +110,8 @@ def show(parts: Parts, held: str) -> HeldChange:
 def _read(parts: Parts, held: str, oid: str) -> HeldChange:
     commit = parts.reader.commit(oid)
     named = dict(trailers.parse(commit.message))
+    if not {"Agent", "Run", "Held"} <= named.keys() or not commit.parents:
+        raise Integrity(f"'{_PREFIX}{held}' is not a held change", fix=f"git update-ref -d {_PREFIX}{held}")
     return HeldChange(held, named["Agent"], named["Run"], commit.time, named["Held"], oid, commit.parents[0],
                       parts.reader.changes(oid), commit.message.partition("\n\n")[2].rpartition("\n\n")[0].strip())
 
@@ -91,25 +123,44 @@ def drop(parts: Parts, git: Git, held: str) -> HeldChange:
     return change
 
 
-def retry(parts: Parts, git: Git, lane: Lane, held: str, run: str) -> Written:
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who lands a held change now, as its agent: the run that made it may have ended."""
+
+    run: str
+    token: str | None = None
+
+
+def retry(parts: Parts, git: Git, lane: Lane, held: str, actor: Actor) -> Written:
     """The held change once more, merged into what is there now. Raises what a write raises; then it stays held."""
     change = show(parts, held)
     ops = tuple(op_of(parts, one) for one in change.changes)
-    done = lane.write(Ask(change.agent, run, ops, message=_message(change, "retried"), merge=True))
+    done = lane.write(Ask(change.agent, actor.run, ops, message=_message(change, "retried"), merge=True,
+                          token=actor.token))
     drop(parts, git, held)
     return done
 
 
-def resolve(parts: Parts, git: Git, lane: Lane, held: str, *, run: str, content: bytes) -> Written:
-    """Lands `content`, which a person or agent made of both sides. Raises what a write raises; then it stays held."""
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a person or agent made of both sides; `if_match`: of which blob, None for the one that is there now."""
+
+    content: bytes
+    if_match: str | None = None
+
+
+def resolve(parts: Parts, git: Git, lane: Lane, held: str, *, actor: Actor, wanted: Resolution) -> Written:
+    """Raises what a write raises; then it stays held."""
     change = show(parts, held)
     if len(change.changes) != 1:
         raise Usage(f"held change '{held}' has {len(change.changes)} paths", fix=f"githarness held retry {held}")
-    path = change.changes[0].path
+    path, new = change.changes[0].path, change.changes[0].new
     head = refs.read(parts.repo.common_dir, parts.ref)
     current = parts.reader.entry(head, path) if head else None
-    op = Op("write", path, content, if_match=current.oid if current else "absent")
-    done = lane.write(Ask(change.agent, run, (op,), message=_message(change, "resolved")))
+    base = wanted.if_match or (current.oid if current else "absent")
+    mode = new.mode if new and new.mode in (FILE, EXECUTABLE) else None
+    op = Op("write", path, wanted.content, if_match=base, mode=mode)
+    done = lane.write(Ask(change.agent, actor.run, (op,), message=_message(change, "resolved"), token=actor.token))
     drop(parts, git, held)
     return done
 

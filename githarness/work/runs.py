@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from githarness import clock
@@ -13,30 +16,57 @@ from githarness.git.repo import Repo
 from githarness.store import bases, runs
 from githarness.store.db import Connection
 from githarness.store.rows import RunRow
-from githarness.work.capture import book_of
+from githarness.work.changed import book_of
 from githarness.work.parts import Parts
-from githarness.work.runbook import token_hash
-
-OUTCOMES = ("ok", "failed", "cancelled", "timeout")
+from githarness.work.runbook import tier, token_hash
 
 
-def start(parts: Parts, agent: str, *, head: str, parent: str | None = None, command: Sequence[str] = ()) -> RunRow:
-    """A new run at `head`, its token in `token_file`. Raises NotFound; Denied for a retired agent, an ended parent."""
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The run that starts another; `token`: what proves that it is that run, where the caller has one."""
+
+    run: str
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """The process that will end the run."""
+
+    pid: int
+    command: Sequence[str]
+
+
+def start(parts: Parts, agent: str, *, head: str, cause: Cause | None = None, runner: Runner | None = None) -> RunRow:
+    """A new run at `head`, its token in `token_file`. Raises NotFound; Denied for a retired agent, an ended cause."""
     known = parts.governed.at(head).agent(agent)
     if known.retired:
         raise Denied(f"agent '{agent}' was retired at {known.retired}", fix="githarness agent list")
-    now = parts.clock.now()
-    run, token = clock.new_id("r", now), secrets.token_urlsafe(32)
+    now, token = parts.clock.now(), secrets.token_urlsafe(32)
+    row = RunRow(clock.new_id("r", now), agent, now, tier="T1", start_commit=head, token_hash=token_hash(token))
+    if runner:
+        row = replace(row, pid=runner.pid, pid_start=clock.process_start(runner.pid), command=_shown(runner.command))
     with parts.db.write() as conn:
-        chain = _chain(get(conn, parent)) if parent else ()
-        row = RunRow(run, agent, now, parent, chain, tier="T1", start_commit=head, command=" ".join(command)[:1000],
-                     token_hash=token_hash(token))
+        if cause:
+            row = replace(row, parent=cause.run, chain=_chain(get(conn, cause.run), cause))
         runs.add(conn, row)
-    _write_token(parts.repo, run, token)
+    _write_token(parts.repo, row.id, token)
     return row
 
 
-def _chain(parent: RunRow) -> tuple[str, ...]:
+def place(parts: Parts, row: RunRow, worktree: Path) -> RunRow:
+    """From here on what is in the worktree is the agent's."""
+    with parts.db.write() as conn:
+        runs.placed(conn, row.id, str(worktree))
+    return replace(row, worktree=str(worktree))
+
+
+def _shown(command: Sequence[str]) -> str:
+    return shlex.join(command)[:1000].encode("utf-8", "backslashreplace").decode()
+
+
+def _chain(parent: RunRow, cause: Cause) -> tuple[str, ...]:
+    tier(parent, cause.token)
     if parent.status != "open":
         raise Denied(f"run '{parent.id}' has finished ({parent.status}) and can start no other",
                      fix="githarness runs list")
@@ -56,23 +86,29 @@ def finish(parts: Parts, run: str, status: str, *, note: str = "") -> RunRow:
         row = get(conn, run)
         if row.status not in ("open", status):
             raise Conflict(f"run '{run}' has finished already ({row.status})", fix=f"githarness runs show {run}")
-        runs.finish(conn, run, status, parts.clock.now(), note)
-        bases.forget(conn, book_of(run))
+        if runs.finish(conn, run, status, parts.clock.now(), note):
+            bases.forget(conn, book_of(run))
         row = get(conn, run)
     token_file(parts.repo, run).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        token_file(parts.repo, run).parent.rmdir()
     return row
 
 
-def folder(repo: Repo, run: str) -> Path:
-    return repo.home / "runs" / run
-
-
 def token_file(repo: Repo, run: str) -> Path:
-    return folder(repo, run) / "token"
+    return repo.home / "runs" / run / "token"
+
+
+def token_of(repo: Repo, run: str) -> str | None:
+    try:
+        return token_file(repo, run).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
 
 
 def _write_token(repo: Repo, run: str, token: str) -> None:
-    folder(repo, run).mkdir(mode=0o700, parents=True)
-    descriptor = os.open(token_file(repo, run), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token + "\n")
+    file = token_file(repo, run)
+    file.parent.mkdir(mode=0o700, parents=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(token + "\n")

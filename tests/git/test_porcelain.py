@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from githarness.errors import NotFound, Unavailable
+from githarness.git import snapshot
 from githarness.git.maintenance import maintain
 from githarness.git.porcelain import Git as Porcelain
-from githarness.git.repo import discover
+from githarness.git.repo import Checkout, discover, linked_dir
 from githarness.settings import Settings
 
 Git = Callable[..., str]
@@ -149,7 +150,9 @@ def test_no_method_runs_what_the_configuration_names(hostile: Path, make_setting
     porcelain, tree = Porcelain(make_settings(), hostile), hostile.parent / "tree"
     porcelain.worktree_add(tree, "HEAD")
     assert (tree / "a.md").read_bytes() == b"a\n"
-    Porcelain(make_settings(), tree).snapshot(hostile.parent / "scratch")
+    git_dir = linked_dir(discover(hostile), tree)
+    assert git_dir is not None
+    snapshot.take(Porcelain(make_settings(), tree, git_dir), Checkout(tree, git_dir), hostile.parent)
     porcelain.worktree_remove(tree)
     porcelain.fsck()
     porcelain.config_set("x.y", "z")

@@ -51,8 +51,8 @@ def test_a_run_comes_back_as_it_was(conn: Connection) -> None:
     runs.add(conn, full)
     runs.add(conn, RunRow("r-1", "thief", 9.0))
     assert runs.get(conn, "r-1") == full
-    runs.started(conn, "r-1", pid=70, pid_start=80, worktree="/v")
-    assert runs.get(conn, "r-1") == replace(full, pid=70, pid_start=80, worktree="/v")
+    runs.placed(conn, "r-1", "/v")
+    assert runs.get(conn, "r-1") == replace(full, worktree="/v")
 
 
 def test_a_run_ends_once_and_forgets_its_bases(conn: Connection) -> None:
