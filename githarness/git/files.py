@@ -133,6 +133,10 @@ class Content:
         """What a checkout writes for a blob; None where only git with its filters can tell."""
         return self.smudge(path, data) if self.smudge else data
 
+    def can_make(self, path: str) -> bool:
+        """Where only git can, a file that is not there is one that waits for git."""
+        return self.smudge is None or self.smudge(path, b"") is not None
+
     def is_at(self, folder: int, name: bytes, path: str, entry: Entry, *, data: bytes | None = None) -> bool:
         """`data`: the content of `entry`, where the repository may not have it yet."""
         found = look(folder, name)

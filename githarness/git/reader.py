@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import pygit2
-from pygit2.enums import DiffOption, ObjectType, Option, SortMode
+from pygit2.enums import ConfigLevel, DiffOption, ObjectType, Option, SortMode
 
 from githarness.errors import HarnessError, Integrity, NotFound, Unavailable
 from githarness.git import commits, loose, treediff
@@ -23,12 +23,14 @@ from githarness.git.commits import Commit
 from githarness.git.objects import FOLDER, Entry, PathChange
 from githarness.git.repo import Repo
 
-__all__ = ["Commit", "Hunk", "Reader"]
+__all__ = ["Commit", "Hunk", "Reader", "WorktreeAttributes"]
 
 _BINARY_WINDOW = 8000  # git's buffer_is_binary looks no further
 _CACHED_TREES = 16  # a walk compares each tree with its successor
 _LIBRARY_CACHE = 32 << 20  # bytes
 _MISSES = 500  # a miss may map packs that have gone since; after so many the library lets go of all
+_CONFIGURED = ((ConfigLevel.SYSTEM, "gitconfig"), (ConfigLevel.SYSTEM, "gitattributes"), (ConfigLevel.XDG, "config"),
+               (ConfigLevel.XDG, "attributes"), (ConfigLevel.GLOBAL, ".gitconfig"))
 _KINDS = {"commit": ObjectType.COMMIT, "tree": ObjectType.TREE, "blob": ObjectType.BLOB, "tag": ObjectType.TAG}
 _OID = re.compile(r"[0-9a-f]{40}")
 _SEARCH = re.compile(r":|\^\{/|\0")  # `:/text`, `REV^{/text}`, `REV:path`: a search or no commit; NUL would cut it
@@ -211,6 +213,31 @@ class Reader:
         """For people: bytes that are not UTF-8 are replaced; of binary content it says only that it differs."""
         patch = pygit2.Patch.create_from(old, new, old_as_path=path, new_as_path=path)
         return patch.data.decode("utf-8", "replace")
+
+
+class WorktreeAttributes:
+    """A worktree's attributes, and the configuration, as they are when this is made; no program that they name runs."""
+
+    def __init__(self, repo: Repo) -> None:
+        self._library = _opened(repo, _Loose(repo))
+        self._config = self._library.config.snapshot()
+        places = [f"{folder}/{name}" for level, name in _CONFIGURED
+                  for folder in pygit2.settings.search_path[level].split(os.pathsep) if folder]
+        own = self.setting("core.attributesfile")
+        self._files = (*places, f"{repo.common_dir}/config", f"{repo.git_dir}/config.worktree",
+                       f"{repo.common_dir}/info/attributes", *([os.path.expanduser(own)] if own else ()))
+
+    def attribute(self, path: str, name: str) -> str | bool | None:
+        return self._library.get_attr(path.encode("utf-8", "surrogateescape"), name)
+
+    def setting(self, name: str) -> str | None:
+        try:
+            return str(self._config[name])
+        except (KeyError, ValueError):
+            return None
+
+    def files(self) -> tuple[str, ...]:
+        return self._files
 
 
 class _Loose(pygit2.OdbBackend):

@@ -55,7 +55,7 @@ class Standing:
         entry = self.index.get(name)
         at_old = same(entry, change.old)
         may_lack = change.new is None or (at_old and change.old is None) or (entry is not None and entry.skipped)
-        may_lack = may_lack or is_submodule(change)
+        may_lack = may_lack or is_submodule(change) or not self.content.can_make(change.path)
         try:
             with files.folder_of(self.root, name, make=False) as folder:
                 found = files.look(folder, base_of(name))

@@ -26,7 +26,7 @@ from githarness.work.asks import Ask, Doc, Plan, ReadAsk, Written
 from githarness.work.governance import FOLDER_NAME
 from githarness.work.group import Group, answered
 from githarness.work.landing import Ground
-from githarness.work.parts import Parts
+from githarness.work.parts import Parts, checked_out
 from githarness.work.read import read
 from githarness.work.runbook import Runbook
 
@@ -203,7 +203,7 @@ class LocalLane:
         if not found:
             return None
         if found[0] not in self._checkouts:
-            self._checkouts = {found[0]: CheckedOut(found[0], self._parts.repo, self._parts.reader.blob)}
+            self._checkouts = {found[0]: checked_out(self._parts, found[0])}
         return self._checkouts[found[0]]
 
     def _root(self, head: str) -> str:

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from githarness import flock
 from githarness.errors import Dirty
-from githarness.git.checkout import CheckedOut
 from githarness.git.objects import PathChange
 from githarness.git.reader import Reader
 from githarness.git.repo import checkouts
@@ -15,7 +14,7 @@ from githarness.policy.model import Human
 from githarness.seal.signer import Signer
 from githarness.work.governance import Governance
 from githarness.work.lane import LocalLane
-from githarness.work.parts import Parts
+from githarness.work.parts import Parts, checked_out
 
 TRIES = 5  # a plan is made again where somebody else was faster
 
@@ -38,7 +37,7 @@ def must_be_clean(parts: Parts, changes: Sequence[PathChange]) -> None:
     if not found or not changes:
         return
     with (flock.exclusive(parts.repo.home / "lane.lock", what="the write path"),
-          CheckedOut(found[0], parts.repo, parts.reader.blob).hold() as held):
+          checked_out(parts, found[0]).hold() as held):
         dirty = held.dirty(changes)
     if dirty:
         raise Dirty(f"'{dirty[0]}' has an uncommitted edit in the working tree", details={"paths": list(dirty)})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from githarness.clock import Clock
-from githarness.git.reader import Reader
-from githarness.git.repo import Repo
+from githarness.git.checkout import CheckedOut
+from githarness.git.reader import Reader, WorktreeAttributes
+from githarness.git.repo import Checkout, Repo
+from githarness.git.smudge import Smudge
 from githarness.store.db import Database
 from githarness.store.keyring import Keyring
 from githarness.work.governance import Governed
@@ -21,3 +23,8 @@ class Parts:
     reader: Reader
     keyring: Keyring
     governed: Governed
+
+
+def checked_out(parts: Parts, checkout: Checkout) -> CheckedOut:
+    """A worktree to bring along, with files as a checkout there would write them."""
+    return CheckedOut(checkout, parts.repo, parts.reader.blob, smudge=Smudge(checkout, parts.repo, WorktreeAttributes))
