@@ -14,7 +14,7 @@ from pathlib import Path
 from time import sleep
 
 from githarness.clock import SYSTEM
-from githarness.errors import Locked, Unavailable
+from githarness.errors import Locked, NotFound, Unavailable
 from githarness.git.pack import sync_folder
 from githarness.git.repo import Repo
 
@@ -44,6 +44,15 @@ def read(common_dir: Path, ref: str) -> str | None:
             raise Unavailable(f"'{ref}' is not a plain ref", fix="git symbolic-ref --delete, or git fsck")
         return text[:40]
     return next((oid for oid, name in _packed(common_dir) if name == ref), None)
+
+
+def head(common_dir: Path, ref: str) -> str:
+    """The id that the governed branch names. Raises NotFound where it has no commit."""
+    found = read(common_dir, ref)
+    if found is None:
+        raise NotFound(f"the governed branch '{ref}' has no commit",
+                       fix=f"githarness init, or git branch -m {ref.removeprefix('refs/heads/')} if it was renamed")
+    return found
 
 
 def update(repo: Repo, ref: str, new: str, *, old: str | None, note: Note, logs: tuple[Path, ...] = ()) -> None:
@@ -130,8 +139,8 @@ def _packed(common_dir: Path) -> list[tuple[str, str]]:
 
 
 def _tell(log: Path, old: str, new: str, note: Note) -> None:
-    """Adds a line where git keeps a reflog; a reflog is for people, so it is not made durable."""
-    with contextlib.suppress(FileNotFoundError):
+    """Adds a line where git keeps a reflog. It is for people: not made durable, and a full disk is no fault of the move."""
+    with contextlib.suppress(OSError):
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
             os.write(descriptor, f"{old} {new} {note.who} {note.time} +0000\t{note.message}\n".encode())

@@ -81,6 +81,7 @@ class Field:
         done = subprocess.run(command, env=self.environ(), capture_output=True, text=True, check=False, timeout=30)
         assert done.returncode == 0, done.stderr[-2000:]
         assert checker.git(self.repo, "status", "--porcelain") == b"", checker.git(self.repo, "diff", "HEAD").decode()
+        assert not list((self.repo / ".git/objects/pack").glob("*.keep"))
         assert not (self.repo / ".git/index.lock").exists()
         assert not (self.repo / ".git/refs/heads/main.lock").exists()
 
