@@ -60,6 +60,7 @@ class Admission:
     book: Runbook
     root: str = ""
     changed: dict[str, Entry | None] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)  # of `changed`: content that is not the writer's alone
     old: dict[str, Entry | None] = field(default_factory=dict)
     blobs: list[Raw] = field(default_factory=list)
     landed: dict[str, Landed] = field(default_factory=dict)
@@ -90,6 +91,7 @@ class Admission:
             content, merged = self._merge(path, base, was, content), True
         self._put(path, was, raw("blob", content), op.mode, merged=merged)
         self.learned[path] = None if merged else self.landed[path].blob
+        (self.unseen.add if merged else self.unseen.discard)(path)
 
     def _append(self, op: Op) -> None:
         path, addition = paths.check(op.path), _content(op)
@@ -97,6 +99,8 @@ class Admission:
         self._decide("append", path)
         if op.if_match is not None:
             self._base(op, path, was)
+        elif was and self._seen(path, was) != was.oid:
+            self.unseen.add(path)
         before = self._text(path, was) if was else b""
         if is_binary(addition):
             raise BadPath(f"what is to be appended to '{path}' is not text", fix="githarness write PATH --from FILE")
@@ -175,10 +179,9 @@ class Admission:
 
     def _base(self, op: Op, path: str, was: Entry | None) -> str | None:
         """The blob that the writer saw last: None for a new file. Raises Unread and StaleWrite (without --merge)."""
-        if path in self.changed:
-            base = was.oid if was else None
-        else:
-            base = op.if_match if op.if_match is not None else self.book.base(self.ask.run, path)
+        base = op.if_match
+        if base is None or (path in self.changed and path not in self.unseen):
+            base = self._seen(path, was)
         if base == "absent" or (base is None and was is None):
             if was is not None:
                 raise self._stale(path, "absent", was)
@@ -190,6 +193,12 @@ class Admission:
         if was is None or (base != was.oid and not self.ask.merge):
             raise self._stale(path, base, was)
         return base
+
+    def _seen(self, path: str, was: Entry | None) -> str | None:
+        """The blob that the writer knows: what earlier operations of the ask made of it, else what its run saw last."""
+        if path in self.changed and path not in self.unseen:
+            return was.oid if was else None
+        return self.book.base(self.ask.run, path)
 
     def _same(self, op: Op, path: str, was: Entry) -> None:
         base = self._base(op, path, was)
