@@ -23,15 +23,23 @@ def exclusive(path: Path, *, wait: float = WAIT, what: str) -> Iterator[None]:
         raise Unavailable(f"the lock file '{path}' cannot be opened: {error.strerror}") from error
     owner = os.getpid()
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        _queue(descriptor, wait, what)
+        _take(descriptor, wait, what)
+    except BaseException:  # also an interruption: an open descriptor would be given the lock later, and keep it
+        os.close(descriptor)
+        raise
     try:
         yield
     finally:
         if os.getpid() == owner:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile has this descriptor too
         os.close(descriptor)
+
+
+def _take(descriptor: int, wait: float, what: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _queue(descriptor, wait, what)
 
 
 def _queue(descriptor: int, wait: float, what: str) -> None:
@@ -51,5 +59,4 @@ def _queue(descriptor: int, wait: float, what: str) -> None:
 
     threading.Thread(target=block, daemon=True).start()
     if not got.wait(wait):
-        os.close(descriptor)
         raise Locked(f"another process holds the lock of {what}", fix="wait for it, or run githarness doctor")
