@@ -8,11 +8,13 @@ is dropped; packs with `.keep` are left alone. A reader that lost a pack looks a
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from githarness.errors import Integrity
 from githarness.git import pack
 
 _SMALL = 8 << 20
@@ -39,11 +41,13 @@ def small_packs(pack_dir: Path) -> list[Path]:
 
 
 def fold_where_due(pack_dir: Path) -> None:
-    """A look at the folder's names, and `fold` where there are enough small packs."""
-    if sum(name.endswith(".idx") for name in os.listdir(pack_dir)) >= ENOUGH:
-        stems = small_packs(pack_dir)
-        if len(stems) >= ENOUGH:
-            fold(pack_dir, stems)
+    """A look at the folder's names, and `fold` where there are enough small packs. Never a fault of who wrote before:
+    on a full disk it is left for later."""
+    with contextlib.suppress(OSError):
+        if sum(name.endswith(".idx") for name in os.listdir(pack_dir)) >= ENOUGH:
+            stems = small_packs(pack_dir)
+            if len(stems) >= ENOUGH:
+                fold(pack_dir, stems)
 
 
 def fold(pack_dir: Path, stems: list[Path]) -> Path | None:
@@ -51,7 +55,7 @@ def fold(pack_dir: Path, stems: list[Path]) -> Path | None:
     members: list[_Member] = []
     seen: set[bytes] = set()
     for stem in stems:
-        with contextlib.suppress(FileNotFoundError):  # a repack was faster
+        with contextlib.suppress(FileNotFoundError, Integrity):  # a repack was faster; git may read what we do not
             member = _read(stem)
             ids = {entry.oid for entry in member.entries}
             if seen.isdisjoint(ids):  # a pack must not hold an object twice
@@ -73,7 +77,12 @@ def fold(pack_dir: Path, stems: list[Path]) -> Path | None:
 
 
 def _read(stem: Path) -> _Member:
-    return _Member(stem, stem.with_suffix(".pack").read_bytes()[12:-20], pack.read_index(stem.with_suffix(".idx")))
+    """Raises Integrity for a damaged pack: folded, it would pass for a sound one."""
+    entries = pack.read_index(stem.with_suffix(".idx"))
+    data = stem.with_suffix(".pack").read_bytes()
+    if hashlib.sha1(data[:-20], usedforsecurity=False).digest() != data[-20:]:
+        raise Integrity(f"'{stem.name}.pack' is damaged", fix="git fsck")
+    return _Member(stem, data[12:-20], entries)
 
 
 def _remove(stem: Path) -> None:

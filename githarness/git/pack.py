@@ -115,6 +115,7 @@ def publish(pack_dir: Path, pieces: Sequence[bytes], entries: list[IndexEntry], 
 def _anchor(pack_dir: Path) -> Path:
     """A file of ours that every `.keep` of ours is a name of, so that they are known after a crash or power cut."""
     anchor = pack_dir.parent.parent / "githarness" / "keep"
+    anchor.parent.mkdir(mode=0o700, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.close(os.open(anchor, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
         sync_folder(anchor.parent)
@@ -182,8 +183,8 @@ def index_bytes(entries: list[IndexEntry], trailer: bytes) -> bytes:
 def read_index(path: Path) -> list[IndexEntry]:
     """The entries of a version 2 index below 2 GiB of pack. Raises Integrity."""
     data = path.read_bytes()
-    if data[:8] != _IDX_MAGIC or len(data) < 1072:
-        raise Integrity(f"'{path.name}' is not a pack index of version 2", fix="git fsck")
+    if data[:8] != _IDX_MAGIC or hashlib.sha1(data[:-20], usedforsecurity=False).digest() != data[-20:]:
+        raise Integrity(f"'{path.name}' is not a sound pack index of version 2", fix="git fsck")
     total = struct.unpack_from(">I", data, 8 + 255 * 4)[0]
     ids, crcs = 1032, 1032 + 20 * total
     table = struct.unpack_from(f">{2 * total}I", data, crcs)
