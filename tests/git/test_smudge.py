@@ -62,6 +62,12 @@ def test_what_only_git_can_make_is_none(repo: Path, git: Git) -> None:
     assert [smudge(f"x.{kind}", b"$Id$\n") for kind in "abcd"] == [None, b"$Id$\n", None, None]
 
 
+def test_attributes_themselves_are_written_as_they_are(repo: Path, git: Git) -> None:
+    """A folder's own file may take it out of what a folder above asks for."""
+    (repo / ".gitattributes").write_text("* eol=crlf\n")
+    assert _smudge(repo)("docs/.gitattributes", b"* -text\n") == b"* -text\n"
+
+
 def test_changed_attributes_and_settings_are_seen(repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in a process that stays: attributes at once, settings a moment later."""
     monkeypatch.setattr("githarness.git.smudge._AGAIN", 0.0)
