@@ -59,11 +59,12 @@ def _said(stream: io.TextIOWrapper) -> str:
 
 
 def state(folder: Path, *, git: bool = True) -> dict[str, Any]:
-    """All that a refused command must leave as it was: refs, HEAD, index, status, files, packs; and no lock remains."""
-    git_dir = Path(run_git(folder, "rev-parse", "--path-format=absolute",
-                           "--git-common-dir")) if git else folder / ".git"
+    """All that a refused command must leave as it was: refs, HEAD, index, status, files; and no lock remains."""
+    named = run_git(folder, "rev-parse", "--path-format=absolute", "--git-common-dir") if git else ""
+    git_dir = Path(named or folder / ".git")
     known: dict[str, Any] = {"files": dict(_files(folder)), "refs": _refs(git_dir), "locks": _locks(git_dir)}
-    known["packs"] = sorted(file.name for file in (git_dir / "objects" / "pack").glob("*"))
+    known["left"] = sorted(file.name for file in (git_dir / "objects" / "pack").glob("*")
+                           if file.suffix == ".keep" or file.name.startswith("tmp"))
     if git:
         known["status"] = run_git(folder, "--no-optional-locks", "status", "--porcelain=v1", "-z", ok=False)
         known["staged"] = run_git(folder, "ls-files", "--stage", "-z", ok=False)
@@ -133,10 +134,10 @@ class Desk:
     def refused(self, code: str, *argv: str | Path, stdin: bytes | str = b"", agent: str | None = "deployer",
                 git: bool = True) -> dict[str, Any]:
         """The error of a command that must fail alike with and without --json, and change nothing at all."""
-        who = ["--agent", agent] if agent else []
+        line = [argv[0], *(["--agent", agent] if agent else []), *argv[1:]]
         before = state(self.folder, git=git)
-        check_error(self.run(*argv, *who, stdin=stdin), code, as_json=False)
-        error = check_error(self.run(*argv, *who, "--json", stdin=stdin), code, as_json=True)
+        check_error(self.run(*line, stdin=stdin), code, as_json=False)
+        error = check_error(self.run("--json", *line, stdin=stdin), code, as_json=True)
         assert state(self.folder, git=git) == before
         return error
 
