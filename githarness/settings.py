@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import tomllib
@@ -20,6 +21,9 @@ from githarness import clock
 from githarness.errors import Detail, Integrity, Unavailable
 
 CONFIG_VERSION = 1
+# The names that git gives branches (git-check-ref-format), short enough for any file system.
+_BRANCH = re.compile(r"(?![-./]|@$)(?!.*(?:\.\.|@\{|//|/\.|\.lock(?:/|$)))"
+                     r"[^\x00-\x20\x7f~^:?*\[\\]{1,200}(?<![./])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class Settings:
 
     def run_of(self, agent: str) -> str:
         """The run that `agent` acts in: as told, else one for all that it does in this login session."""
-        return self.run or "r-session-" + hashlib.sha256(f"{self.session} {agent}".encode()).hexdigest()[:20]
+        told_apart = f"{self.session} {agent}".encode(errors="replace")
+        return self.run or "r-session-" + hashlib.sha256(told_apart).hexdigest()[:20]
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -90,7 +95,7 @@ class RepoConfig:
 
     @property
     def ref(self) -> str:
-        return "refs/heads/" + self.branch
+        return branch_ref(self.branch)
 
 
 def parse_config(data: bytes) -> RepoConfig:
@@ -106,6 +111,13 @@ def parse_config(data: bytes) -> RepoConfig:
     return _typed_config(table, version)
 
 
+def branch_ref(branch: str) -> str:
+    """The full name of a branch. Raises Integrity for what git would not take as one."""
+    if not _BRANCH.fullmatch(branch):
+        raise Integrity(f"'{branch[:80]}' is not the name of a branch", fix="git check-ref-format --branch NAME")
+    return "refs/heads/" + branch
+
+
 def _typed_config(table: dict[str, Any], version: object) -> RepoConfig:
     unknown = set(table) - set(RepoConfig.__slots__)
     lists: dict[str, Any] = {name: table[name] for name in ("skills", "memory", "docs") if name in table}
@@ -116,6 +128,7 @@ def _typed_config(table: dict[str, Any], version: object) -> RepoConfig:
         raise Integrity("'.githarness/config.toml' is not of the form of schemas/config.schema.json",
                         details={"unknown": list[Detail](sorted(unknown))})
     fields = texts | {name: tuple(globs) for name, globs in lists.items()}
+    branch_ref(texts["branch"])
     return RepoConfig(**fields)
 
 

@@ -13,7 +13,7 @@ from githarness.clock import Clock
 from githarness.errors import Locked, NotFound, Unavailable
 from githarness.git import config, refs
 from githarness.git.repo import Repo, discover
-from githarness.settings import Settings, parse_config
+from githarness.settings import Settings, branch_ref, parse_config
 from githarness.store.db import Database
 
 if TYPE_CHECKING:
@@ -44,13 +44,16 @@ class Harness:
         if self._ref:
             return self._ref
         if branch := self.config_values.get("githarness.branch"):
-            return "refs/heads/" + branch[-1]
+            return branch_ref(branch[-1])
         return self._ref_of_head()
 
     def _ref_of_head(self) -> str:
         from githarness.work.governance import CONFIG
 
-        commit = self.reader.resolve("HEAD")
+        try:
+            commit = self.reader.resolve("HEAD")
+        except NotFound:
+            raise NotFound("this repository has no commit yet", fix="githarness init") from None
         entry = self.reader.entry(commit, CONFIG)
         if entry is None:
             raise NotFound("this repository is not governed by githarness", fix="githarness init")
@@ -128,10 +131,7 @@ class Harness:
 
     def head(self) -> str:
         """Raises NotFound where the governed branch has no commit."""
-        head = refs.read(self.repo.common_dir, self.ref)
-        if head is None:
-            raise NotFound(f"the governed branch '{self.ref}' has no commit", fix="githarness init")
-        return head
+        return refs.head(self.repo.common_dir, self.ref)
 
     def governance(self) -> Governance:
         return self.parts.governed.at(self.head())
@@ -159,9 +159,9 @@ class Harness:
         """Brings the commit index up to head; nothing to do, and no libgit2 loaded, where it is there already."""
         from githarness.store import commits
 
-        head = refs.read(self.repo.common_dir, self.ref)
+        head = self.head()
         with self.db.read() as conn:
-            if head is None or commits.head(conn) == head:
+            if commits.head(conn) == head:
                 return
         from githarness.work import index
         from githarness.work.verify import verifier

@@ -17,9 +17,7 @@ from githarness.work.runbook import Runbook, tier
 def read(parts: Parts, ask: ReadAsk, *, largest: int | None = None) -> Doc:
     """Raises NotFound, BadPath, Denied (role or run), Unavailable where an object cannot be had."""
     path = paths.check(ask.path)
-    head = refs.read(parts.repo.common_dir, parts.ref)
-    if head is None:
-        raise NotFound(f"the governed branch '{parts.ref}' has no commit", fix="githarness init")
+    head = refs.head(parts.repo.common_dir, parts.ref)
     commit = parts.reader.resolve(ask.at) if ask.at else head
     if ask.agent is not None:
         _may_read(parts, ask.agent, head, path)
