@@ -46,7 +46,7 @@ def rfc3339(instant: float) -> str:
 
 def seconds(text: str) -> float:
     """A length of time: `30s`, `5m`, `2h`, `3d`, `1w`. Raises Usage."""
-    found = re.fullmatch(r"(\d{1,9})([smhdw])", text)
+    found = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
     if not found:
         raise Usage(f"'{text}' is not a length of time", fix="write it like 30s, 5m, 2h or 3d")
     return int(found[1]) * _UNITS[found[2]]
@@ -59,7 +59,7 @@ def instant(text: str, now: float) -> float:
     if text == "yesterday":
         midnight = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return (midnight - timedelta(days=1)).timestamp()
-    if re.fullmatch(r"\d{1,9}[smhdw]", text):
+    if re.fullmatch(r"[0-9]{1,9}[smhdw]", text):
         return now - seconds(text)
     try:
         moment = datetime.fromisoformat(text)

@@ -48,8 +48,8 @@ def _filter(options: LogOptions) -> commits.CommitFilter:
     return commits.CommitFilter(
         agent=options.agent,
         run=options.run,
-        since=clock.instant(options.since, now) if options.since else None,
-        until=clock.instant(options.until, now) if options.until else None,
+        since=clock.instant(options.since, now) if options.since is not None else None,
+        until=clock.instant(options.until, now) if options.until is not None else None,
         path=paths.valid_glob(options.path) if options.path else None,
         chain=options.chain,
         limit=options.number,

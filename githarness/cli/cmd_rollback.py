@@ -71,7 +71,7 @@ def rollback(
 
 def _selection(agent: str | None, chosen: Chosen) -> Selection:
     now = clock.SYSTEM.now()
-    since, until = (clock.instant(text, now) if text else None for text in (chosen.since, chosen.until))
+    since, until = (clock.instant(text, now) if text is not None else None for text in (chosen.since, chosen.until))
     return Selection(agent, chosen.run, tuple(chosen.commit or ()), since, until, tuple(chosen.path or ()),
                      chosen.with_delegates)
 

@@ -16,7 +16,9 @@ from githarness.clock import SYSTEM
 from githarness.errors import HarnessError
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "bold": "1", "dim": "2"}
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What drives a terminal, reverses text or cannot be seen.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+                      r"\ufff9-\ufffb\U000e0000-\U000e007f]")
 
 
 class Painted(NamedTuple):
@@ -34,11 +36,16 @@ def set_up() -> None:
 
 
 def document(value: object) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(_harmless(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def json_line(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    print(_harmless(json.dumps(value, ensure_ascii=False)), flush=True)
+
+
+def _harmless(document: str) -> str:
+    """The same JSON, safe to look at: such characters stand in strings only, where an escape says the same."""
+    return _CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], document)
 
 
 def data(content: bytes) -> None:

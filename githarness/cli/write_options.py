@@ -104,4 +104,4 @@ def _for_people(shell: Shell, done: Written, paths: Sequence[str]) -> None:
     outcome = done.commit[:12] if done.commit else "would change" if differs else "nothing differs in"
     shell.line(f"{outcome} {' '.join(paths)}")
     if done.worktree == "pending":
-        shell.note("note: the working tree keeps a newer edit of its own; the commit has the change")
+        shell.note("note: the working tree keeps an edit of its own, or waits for a filter of git; the commit is made")

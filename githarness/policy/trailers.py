@@ -12,6 +12,7 @@ from githarness.errors import Usage
 from githarness.policy.model import Decision
 
 LONGEST = 64 * 1024  # bytes of a person's text
+_LONGEST_VALUE = 20_000  # two paths of the greatest length
 Trailers = list[tuple[str, str]]
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
@@ -56,6 +57,8 @@ def _defuse(line: str) -> str:
 
 
 def _trailer(key: str, value: str) -> str:
+    if len(value) > _LONGEST_VALUE:
+        raise Usage(f"a value of the trailer '{key}' is longer than {_LONGEST_VALUE} characters", fix="shorten it")
     if not _KEY.fullmatch(key) or not value or value != value.strip() or _HOSTILE.search(value) or "\n" in value:
         raise Usage(f"'{_HOSTILE.sub(_escape, value[:80])}' cannot be the trailer '{key}' of a commit",
                     fix="use printable text in one line")
