@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import zlib
@@ -27,6 +28,8 @@ def read(folders: Sequence[Path], oid: str) -> tuple[str, bytes] | None:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:  # a line of info/alternates that can name no folder
+                continue
             raise Unavailable(f"'{file}' cannot be read: {error.strerror}", fix=f"ls -l '{file}'") from error
     return None
 
