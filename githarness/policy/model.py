@@ -14,6 +14,11 @@ class Key:
     retired: str | None = None
     compromised_since: str | None = None
 
+    @property
+    def usable(self) -> bool:
+        """Whether it may sign from now on; what it signed before stays verifiable."""
+        return self.retired is None and self.compromised_since is None
+
 
 @dataclass(frozen=True, slots=True)
 class Agent:

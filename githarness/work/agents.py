@@ -60,7 +60,7 @@ def enroll(desk: Desk, name: str) -> Changed:
 
     def edit(governance: Governance) -> Edit | None:
         agent = active(governance, name)
-        if any(held(desk.parts.keyring, key) for key in agent.keys if not key.retired):
+        if any(held(desk.parts.keyring, key) for key in agent.keys if key.usable):
             return None
         key = _new_key(desk, name, governance)
         return Edit(f"enroll agent {name} on {key.host}", replace(agent, keys=(*agent.keys, key)))
@@ -115,7 +115,7 @@ def held(keyring: Keyring, key: Key) -> bool:
 
 
 def _is_here(keyring: Keyring, key: Key) -> bool:
-    return not key.retired and (key.host == founder.host() or held(keyring, key))
+    return key.usable and (key.host == founder.host() or held(keyring, key))
 
 
 def _new_key(desk: Desk, name: str, governance: Governance) -> Key:

@@ -70,7 +70,7 @@ def agent_keys(subject: Subject) -> Iterator[Finding]:
     parts = subject.parts()
     active = [agent for agent in _governance(parts).registry.agents.values() if not agent.retired]
     without = sorted(agent.name for agent in active if not any(
-        agents.held(parts.keyring, key) for key in agent.keys if not key.retired))
+        agents.held(parts.keyring, key) for key in agent.keys if key.usable))
     if without:
         yield Finding("agent keys", "warn", f"this host holds no key of {', '.join(without[:5])}"
                       + (f" and {len(without) - 5} more" if len(without) > 5 else ""),

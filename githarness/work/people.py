@@ -16,7 +16,7 @@ def acting(parts: Parts, governance: Governance, *, name: str | None, mail: str)
     """Raises NotFound for an unknown person, Denied for a retired one, Unavailable where this host holds no key."""
     human = named(governance, name) if name else governance.human_of(mail)
     _not_retired(human)
-    signer = parts.keyring.find(key.key for key in human.keys if not key.retired)
+    signer = parts.keyring.find(key.key for key in human.keys if key.usable)
     if signer is None:
         raise Unavailable(f"this host can use no key of human '{human.name}'",
                           fix="ssh-add the key, or run the command where it is")

@@ -36,11 +36,14 @@ def _good(commit: Commit, governance: Governance) -> bool:
 
 
 def _keys_of(commit: Commit, governance: Governance) -> tuple[Key, ...]:
-    """The keys of whom the commit names, where its author is the same."""
-    named = dict(trailers.parse(commit.message))
-    agent = governance.registry.agents.get(named.get("Agent", ""))
+    """The keys of whom the commit names, once and alone, where its author is the same."""
+    named = [pair for pair in trailers.parse(commit.message) if pair[0] in ("Agent", "Human")]
+    if len(named) != 1:
+        return ()
+    kind, name = named[0]
+    agent = governance.registry.agents.get(name) if kind == "Agent" else None
     if agent is not None:
         author = f"{agent.name} <{agent.name}@{governance.config.fleet}.invalid>"
         return agent.keys if commit.author == author else ()
-    human = governance.registry.humans.get(named.get("Human", ""))
+    human = governance.registry.humans.get(name) if kind == "Human" else None
     return human.keys if human is not None and commit.author == f"{human.name} <{human.mail}>" else ()
