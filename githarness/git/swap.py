@@ -139,6 +139,9 @@ class Swap:
         except FileExistsError:
             self._discard()
             return False
+        except OSError:
+            self._discard()
+            raise
         return True
 
     def replace(self, staged: os.stat_result) -> bool:
@@ -149,6 +152,11 @@ class Swap:
         except FileNotFoundError:
             self._discard()
             return False
+        except OSError:
+            here = files.look(self.folder, self.spare)
+            if here is not None and same_file(here, staged):  # not what was displaced, whatever the disk says
+                self._discard()
+            raise
         self.hook("swapped", self.name)
         if self._may_go():
             self._discard()
