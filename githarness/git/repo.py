@@ -153,6 +153,19 @@ def _worktrees(repo: Repo) -> Iterator[Checkout]:
             yield Checkout(_real(dot_git.parent), git_dir)
 
 
+def rebasing(repo: Repo, ref: str) -> Path | None:
+    """The git directory of a worktree where a rebase of the branch goes on: `git rebase --abort` sets the branch back
+    to where it stood, whatever has landed on it since."""
+    linked = repo.common_dir / "worktrees"
+    others = sorted(linked.iterdir()) if linked.is_dir() else []
+    for git_dir in (repo.common_dir, *others):
+        for state in ("rebase-merge", "rebase-apply"):
+            file = git_dir / state / "head-name"
+            if os.path.isfile(file) and _text(file) == ref:
+                return git_dir
+    return None
+
+
 def linked_dir(repo: Repo, root: Path) -> Path | None:
     """The git directory of the linked worktree at `root`, whatever stands at `.git` there."""
     linked = repo.common_dir / "worktrees"

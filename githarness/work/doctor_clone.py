@@ -125,8 +125,9 @@ def worktree(subject: Subject) -> Iterator[Finding]:
     if not found:
         yield Finding("checkout", "ok", f"'{parts.ref}' is checked out nowhere")
     for checkout in found[1:]:
-        yield Finding("checkout", "warn", f"'{checkout.root}' has the governed branch checked out a second time and "
-                      "lags behind", f"git -C '{checkout.root}' checkout --detach")
+        yield Finding("checkout", "warn", f"'{checkout.root}' has the governed branch checked out a second time: "
+                      "what a person commits in one shows as a change in the other",
+                      f"git -C '{checkout.root}' checkout --detach")
     if found and (operation := repos.operation_in_progress(found[0].git_dir)):
         yield Finding("checkout", "warn", f"a {operation} is in progress in '{found[0].root}'", "finish or abort it")
     if found and subject.repo.git_dir == found[0].git_dir:

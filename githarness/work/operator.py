@@ -10,6 +10,7 @@ from githarness.errors import Dirty
 from githarness.git.objects import PathChange
 from githarness.git.reader import Reader
 from githarness.git.repo import checkouts
+from githarness.git.worktrees import Worktrees
 from githarness.policy.model import Human
 from githarness.seal.signer import Signer
 from githarness.work.governance import Governance
@@ -37,8 +38,8 @@ def must_be_clean(parts: Parts, changes: Sequence[PathChange]) -> None:
     if not found or not changes:
         return
     with (flock.exclusive(parts.repo.home / "lane.lock", what="the write path"),
-          checked_out(parts, found[0]).hold() as held):
-        dirty = held.dirty(changes)
+          Worktrees(tuple(checked_out(parts, one) for one in found)).hold() as held):
+        dirty = held.dirty(changes) if held else []
     if dirty:
         raise Dirty(f"'{dirty[0]}' has an uncommitted edit in the working tree", details={"paths": list(dirty)})
 
