@@ -16,7 +16,9 @@ SCHEMA = json.loads((ROOT / "schemas" / "error.schema.json").read_text())
 
 
 def _all(kind: type[errors.HarnessError]) -> list[type[errors.HarnessError]]:
-    return [each for child in kind.__subclasses__() for each in (child, *_all(child))]
+    """Those of the tree; a signal between floors that is drawn elsewhere is none of them."""
+    children = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
+    return [each for child in children for each in (child, *_all(child))]
 
 
 RAISED = [kind for kind in _all(errors.HarnessError) if "never raised itself" not in (kind.__doc__ or "").lower()]

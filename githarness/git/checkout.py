@@ -54,6 +54,10 @@ class CheckedOut:
         """Whether a crash left our lock, so that `recover` is due."""
         return self.lock.ours()
 
+    def unfinished(self) -> bool:
+        """Whether files and index may lack what the ref has: where the lock became the index, they had it."""
+        return self.lock.unfinished()
+
     @contextlib.contextmanager
     def hold(self, timeout: float = 5.0) -> Iterator[Held]:
         """Holds `index.lock`. Raises Locked, Unavailable for an index that is not served, Integrity for a broken one.
@@ -78,6 +82,15 @@ class CheckedOut:
         finally:
             os.close(held.standing.root)
             os.close(descriptor)
+
+    @contextlib.contextmanager
+    def look(self) -> Iterator[Held]:
+        """For a first judgement by `dirty`, without the lock: `hold` has to ask again, and nothing is brought."""
+        standing = self._standing()
+        try:
+            yield Held(self, -1, standing)
+        finally:
+            os.close(standing.root)
 
     def _standing(self) -> Standing:
         loaded = self._load()
@@ -177,6 +190,10 @@ class Held:
         if clean:
             self._vetted.add(change.path)
         return clean
+
+    def keep(self) -> None:
+        """The ref has moved and the caller cannot go on: the lock stays for `recover`."""
+        self.state = "moving"
 
     @property
     def unfinished(self) -> bool:

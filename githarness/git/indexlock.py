@@ -30,6 +30,10 @@ class IndexLock:
         """Whether the lock is of githarness: this process's, or, before `take`, one that a crash left."""
         return _same(self.mine, self.lock)
 
+    def unfinished(self) -> bool:
+        """Whether a lock of a crash never became the index, also where a person has removed it since."""
+        return os.path.lexists(self.mine) and not _same(self.mine, self.index)
+
     def take(self, timeout: float) -> int:
         """An open descriptor of the lock file. Raises Locked where somebody else keeps it for `timeout` seconds."""
         if self.ours():

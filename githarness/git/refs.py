@@ -139,7 +139,7 @@ def _packed(common_dir: Path) -> list[tuple[str, str]]:
 
 
 def _tell(log: Path, old: str, new: str, note: Note) -> None:
-    """Adds a line where git keeps a reflog. It is for people: not made durable, and a full disk is no fault of the move."""
+    """Adds a line where git keeps a reflog. It is for people: not durable, and a full disk is no fault of the move."""
     with contextlib.suppress(OSError):
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:

@@ -56,7 +56,8 @@ class Smudge:
         self._attributes = read(self._repo)
         self._general = self._stamps(self._attributes.files())
         self._looked = SYSTEM.monotonic()
-        self._rules: dict[str, tuple[tuple[Stamp, ...], _Rule]] = {}
+        self._rules: dict[str, _Rule] = {}
+        self._seen: dict[str, Stamp] = {}  # files of attributes on the way to those paths, there or not
 
     def __call__(self, path: str, data: bytes) -> bytes | None:
         if path.rpartition("/")[2] == ".gitattributes":
@@ -68,13 +69,13 @@ class Smudge:
 
     def _rule(self, path: str) -> _Rule:
         self._look_again()
-        own = self._stamps(_above(self._root, path))
-        known = self._rules.get(path)
-        if known is None or known[0] != own:
-            if known is not None or len(self._rules) >= _CACHED:
-                self._begin_anew()
-            known = self._rules[path] = own, _rule_of(self._attributes, path)
-        return known[1]
+        own = {file: _stamp(file) for file in _above(self._root, path)}
+        if any(self._seen.get(file, stamp) != stamp for file, stamp in own.items()) or len(self._rules) >= _CACHED:
+            self._begin_anew()
+        self._seen.update(own)
+        if path not in self._rules:
+            self._rules[path] = _rule_of(self._attributes, path)
+        return self._rules[path]
 
     def _look_again(self) -> None:
         now = SYSTEM.monotonic()
@@ -87,6 +88,7 @@ class Smudge:
         self._attributes = self._read(self._repo)
         self._general = self._stamps(self._attributes.files())
         self._rules.clear()
+        self._seen.clear()
 
     @staticmethod
     def _stamps(files: tuple[str, ...]) -> tuple[Stamp, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -25,7 +26,8 @@ from githarness.errors import NotFound, Unavailable
 _SET_SUBREAPER, _GET_SUBREAPER = 36, 37  # prctl(2)
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 _SWARM = 500  # processes that are given no grace: what has so many is making more
-_PASSES = 100
+_KILLING = 30.0  # seconds; what replaces itself faster than it can be looked at is reported, and is for a sandbox
+_MORE = 4096  # processes and threads that a tree may add to what the user has
 Processes = Callable[[], list[int]]
 
 
@@ -34,7 +36,7 @@ class Ended:
     code: int  # as a shell says it: 128 + N for signal N
     timed_out: bool = False
     interrupted: bool = False
-    left: tuple[int, ...] = ()  # processes that could not be ended: of another user, or stuck in the kernel
+    left: tuple[int, ...] = ()  # processes that could not be ended: another user's, stuck in the kernel, or too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def run(job: Job, seen: Sequence[int]) -> Ended:
     """
     us, ours = os.getpid(), frozenset(descendants(os.getpid()))
     with _reaper():
-        child = _start(job)
+        with _bounded():
+            child = _start(job)
 
         def tree() -> list[int]:
             _reap({child.pid, *ours})
@@ -132,6 +135,32 @@ def _reaper() -> Iterator[None]:
         prctl(_SET_SUBREAPER, before.value, 0, 0, 0)
 
 
+@contextlib.contextmanager
+def _bounded() -> Iterator[None]:
+    """What starts in the block inherits a limit: what multiplies faster than we can look must meet the kernel's end.
+
+    The kernel does not hold root to it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    wanted = _tasks() + _MORE
+    if soft == resource.RLIM_INFINITY or wanted < soft:
+        resource.setrlimit(resource.RLIMIT_NPROC, (wanted, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NPROC, (soft, hard))
+
+
+def _tasks() -> int:
+    """Processes and threads of this user, which is what the limit counts."""
+    count = 0
+    for process in _processes():
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{process}").st_uid == os.getuid():
+                count += len(os.listdir(f"/proc/{process}/task"))
+    return count
+
+
 def _reap(keep: Collection[int]) -> None:
     """Takes the adopted dead, so that they do not use up the process ids; `keep` is left to who started it."""
     with contextlib.suppress(ChildProcessError):
@@ -149,22 +178,19 @@ def end(living: Processes) -> list[int]:
     deadline = SYSTEM.monotonic() + GRACE
     while (left := living()) and len(left) < _SWARM and SYSTEM.monotonic() < deadline:
         sleep(0.02)
-    for _ in range(_PASSES):
-        if not left:
-            break
-        _signal(_stopped(left, living), signal.SIGKILL)
+    deadline = SYSTEM.monotonic() + _KILLING
+    while left and SYSTEM.monotonic() < deadline:
+        _signal(_stopped(left, living, deadline), signal.SIGKILL)
         sleep(0.01)
         left = living()
     return left
 
 
-def _stopped(first: list[int], living: Processes) -> set[int]:
-    """All of them, stopped until no pass finds a new one: what is stopped cannot fork."""
+def _stopped(first: list[int], living: Processes, deadline: float) -> set[int]:
+    """All of them, stopped until no look finds a new one: what is stopped cannot fork."""
     stopped: set[int] = set()
     fresh = set(first)
-    for _ in range(_PASSES):
-        if not fresh:
-            break
+    while fresh and SYSTEM.monotonic() < deadline:
         _signal(fresh, signal.SIGSTOP)
         stopped |= fresh
         fresh = set(living()) - stopped

@@ -232,7 +232,7 @@ class Admission:
         if merged.data is None:
             clashes: list[Detail] = [{"line": clash.line, "base": _shown(clash.base), "ours": _shown(clash.ours),
                                       "theirs": _shown(clash.theirs)} for clash in merged.clashes]
-            raise Conflict(f"'{path}' was changed in the same lines since run '{self.ask.run}' read it",
+            raise Conflict(f"'{path}' was changed in the same or neighbouring lines since run '{self.ask.run}' read it",
                            fix=f"githarness read '{path}' --agent {self.agent.name}, then repeat the change",
                            details={"path": path, "base": base, "current": was.oid, "diff": self._diff(path, base, was),
                                     "clashes": clashes})

@@ -31,7 +31,7 @@ class Governance:
         try:
             return self.registry.agents[name]
         except KeyError:
-            raise NotFound(f"no agent '{name}' in this fleet", fix=f"githarness agent add {name}") from None
+            raise NotFound(f"no agent '{name}' in this fleet", fix="githarness agent list") from None
 
     def human_of(self, mail: str) -> Human:
         """The person with this mail address. Raises NotFound."""

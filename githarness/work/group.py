@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from githarness import canon, clock
 from githarness.errors import Denied, Dirty, HarnessError, Usage
-from githarness.git.checkout import Held
 from githarness.git.objects import Raw
+from githarness.git.worktrees import AllHeld
 from githarness.policy import renames, trailers
 from githarness.policy.model import Agent
 from githarness.seal.signer import Signer
@@ -31,7 +31,7 @@ class Group:
     scene: Scene
     governance: Governance
     book: Runbook
-    held: Held | None
+    held: AllHeld | None
     signer_of: Callable[[Agent], Signer]
     now: float
     drafts: list[Draft] = field(default_factory=list)

@@ -1,69 +1,112 @@
 """Makes a group of drafts durable and the head of the governed branch, in the order of DESIGN §5.6 to 5.8.
 
-    intents (one FULL transaction) → pack and index with `.keep` → ref by compare-and-swap → files of the working tree
-    → acknowledgement → outcomes and index (one transaction that may be lost: `recover` makes it again)
+    intents (one FULL transaction) → pack and index with `.keep` → index.lock of each checkout → ref by compare-and-swap
+    → files of the checkouts → acknowledgement → outcomes and index (one transaction that may be lost: `recover` makes
+    it again)
 
-A crash before the ref moved leaves nothing that counts; one after it leaves open intents that name what landed.
+A crash before the ref moved leaves nothing that counts; one after it leaves open intents that name what landed. The
+index is locked for as short as can be, because a person's git does not wait for it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from githarness import canon
+from githarness.errors import Locked
 from githarness.git import pack, refs
-from githarness.git.checkout import Held
 from githarness.git.objects import Entry, PathChange, Raw
 from githarness.git.repo import Repo
+from githarness.git.worktrees import AllHeld
 from githarness.store import commits, events, operations
 from githarness.store.db import Database
 from githarness.store.rows import EventRow
 from githarness.work.draft import Draft
 from githarness.work.runbook import Runbook
 
+Hold = Callable[[], AbstractContextManager[AllHeld | None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where a group lands: the ref with its value, and the checkout of it, if there is one, under its lock."""
+    """Where a group lands: the ref with the value that it was judged by. `hold` locks the index of every checkout."""
 
     repo: Repo
     db: Database
     ref: str
     head: str | None
-    held: Held | None
+    hold: Hold
 
 
-def land(ground: Ground, drafts: Sequence[Draft], objects: Sequence[Raw], refused: Sequence[EventRow] = (),
-         book: Runbook | None = None) -> list[str]:
-    """Returns the paths of the working tree that were left pending. Raises refs.Moved, and OSError where disks fail."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What lands, or is at least recorded, together."""
+
+    drafts: Sequence[Draft]
+    objects: Sequence[Raw]
+    refused: Sequence[EventRow] = ()
+    book: Runbook | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What became of the checkouts. `unfinished`: an index could not be written, so the intents have to stay open."""
+
+    checked_out: bool
+    pending: Sequence[str] = ()
+    unfinished: bool = False
+
+    def of(self, changes: Sequence[PathChange]) -> str:
+        if not self.checked_out:
+            return "none"
+        return "pending" if any(change.path in self.pending for change in changes) else "updated"
+
+
+def land(ground: Ground, batch: Batch) -> Arrival:
+    """Raises refs.Moved where the ref or a file of a checkout is not as judged, Locked, OSError where disks fail."""
+    _intend(ground, batch)
+    stem = pack.write(ground.repo.common_dir / "objects" / "pack", batch.objects)
+    changes = net(batch.drafts)
+    try:
+        with ground.hold() as held:
+            if held and held.dirty(changes):
+                raise refs.Moved("a file of a checkout")
+            _move(ground, batch.drafts[-1], held)
+            pending = held.bring(changes) if held else []
+    except (refs.Moved, Locked) as error:
+        _give_up(ground.db, batch.drafts, error.code if isinstance(error, Locked) else "retried")
+        raise
+    finally:  # what the ref does not name, garbage collection may have in its time
+        if stem:
+            pack.release(stem)
+    return Arrival(held is not None, pending, held is not None and held.unfinished)
+
+
+def _intend(ground: Ground, batch: Batch) -> None:
     with ground.db.write(durable=True) as conn:
-        events.add(conn, [*refused, *(draft.intent for draft in drafts)])
-        for draft in drafts:
+        events.add(conn, [*batch.refused, *(draft.intent for draft in batch.drafts)])
+        for draft in batch.drafts:
             if draft.operation:
                 operations.put(conn, _who(draft), draft.operation, draft.commit.oid, draft.answer)
-        if book:
-            book.save_runs(conn)
-    try:
-        _move(ground, drafts, objects)
-    except refs.Moved:
-        give_up(ground.db, drafts, "retried")
-        raise
-    return ground.held.bring(net(drafts)) if ground.held else []
+        if batch.book:
+            batch.book.save_runs(conn)
 
 
-def _move(ground: Ground, drafts: Sequence[Draft], objects: Sequence[Raw]) -> None:
-    last = drafts[-1]
-    stem = pack.write(ground.repo.common_dir / "objects" / "pack", objects)
+def _move(ground: Ground, last: Draft, held: AllHeld | None) -> None:
     note = refs.Note(last.row.author, last.row.time, f"githarness: {last.row.subject[:200]}")
-    logs = (ground.held.checkout.git_dir / "logs" / "HEAD",) if ground.held else ()
-    refs.update(ground.repo, ground.ref, last.commit.oid, old=ground.head, note=note, logs=logs)
-    if stem:
-        pack.release(stem)
+    logs = held.logs if held else ()
+    try:
+        refs.update(ground.repo, ground.ref, last.commit.oid, old=ground.head, note=note, logs=logs)
+    except OSError:
+        if held and refs.read(ground.repo.common_dir, ground.ref) == last.commit.oid:
+            held.keep()  # it moved, and only its durability is in doubt
+        raise
 
 
-def give_up(db: Database, drafts: Sequence[Draft], outcome: str) -> None:
+def _give_up(db: Database, drafts: Sequence[Draft], outcome: str) -> None:
     with db.write(durable=False) as conn:
         for draft in drafts:
             if draft.operation:
@@ -71,18 +114,18 @@ def give_up(db: Database, drafts: Sequence[Draft], outcome: str) -> None:
         events.close(conn, [outcome_of(draft.intent, outcome) for draft in drafts])
 
 
-def record(ground: Ground, drafts: Sequence[Draft], book: Runbook | None = None) -> None:
+def record(ground: Ground, batch: Batch, arrival: Arrival) -> None:
     """What follows from intents and commits alone: outcomes, the commit index where it was at our parent, bases.
 
     Where the checkout could not be finished the intents stay open, so that the next command recovers it.
     """
     with ground.db.write(durable=False) as conn:
-        if ground.held is None or not ground.held.unfinished:
-            events.close(conn, [outcome_of(draft.intent, "landed") for draft in drafts])
+        if not arrival.unfinished:
+            events.close(conn, [outcome_of(draft.intent, "landed") for draft in batch.drafts])
         if commits.head(conn) == ground.head:
-            commits.extend(conn, [draft.row for draft in drafts])
-        if book:
-            book.save_bases(conn)
+            commits.extend(conn, [draft.row for draft in batch.drafts])
+        if batch.book:
+            batch.book.save_bases(conn)
 
 
 def _who(draft: Draft) -> str:

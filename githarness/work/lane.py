@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from time import sleep
 
 from githarness import flock
-from githarness.errors import HarnessError, Locked, NotFound, Unavailable
+from githarness.clock import SYSTEM
+from githarness.errors import HarnessError, Locked, Unavailable
 from githarness.git import fold, refs
-from githarness.git.checkout import CheckedOut, Held
-from githarness.git.repo import Checkout, checkouts
+from githarness.git.checkout import CheckedOut
+from githarness.git.repo import Checkout, checkouts, rebasing
 from githarness.git.trees import Trees
-from githarness.policy.model import Agent
+from githarness.git.worktrees import AllHeld, Worktrees
+from githarness.policy.model import Agent, Key
 from githarness.seal.signer import Signer
 from githarness.store import events
 from githarness.store.db import Connection
@@ -25,7 +28,7 @@ from githarness.work.admit import Scene
 from githarness.work.asks import Ask, Doc, Plan, ReadAsk, Written
 from githarness.work.governance import FOLDER_NAME
 from githarness.work.group import Group, answered
-from githarness.work.landing import Ground
+from githarness.work.landing import Arrival, Batch, Ground
 from githarness.work.parts import Parts, checked_out
 from githarness.work.read import read
 from githarness.work.runbook import Runbook
@@ -47,7 +50,7 @@ class LocalLane:
         self._largest = largest
         self._trees = Trees(parts.reader.tree)
         self._checkouts: dict[Checkout, CheckedOut] = {}
-        self._signers: dict[tuple[str, str], Signer] = {}
+        self._signers: dict[tuple[Key, ...], Signer] = {}
         self._last = ("", "")  # a commit that we made, and its tree
 
     def write(self, ask: Ask) -> Written:
@@ -70,7 +73,7 @@ class LocalLane:
             placed = group.place(ask)
         if isinstance(placed, HarnessError):
             raise placed
-        done = self._result(placed, group, None, [])
+        done = _result(placed, group, Arrival(checked_out=False))
         assert isinstance(done, Written)
         return replace(done, commit=None, event=None)
 
@@ -89,44 +92,40 @@ class LocalLane:
 
     def _group(self, asks: Sequence[Ask], ack: Ack | None) -> list[Result]:
         parts, head = self._parts, self.head()
-        with self._hold() as held:
-            ground = Ground(parts.repo, parts.db, parts.ref, head, held)
-            with parts.db.read() as conn:
-                group = self._new_group(head, conn, held)
-                placed = [group.place(ask) for ask in asks]
-            pending = self._land(ground, group)
+        ground = Ground(parts.repo, parts.db, parts.ref, head, self._hold)
+        with self._look() as seen, parts.db.read() as conn:
+            group = self._new_group(head, conn, seen)
+            placed = [group.place(ask) for ask in asks]
+        batch = Batch(group.drafts, group.scene.objects, group.refused, group.book)
+        arrival = self._land(ground, batch) if group.drafts else self._note(batch, Arrival(seen is not None))
         self._last = (group.tip, group.scene.root)
-        results = [self._result(one, group, held, pending) for one in placed]
+        results = [_result(one, group, arrival) for one in placed]
         if ack:
             ack(results)
         if group.drafts or group.book.learned:
-            landing.record(ground, group.drafts, group.book)
+            landing.record(ground, batch, arrival)
         return results
 
-    def _new_group(self, head: str, conn: Connection, held: Held | None) -> Group:
+    def _new_group(self, head: str, conn: Connection, held: AllHeld | None) -> Group:
         parts, now = self._parts, self._parts.clock.now()
         root = self._root(head)
         governance = parts.governed.of(head, self._trees.lookup(root, FOLDER_NAME))
         scene = Scene(parts.reader, self._trees, root, self._largest)
-        return Group(head, scene, governance, Runbook(conn, now), held, self._signer(governance.digest), now)
+        return Group(head, scene, governance, Runbook(conn, now), held, self._signer, now)
 
-    def _land(self, ground: Ground, group: Group) -> list[str]:
-        if group.drafts:
-            with _disk_faults():
-                return landing.land(ground, group.drafts, group.scene.objects, group.refused, group.book)
-        if group.refused or group.book.new_runs:
-            with ground.db.write(durable=any(event.kind == "denial" for event in group.refused)) as conn:
-                events.add(conn, group.refused)
-                group.book.save_runs(conn)
-        return []
+    def _land(self, ground: Ground, batch: Batch) -> Arrival:
+        with _disk_faults():
+            return landing.land(ground, batch)
 
-    def _result(self, one: int | Written | HarnessError, group: Group, held: Held | None, pending: list[str]) -> Result:
-        if not isinstance(one, int):
-            return one
-        draft = group.drafts[one]
-        late = held is not None and any(change.path in pending for change in draft.changes)
-        state = "none" if held is None else "pending" if late else "updated"
-        return answered(draft.commit.oid, draft.operation, draft.answer, state)
+    def _note(self, batch: Batch, arrival: Arrival) -> Arrival:
+        """Where nothing lands: what was refused, and runs that were seen first."""
+        book = batch.book
+        if batch.refused or (book and book.new_runs):
+            with self._parts.db.write(durable=any(event.kind == "denial" for event in batch.refused)) as conn:
+                events.add(conn, batch.refused)
+                if book:
+                    book.save_runs(conn)
+        return arrival
 
     def land(self, plan: Plan) -> Written:
         """A change that a person decided. Raises refs.Moved where a path is not as the plan found it, Dirty, Locked."""
@@ -143,31 +142,28 @@ class LocalLane:
     def _land_plan(self, plan: Plan, head: str | None) -> Written:
         parts = self._parts
         root = self._root(head) if head else None
-        with self._hold() as held:
-            ground = Ground(parts.repo, parts.db, parts.ref, head, held)
-            drafted = plans.draft_plan(plan, ground, parts, self._trees, root)
-            with _disk_faults():
-                pending = landing.land(ground, [drafted.draft], drafted.objects)
-            landing.record(ground, [drafted.draft])
-        state = "none" if held is None else "pending" if pending else "updated"
-        return answered(drafted.draft.commit.oid, drafted.draft.operation, drafted.draft.answer, state)
+        ground = Ground(parts.repo, parts.db, parts.ref, head, self._hold)
+        with self._look() as seen:
+            drafted = plans.draft_plan(plan, plans.Footing(head, root, seen), parts, self._trees)
+        batch = Batch([drafted.draft], drafted.objects)
+        arrival = self._land(ground, batch)
+        landing.record(ground, batch, arrival)
+        draft = drafted.draft
+        return answered(draft.commit.oid, draft.operation, draft.answer, arrival.of(draft.changes))
 
     def signer(self, agent: str) -> Signer:
         """The key of an agent that this host holds. Raises NotFound, Unavailable."""
         governance = self._parts.governed.at(self.head())
-        return self._signer(governance.digest)(governance.agent(agent))
+        return self._signer(governance.agent(agent))
 
     def head(self) -> str:
         """Raises NotFound where the governed branch has no commit."""
-        head = refs.read(self._parts.repo.common_dir, self._parts.ref)
-        if head is None:
-            raise NotFound(f"the governed branch '{self._parts.ref}' has no commit", fix="githarness init")
-        return head
+        return refs.head(self._parts.repo.common_dir, self._parts.ref)
 
     def recover(self, *, wait: float = flock.WAIT) -> int:
         """Finishes what a crash left; how many writes that were. Raises Locked where a writer lives."""
         with flock.exclusive(self._parts.repo.home / "lane.lock", wait=wait, what="the write path"):
-            return recover.recover(self._parts, self._checked_out())
+            return recover.recover(self._parts, self._worktrees())
 
     def maintain(self) -> None:
         """For a quiet moment, in a thread of its own; safe beside everything."""
@@ -182,47 +178,58 @@ class LocalLane:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         self._parts.repo.home.mkdir(mode=0o700, exist_ok=True)
+        self._await_rebase(flock.WAIT)
         with flock.exclusive(self._parts.repo.home / "lane.lock", what="the write path"):
-            checkout = self._checked_out()
-            if recover.needed(self._parts, checkout):
-                recover.recover(self._parts, checkout)
+            self._await_rebase(0.0)
+            worktrees = self._worktrees()
+            if recover.needed(self._parts, worktrees):
+                recover.recover(self._parts, worktrees)
             yield
 
-    @contextlib.contextmanager
-    def _hold(self) -> Iterator[Held | None]:
-        found = self._checked_out()
-        if found is None:
-            yield None
-            return
-        with found.hold() as held:
-            yield held
+    def _await_rebase(self, wait: float) -> None:
+        deadline = SYSTEM.monotonic() + wait
+        while place := rebasing(self._parts.repo, self._parts.ref):
+            if SYSTEM.monotonic() >= deadline:
+                raise Locked(f"a rebase of '{self._parts.ref}' is in progress in '{place}'",
+                             fix="finish it with git rebase --continue or --abort", details={"lock": str(place)})
+            sleep(0.02)
 
-    def _checked_out(self) -> CheckedOut | None:
-        """The checkout of the governed branch; git admits one, a person may force a second, which then lags."""
+    def _look(self) -> contextlib.AbstractContextManager[AllHeld | None]:
+        return self._worktrees().look()
+
+    def _hold(self) -> contextlib.AbstractContextManager[AllHeld | None]:
+        return self._worktrees().hold()
+
+    def _worktrees(self) -> Worktrees:
         found = checkouts(self._parts.repo, self._parts.ref)
-        if not found:
-            return None
-        if found[0] not in self._checkouts:
-            self._checkouts = {found[0]: checked_out(self._parts, found[0])}
-        return self._checkouts[found[0]]
+        known = self._checkouts
+        self._checkouts = {one: known.get(one) or checked_out(self._parts, one) for one in found}
+        return Worktrees(tuple(self._checkouts.values()))
 
     def _root(self, head: str) -> str:
         return self._last[1] if head == self._last[0] else self._parts.reader.commit(head).tree
 
-    def _signer(self, digest: str) -> Callable[[Agent], Signer]:
-        def signer_of(agent: Agent) -> Signer:
-            known = self._signers.get((agent.name, digest))
+    def _signer(self, agent: Agent) -> Signer:
+        known = self._signers.get(agent.keys)  # not by name: a person may have an agent's
+        if known is None:
+            known = self._parts.keyring.find(key.key for key in agent.keys if key.usable)
             if known is None:
-                known = self._parts.keyring.find(key.key for key in agent.keys if not key.retired)
-                if known is None:
-                    raise Unavailable(f"this host holds no key of agent '{agent.name}'",
-                                      fix=f"githarness agent enroll {agent.name}")
-                self._signers[agent.name, digest] = known
-            return known
-        return signer_of
+                raise Unavailable(f"this host holds no key of agent '{agent.name}'",
+                                  fix=f"githarness agent enroll {agent.name}")
+            self._signers[agent.keys] = known
+        return known
 
     def _too_busy(self) -> Locked:
         return Locked(f"'{self._parts.ref}' kept moving under {_TRIES} attempts", fix="repeat the command")
+
+
+def _result(one: int | Written | HarnessError, group: Group, arrival: Arrival) -> Result:
+    if isinstance(one, HarnessError):
+        return one
+    if isinstance(one, Written):  # nothing to land: what was there before is in the checkout already
+        return replace(one, worktree=arrival.of(())) if one.commit else one
+    draft = group.drafts[one]
+    return answered(draft.commit.oid, draft.operation, draft.answer, arrival.of(draft.changes))
 
 
 @contextlib.contextmanager

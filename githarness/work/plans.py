@@ -9,12 +9,14 @@ from githarness.errors import Dirty
 from githarness.git import refs
 from githarness.git.objects import Entry, Raw
 from githarness.git.trees import Trees
+from githarness.git.worktrees import AllHeld
 from githarness.policy import renames, trailers
+from githarness.policy.model import Decision
 from githarness.store.rows import CommitRow, EventRow
 from githarness.work import draft, landing
 from githarness.work.asks import Plan
 from githarness.work.draft import Draft, Person
-from githarness.work.landing import Ground
+from githarness.work.governance import Governance
 from githarness.work.parts import Parts
 
 
@@ -24,22 +26,32 @@ class Drafted:
     objects: list[Raw]
 
 
-def draft_plan(plan: Plan, ground: Ground, parts: Parts, trees: Trees, root: str | None) -> Drafted:
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """What a plan is drafted on: head with its tree (None: there is none yet), and the checkout as it looks now."""
+
+    head: str | None
+    root: str | None
+    seen: AllHeld | None
+
+
+def draft_plan(plan: Plan, footing: Footing, parts: Parts, trees: Trees) -> Drafted:
     """Raises refs.Moved where a path is not as the plan found it, Dirty where a person's edit stands in the way."""
     for change in plan.changes:
-        if (trees.lookup(root, change.path) if root else None) != change.old:
+        if (trees.lookup(footing.root, change.path) if footing.root else None) != change.old:
             raise refs.Moved(change.path)
-    if ground.held and (dirty := ground.held.dirty(plan.changes)):
+    if footing.seen and (dirty := footing.seen.dirty(plan.changes)):
         raise Dirty(f"'{dirty[0]}' has an uncommitted edit in the working tree", details={"paths": list(dirty)})
     now = parts.clock.now()
-    fleet = plan.fleet or (parts.governed.at(ground.head).config.fleet if ground.head else "")
+    governance = parts.governed.at(footing.head) if footing.head and not plan.fleet else None
+    fleet = governance.config.fleet if governance else plan.fleet
     event, author = clock.new_id("e", now), Person(plan.human.name, plan.human.mail)
-    message = trailers.render(plan.subject, plan.body, _trailers(plan))
+    message = trailers.render(plan.subject, plan.body, _trailers(plan, event, governance))
     objects = _blobs(plan)
-    tree = trees.change(root, {change.path: change.new for change in plan.changes}, objects) or ""
+    tree = trees.change(footing.root, {change.path: change.new for change in plan.changes}, objects) or ""
     stamp = draft.Stamp(author, fleet, int(now), plan.signer)
-    commit = draft.build(tree, [ground.head] if ground.head else [], message, stamp)
-    return Drafted(_draft(plan, ground, commit, event, now, message), [*objects, commit])
+    commit = draft.build(tree, [footing.head] if footing.head else [], message, stamp)
+    return Drafted(_draft(plan, footing.head, commit, message, _intent(plan, commit, event, now)), [*objects, commit])
 
 
 def _blobs(plan: Plan) -> list[Raw]:
@@ -47,22 +59,30 @@ def _blobs(plan: Plan) -> list[Raw]:
             if change.new and change.data is not None]
 
 
-def _trailers(plan: Plan) -> list[tuple[str, str]]:
-    return [("Human", plan.human.name), *([("Run", plan.run)] if plan.run else []), *plan.trailers]
+def _trailers(plan: Plan, event: str, governance: Governance | None) -> list[tuple[str, str]]:
+    """The first commit of a governed repository has no policy that it could be judged by."""
+    pairs = [("Human", plan.human.name), *([("Run", plan.run)] if plan.run else []), *plan.trailers]
+    if governance:
+        decision = trailers.decision_text(Decision("allow", f"human:{plan.human.role}"), event)
+        pairs += [("Policy", governance.digest), ("Decision", decision)]
+    return pairs
 
 
-def _draft(plan: Plan, ground: Ground, commit: Raw, event: str, now: float, message: str) -> Draft:
-    values = dict(plan.trailers)
+def _intent(plan: Plan, commit: Raw, event: str, now: float) -> EventRow:
+    return EventRow(event, now, "intent", None, plan.human.name, plan.run, dict(plan.trailers).get("Operation"),
+                    commit.oid, body=landing.intent_body(plan.changes, {}))
+
+
+def _draft(plan: Plan, head: str | None, commit: Raw, message: str, intent: EventRow) -> Draft:
+    values = dict(trailers.parse(message))
     row = CommitRow(
-        commit.oid, (ground.head,) if ground.head else (), main=True, time=int(now),
+        commit.oid, (head,) if head else (), main=True, time=int(intent.time),
         author=f"{plan.human.name} <{plan.human.mail}>", subject=message.partition("\n")[0], human=plan.human.name,
-        run=plan.run, operation=values.get("Operation"), signed=True,
+        run=plan.run, operation=values.get("Operation"), decision=values.get("Decision"), signed=True,
         rolls_back=tuple(value for key, value in plan.trailers if key == "Rolls-Back"),
         renames=tuple(pair for key, value in plan.trailers if key == "Rename" and (pair := renames.parse(value))),
         changes=tuple(map(draft.change_row, plan.changes)))
-    intent = EventRow(event, now, "intent", None, plan.human.name, plan.run, values.get("Operation"), commit.oid,
-                      body=landing.intent_body(plan.changes, {}))
-    answer = canon.dumps({"event": event, "paths": [
+    answer = canon.dumps({"event": intent.id, "paths": [
         [change.path, _oid(change.new), _oid(change.old), False] for change in plan.changes]})
     return Draft(commit, plan.changes, row, intent, values.get("Operation"), answer)
 

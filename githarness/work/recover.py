@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from githarness import clock
 from githarness.git import pack, refs
-from githarness.git.checkout import CheckedOut
-from githarness.git.objects import Entry, PathChange
+from githarness.git.objects import FOLDER, Entry, PathChange
 from githarness.git.repo import Repo
+from githarness.git.worktrees import Worktrees
 from githarness.store import bases, events, operations
 from githarness.store.db import Connection
 from githarness.store.rows import EventRow
@@ -19,9 +19,9 @@ from githarness.work.parts import Parts
 _LATE = 120.0  # seconds
 
 
-def needed(parts: Parts, checkout: CheckedOut | None) -> bool:
+def needed(parts: Parts, worktrees: Worktrees) -> bool:
     """Whether anything is half-done: a look at one file, one lock and one table."""
-    if rebooted(parts.repo) or (checkout is not None and checkout.left_behind()):
+    if rebooted(parts.repo) or worktrees.left_behind():
         return True
     with parts.db.read() as conn:
         return events.any_open(conn)
@@ -35,16 +35,16 @@ def rebooted(repo: Repo) -> bool:
         return True
 
 
-def recover(parts: Parts, checkout: CheckedOut | None) -> int:
+def recover(parts: Parts, worktrees: Worktrees) -> int:
     """Returns how many open writes it closed. A pure function of git and the intents, so it may be repeated."""
     with parts.db.read() as conn:
         intents = events.open_intents(conn)
     head = refs.read(parts.repo.common_dir, parts.ref)
     landed = [intent for intent in intents if head and _has_landed(parts, intent, head)]
-    if checkout is not None:
-        checkout.recover(_net(landed))
-        if head and rebooted(parts.repo):
-            checkout.recover(_lagging(parts, head))
+    lacking = worktrees.unfinished() or rebooted(parts.repo)
+    worktrees.recover(_net(parts, landed, head) if head and lacking else [])
+    if head and rebooted(parts.repo):
+        worktrees.recover(_lagging(parts, head))
     with parts.db.write(durable=True) as conn:
         for intent in intents:
             good = intent in landed
@@ -63,13 +63,17 @@ def _has_landed(parts: Parts, intent: EventRow, head: str) -> bool:
     return oid is not None and parts.reader.has(oid) and (oid == head or parts.reader.is_ancestor(oid, head))
 
 
-def _net(intents: list[EventRow]) -> list[PathChange]:
-    first: dict[str, PathChange] = {}
-    for intent in intents:
-        for change in landing.changes_of(intent):
-            known = first.get(change.path)
-            first[change.path] = PathChange(change.path, known.old if known else change.old, change.new)
-    return list(first.values())
+def _net(parts: Parts, intents: list[EventRow], head: str) -> list[PathChange]:
+    """What the checkout lacks: head decides, a person may have undone since what landed."""
+    first: dict[str, Entry | None] = {}
+    for change in (change for intent in intents for change in landing.changes_of(intent)):
+        first.setdefault(change.path, change.old)
+    return [PathChange(path, old, _file(parts, head, path)) for path, old in first.items()]
+
+
+def _file(parts: Parts, head: str, path: str) -> Entry | None:
+    entry = parts.reader.entry(head, path)
+    return None if entry is None or entry.mode == FOLDER else entry
 
 
 def _lagging(parts: Parts, head: str) -> list[PathChange]:
@@ -86,7 +90,7 @@ def _lagging(parts: Parts, head: str) -> list[PathChange]:
         known += [entry for entry in (change.old, change.new) if entry not in known]
     lagging = []
     for path, entries in versions.items():
-        new = parts.reader.entry(head, path)
+        new = _file(parts, head, path)
         lagging += [PathChange(path, old, new) for old in entries if old != new]
     return lagging
 

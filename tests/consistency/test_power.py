@@ -40,7 +40,12 @@ def mounted(image: Path, target: Path) -> Iterator[Path]:
     try:
         yield target
     finally:
-        subprocess.run(["umount", target], check=True)
+        for _ in range(100):  # a killed writer's git may still be ending
+            if subprocess.run(["umount", target], capture_output=True, check=False).returncode == 0:
+                break
+            time.sleep(0.1)
+        else:
+            subprocess.run(["umount", "--lazy", target], check=True)
 
 
 def make_image(ground: Field, tmp_path: Path) -> Path:

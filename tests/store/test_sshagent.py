@@ -141,6 +141,7 @@ LISTED = wire.string(b"\x0c\0\0\0\1" + wire.string(public.blob_of(KEY.public)) +
         wire.string(b"\x0e\0\0\0\0"),
         wire.string(b"\x0c\0\0\0\1" + wire.string(b"") + wire.string(b"")),
     ],
+    ids=map(str, range(12)),  # one answer holds a fresh key: its text is another in each worker
 )
 def test_an_agent_that_answers_nonsense_is_unavailable(answer: bytes, agent_that: Callable[[Answer], str]) -> None:
     """Nothing, frames that are empty, huge, cut short, of another type or with too much: Unavailable with a fix."""
