@@ -211,7 +211,8 @@ class Reader:
     @staticmethod
     def unified(old: bytes, new: bytes, path: str) -> str:
         """For people: bytes that are not UTF-8 are replaced; of binary content it says only that it differs."""
-        patch = pygit2.Patch.create_from(old, new, old_as_path=path, new_as_path=path)
+        shown = path.encode(errors="backslashreplace").decode()
+        patch = pygit2.Patch.create_from(old, new, old_as_path=shown, new_as_path=shown)
         return patch.data.decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""What an agent leaves in its worktree: whatever it is, it lands, is held, or is named; nothing of it runs or is lost."""
+"""What an agent leaves in its worktree: it lands, is held, or is named; nothing of it runs, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ def test_a_mode_and_a_deletion_are_captured(desk: Desk) -> None:
     ("ln -s /etc/passwd link", "bad-path"), ("ln -s ../../.. up", "bad-path"), ("echo x > 'a\\b'", "bad-path"),
     ("echo x > CON", "bad-path"), ("echo '* -diff' > .gitattributes", "denied"), ("touch .gitmodules", "denied"),
     ("echo x > .githarness/policies.yaml", "denied"), ("mkdir -p d; echo x > d/.gitignore", "denied"),
-    ("printf x > \"$(printf 'caf\\351')\"", "bad-path"), ("echo x > RUNBOOKS.md; mkdir Runbooks; echo x > Runbooks/a", "bad-path"),
+    ("printf x > \"$(printf 'caf\\351')\"", "bad-path"), ("echo x > RUNBOOKS.md; mkdir Runbooks; echo x > Runbooks/a",
+                                                          "bad-path"),
     ("printf x > \"$(printf 'a\\nb')\"", "bad-path"),
 ])  # fmt: skip
 def test_what_may_not_land_is_held(desk: Desk, script: str, code: str) -> None:
-    """I30 I34, G16 G21 G30 G31: beside it everything else lands, and what is held can be shown and dropped."""
+    """I30 I34, G16 G21 G30 G31: all else lands beside it, and what is held can be shown and dropped."""
     exit_code, document = captured(desk, f"{script}\necho good > good.md")
     assert exit_code in (10, 11), document
     held = desk.run("held", "list", "--json").json["items"]
@@ -55,12 +56,13 @@ def test_what_may_not_land_is_held(desk: Desk, script: str, code: str) -> None:
 def test_hooks_and_configuration_of_the_agent_do_not_run(desk: Desk, tmp_path: Path) -> None:
     """I24 I25 G37: what the agent sets up in the shared repository is not obeyed when its work is captured."""
     canary = shlex.quote(f"touch {tmp_path}/pwned")
-    script = f"""git config core.fsmonitor {canary}; git config filter.x.clean {canary}; git config core.hooksPath "$PWD"
+    script = f"""git config core.fsmonitor {canary}; git config filter.x.clean {canary}
+git config core.hooksPath "$PWD"
 printf '#!/bin/sh\\n'{canary}'\\n' > post-index-change; chmod +x post-index-change; cp post-index-change post-checkout
 echo '* filter=x' > "$(git rev-parse --git-path info/attributes)"; echo x > a.md"""
     captured(desk, script)
-    assert not (tmp_path / "pwned").exists() or "fsmonitor" in (tmp_path / "pwned").read_text()
-    assert desk.git("--no-optional-locks", "-c", "core.fsmonitor=false", "show", "HEAD:a.md") == "x"
+    assert not (tmp_path / "pwned").exists()
+    assert desk.git("show", "HEAD:a.md") == "x"
 
 
 def test_a_repository_inside_a_worktree_is_no_file(desk: Desk) -> None:

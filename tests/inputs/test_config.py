@@ -85,6 +85,8 @@ def test_no_program_that_the_configuration_names_is_run(desk: Desk, tmp_path: Pa
     codes = _everything(desk)
     assert not (tmp_path / "pwned").exists(), (tmp_path / "pwned").read_text()
     assert {name: code for name, code in codes.items() if code} in ({}, {"doctor": 1}), codes
+    desk.git("status", ok=False)
+    assert (tmp_path / "pwned").exists(), "the trap works: plain git steps into it"
 
 
 @pytest.mark.parametrize("script", ["exit 1", "sleep 300", "sleep 2 & sleep 2 & exit 0",
@@ -104,6 +106,8 @@ def test_a_hooks_folder_elsewhere_is_not_asked(desk: Desk, tmp_path: Path) -> No
     desk.good("append", RUNBOOK, stdin="x\n")
     assert desk.run("--json", "run", "--agent", "deployer", "--", "true").code == 0
     assert not (tmp_path / "pwned").exists()
+    desk.git("commit", "--allow-empty", "-m", "plain git runs them")
+    assert (tmp_path / "pwned").exists()
 
 
 def test_the_surroundings_of_another_git_lead_nowhere_else(desk: Desk, tmp_path: Path, cli: Cli) -> None:

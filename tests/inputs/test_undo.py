@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from tests.inputs.conftest import Desk
+from tests.inputs.conftest import Desk, state
 
 RUNBOOK = "runbooks/release.md"
 
 
 def _text(desk: Desk, path: str) -> str:
     return desk.git("show", f"HEAD:{path}") + "\n"
-
-
-def _write(desk: Desk, path: str, content: str, agent: str) -> None:
-    if desk.act("read", path, agent=agent).code == 0:
-        desk.good("write", path, stdin=content, agent=agent)
-    else:
-        desk.good("write", path, stdin=content, agent=agent)
 
 
 def test_what_came_by_a_merge_is_undone(desk: Desk) -> None:
@@ -58,10 +51,14 @@ def test_interleaved_lines_are_told_apart(desk: Desk) -> None:
 
 def test_a_conflict_stops_and_changes_nothing(desk: Desk) -> None:
     """G93: where another agent replaced a line that is to go, nothing is guessed: both sides and commits are named."""
-    _write(desk, RUNBOOK, "build\ntest twice\nship\n", "deployer")
-    _write(desk, RUNBOOK, "build\ntest thrice\nship\n", "scribe")
-    error = desk.refused("conflict", "rollback", "deployer", agent=None)
-    assert RUNBOOK in str(error["details"]) and desk.git("rev-parse", "HEAD") in str(error["details"])
+    for agent, line in (("deployer", "test twice"), ("scribe", "test thrice")):
+        desk.good("read", RUNBOOK, agent=agent)
+        desk.good("write", RUNBOOK, stdin=f"build\n{line}\nship\n", agent=agent)
+    before = state(desk.folder)
+    ran = desk.run("rollback", "deployer", "--json")
+    assert ran.code == 11 and state(desk.folder) == before
+    assert RUNBOOK in ran.out and desk.git("rev-parse", "HEAD") in ran.out and "test thrice" in ran.out
+    assert desk.run("rollback", "deployer").code == 11 and state(desk.folder) == before
 
 
 def test_delegates_follow_their_agent_only_when_asked(desk: Desk) -> None:
