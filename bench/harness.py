@@ -20,8 +20,14 @@ def git(folder: Path, *args: str, stdin: bytes | None = None, check: bool = True
 
 
 def machine() -> str:
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                  if line.startswith("model name")), platform.processor())
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
     commit = git(Path(__file__).parent, "rev-parse", "--short", "HEAD", check=False).decode().strip()
     return f"{model}, {os.cpu_count()} cores, git {git(Path('.'), 'version').decode().split()[2]}, githarness {commit}"
 
@@ -38,8 +44,9 @@ def scratch() -> Iterator[Path]:
         folder = Path(name)
         home = folder / "home"
         home.mkdir()
-        ENV.update(HOME=str(home), XDG_DATA_HOME=str(home / "data"), XDG_RUNTIME_DIR=str(home / "run"),
-                   GIT_CONFIG_NOSYSTEM="1")
+        ENV.update(
+            HOME=str(home), XDG_DATA_HOME=str(home / "data"), XDG_RUNTIME_DIR=str(home / "run"), GIT_CONFIG_NOSYSTEM="1"
+        )
         (home / "run").mkdir(mode=0o700)
         git(folder, "config", "--global", "user.name", "Bench")
         git(folder, "config", "--global", "user.email", "bench@example.org")
@@ -67,7 +74,9 @@ def text(number: int) -> str:
 
 
 def command(folder: Path, *args: str) -> bytes:
-    done = subprocess.run([sys.executable, "-m", "githarness", *args], cwd=folder, env=ENV, check=False, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "githarness", *args], cwd=folder, env=ENV, check=False, capture_output=True
+    )
     if done.returncode:
         raise SystemExit(f"githarness {' '.join(args)}: {done.stderr.decode()}")
     return done.stdout

@@ -1,6 +1,6 @@
 """How long a light command takes beside the import of typer, and what a daemon weighs after many writes.
 
-    python bench/startup.py [--writes 100000] [--runs 15]
+python bench/startup.py [--writes 100000] [--runs 15]
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ def once(args: list[str], folder: Path) -> float:
 
 def startup(folder: Path, runs: int) -> None:
     """Interleaved, so that what else the machine does hits both alike; medians."""
-    tried = {"python -c 'import typer'": ["-c", "import typer"],
-             "githarness log -n 1": ["-m", "githarness", "log", "-n", "1"],
-             "githarness --version": ["-m", "githarness", "--version"]}
+    tried = {
+        "python -c 'import typer'": ["-c", "import typer"],
+        "githarness log -n 1": ["-m", "githarness", "log", "-n", "1"],
+        "githarness --version": ["-m", "githarness", "--version"],
+    }
     took: dict[str, list[float]] = {name: [] for name in tried}
     for _ in range(runs):
         for name, args in tried.items():
@@ -40,8 +42,10 @@ def startup(folder: Path, runs: int) -> None:
 def memory(folder: Path, count: int) -> None:
     with writes.Daemon(folder) as daemon:
         measured = writes.measure(folder, 19, count // 19, 2000)
-        print(f"daemon after {measured.done} writes: {daemon.memory():.0f} MB at most, {measured.rate:.0f} writes/s,"
-              f" lost {measured.lost}")
+        print(
+            f"daemon after {measured.done} writes: {daemon.memory():.0f} MB at most, {measured.rate:.0f} writes/s,"
+            f" lost {measured.lost}"
+        )
 
 
 def main() -> None:

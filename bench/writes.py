@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import harness  # noqa: E402
-from harness import ENV, command, git, percentile, scratch, skills  # noqa: E402
+import harness
+from harness import ENV, command, git, percentile, scratch, skills
 
 SEQUENTIAL = 150
 
@@ -51,16 +51,23 @@ def sequential(folder: Path, count: int) -> float:
 
 def bare_git(folder: Path, clients: int, each: int) -> tuple[int, int]:
     """The same from many processes without coordination: how many say that they committed, how many are in history."""
+
     def client(number: int) -> int:
         good = 0
         for turn in range(each):
             path = f"skills/skill-{number * each + turn:05}/SKILL.md"
             with open(folder / path, "a") as file:
                 file.write("- one more line\n")
-            done = subprocess.run(["sh", "-c", f"git add {path} && git commit -q -m bare-{number}-{turn}"], cwd=folder,
-                                  env=ENV, capture_output=True, check=False)
+            done = subprocess.run(
+                ["sh", "-c", f"git add {path} && git commit -q -m bare-{number}-{turn}"],
+                cwd=folder,
+                env=ENV,
+                capture_output=True,
+                check=False,
+            )
             good += done.returncode == 0
         return good
+
     with ThreadPoolExecutor(clients) as pool:
         said = sum(pool.map(client, range(clients)))
     return said, clients * each
@@ -72,8 +79,10 @@ def fast_import(folder: Path, count: int) -> float:
     for number in range(count):
         body = harness.text(number) + "- one more line\n"
         parent = f"from {head}\n" if number == 0 else ""
-        out.append(f"commit refs/heads/imported\ncommitter B <b@example.org> {1700000000 + number} +0000\ndata 1\nx\n{parent}"
-                   f"M 100644 inline skills/skill-{number:05}/SKILL.md\ndata {len(body)}\n{body}\n")
+        out.append(
+            f"commit refs/heads/imported\ncommitter B <b@example.org> {1700000000 + number} +0000\ndata 1\nx\n{parent}"
+            f"M 100644 inline skills/skill-{number:05}/SKILL.md\ndata {len(body)}\n{body}\n"
+        )
     start = time.perf_counter()
     git(folder, "fast-import", "--quiet", stdin="".join(out).encode())
     return count / (time.perf_counter() - start)
@@ -81,13 +90,12 @@ def fast_import(folder: Path, count: int) -> float:
 
 def client(folder: str, number: int, clients: int, each: int, total: int) -> None:
     """One client process: arms its skills, says ready, waits for the start, writes, reports as one JSON line."""
-    import githarness
+    import githarness  # noqa: PLC0415  only here: the benchmark itself stays light
 
     mine = [f"skills/skill-{one:05}/SKILL.md" for one in range(number, total, clients)][:20]
     with githarness.open(folder) as h:
         me = h.agent(f"agent-{number % 19:02}", run=f"r-bench-{number}-{os.getpid()}")
-        docs = {path: (doc := me.read(path)).text for path in mine}
-        bases = {path: me.read(path).blob for path in mine[:1]}
+        docs = {path: me.read(path).text for path in mine}
         print("ready", flush=True)
         sys.stdin.readline()
         took, commits = [], []
@@ -98,13 +106,21 @@ def client(folder: str, number: int, clients: int, each: int, total: int) -> Non
             done = me.write(path, docs[path])
             took.append(time.perf_counter() - start)
             commits.append(done.commit)
-    print(json.dumps({"took": took, "commits": commits, "bases": len(bases)}), flush=True)
+    print(json.dumps({"took": took, "commits": commits}), flush=True)
 
 
 def measure(folder: Path, clients: int, each: int, total: int) -> Measured:
     args = [sys.executable, __file__, "--client", str(folder)]
-    running = [subprocess.Popen([*args, str(number), str(clients), str(each), str(total)], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, env=ENV, text=True) for number in range(clients)]
+    running = [
+        subprocess.Popen(
+            [*args, str(number), str(clients), str(each), str(total)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=ENV,
+            text=True,
+        )
+        for number in range(clients)
+    ]
     for one in running:
         assert one.stdout and one.stdout.readline() == "ready\n"
     start = time.perf_counter()
@@ -118,9 +134,14 @@ def measure(folder: Path, clients: int, each: int, total: int) -> Measured:
     shares = [sum(report["took"]) for report in reports]
     landed = set(git(folder, "rev-list", "main").decode().split())
     acked = [commit for report in reports for commit in report["commits"]]
-    return Measured(len(took) / elapsed, percentile(took, 0.5), percentile(took, 0.99), len(took),
-                    len([commit for commit in acked if commit not in landed]) + len(acked) - len(set(acked)),
-                    min(shares) / max(shares))
+    return Measured(
+        len(took) / elapsed,
+        percentile(took, 0.5),
+        percentile(took, 0.99),
+        len(took),
+        len([commit for commit in acked if commit not in landed]) + len(acked) - len(set(acked)),
+        min(shares) / max(shares),
+    )
 
 
 def governed(source: Path, target: Path, *, checked_out: bool) -> Path:
@@ -138,8 +159,9 @@ class Daemon:
         self.folder = folder
 
     def __enter__(self) -> Daemon:
-        self.process = subprocess.Popen([sys.executable, "-m", "githarness", "serve"], cwd=self.folder, env=ENV,
-                                        stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "githarness", "serve"], cwd=self.folder, env=ENV, stderr=subprocess.PIPE, text=True
+        )
         assert self.process.stderr
         self.process.stderr.readline()
         return self
@@ -166,8 +188,12 @@ def size_ratio(folder: Path) -> float:
 
 
 def line(name: str, one: Measured, base: float, clients: int) -> None:
-    print(f"{name:42} {one.rate:7.0f}/s  {one.rate / base:5.1f} x  p50 {one.p50 * 1000:6.1f} ms  p99 {one.p99 * 1000:7.1f} ms"
-          f" ({one.p99 * one.rate / clients:4.2f} x clients/rate)  lost {one.lost}  slowest/fastest {one.spread:.2f}", flush=True)
+    print(
+        f"{name:42} {one.rate:7.0f}/s  {one.rate / base:5.1f} x  p50 {one.p50 * 1000:6.1f} ms"
+        f"  p99 {one.p99 * 1000:7.1f} ms"
+        f" ({one.p99 * one.rate / clients:4.2f} x clients/rate)  lost {one.lost}  slowest/fastest {one.spread:.2f}",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -188,14 +214,20 @@ def main() -> None:
             shutil.copytree(source, folder / "bare")
             said, tried = bare_git(folder / "bare", wanted.clients, 8)
             kept = git(folder / "bare", "rev-list", "--count", "HEAD").decode().strip()
-            print(f"{f'the same from {wanted.clients} processes':42} {said} of {tried} say committed, {int(kept) - 1} commits")
+            print(
+                f"{f'the same from {wanted.clients} processes':42} {said} of {tried} say committed, "
+                f"{int(kept) - 1} commits"
+            )
             rate = fast_import(source, 2000)
             print(f"{'git fast-import, unsigned, in bulk':42} {rate:7.0f}/s  {rate / base:5.1f} x")
         ours(folder, source, wanted, base)
 
 
 def ours(folder: Path, source: Path, wanted: argparse.Namespace, base: float) -> None:
-    for key, name, checked_out in (("out", "daemon, branch not checked out", False), ("in", "daemon, branch checked out", True)):
+    for key, name, checked_out in (
+        ("out", "daemon, branch not checked out", False),
+        ("in", "daemon, branch checked out", True),
+    ):
         if wanted.only in ("", key):
             target = governed(source, folder / key, checked_out=checked_out)
             with Daemon(target) as daemon:
@@ -206,16 +238,32 @@ def ours(folder: Path, source: Path, wanted: argparse.Namespace, base: float) ->
             finish(target)
     if wanted.only in ("", "none"):
         target = governed(source, folder / "none", checked_out=False)
-        line("no daemon", measure(target, wanted.clients, max(10, wanted.writes // 10), wanted.skills), base, wanted.clients)
+        line(
+            "no daemon",
+            measure(target, wanted.clients, max(10, wanted.writes // 10), wanted.skills),
+            base,
+            wanted.clients,
+        )
         finish(target)
 
 
 def finish(target: Path) -> None:
-    subprocess.run([sys.executable, "-c", "from githarness.git import maintenance; import githarness; h = githarness.open('.')._harness; "
-                    "maintenance.maintain(h.git, h.repo)"], cwd=target,
-                   env=ENV, check=True)
-    print(f"{'':42} fsck {'clean' if git(target, 'fsck', '--strict').strip() == b'' else 'NOT CLEAN'}, "
-          f"size {size_ratio(target):.2f} x repacked, status {len(git(target, 'status', '--porcelain').splitlines())} changes")
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from githarness.git import maintenance; import githarness; h = githarness.open('.')._harness; "
+            "maintenance.maintain(h.git, h.repo)",
+        ],
+        cwd=target,
+        env=ENV,
+        check=True,
+    )
+    print(
+        f"{'':42} fsck {'clean' if git(target, 'fsck', '--strict').strip() == b'' else 'NOT CLEAN'}, "
+        f"size {size_ratio(target):.2f} x repacked, "
+        f"status {len(git(target, 'status', '--porcelain').splitlines())} changes"
+    )
 
 
 if __name__ == "__main__":

@@ -37,8 +37,9 @@ def open_intents(conn: sqlite3.Connection) -> Sequence[EventRow]:
 
 def late_intents(conn: sqlite3.Connection, seconds: float) -> Sequence[EventRow]:
     """The intents of the last `seconds` before the newest event, oldest first."""
-    rows = conn.execute(f"""{_SELECT} WHERE kind = 'intent' AND seq > (SELECT max(seq) - 40000 FROM events)
-        AND time >= (SELECT time FROM events ORDER BY seq DESC LIMIT 1) - ? ORDER BY seq DESC LIMIT 20000""", (seconds,))
+    late = """WHERE kind = 'intent' AND seq > (SELECT max(seq) - 40000 FROM events)
+        AND time >= (SELECT time FROM events ORDER BY seq DESC LIMIT 1) - ? ORDER BY seq DESC LIMIT 20000"""
+    rows = conn.execute(f"{_SELECT} {late}", (seconds,))
     return [EventRow(*row) for row in rows][::-1]
 
 

@@ -52,8 +52,13 @@ def check(repo: Path, history: Sequence[Operation], *, signed: bool = True, ref:
     places: dict[str, list[int]] = {}
     for place, commit in enumerate(log):
         places.setdefault(commit.operation, []).append(place)
-    return [*_presence(history, places), *_order(history, places), *_content(repo, history, log),
-            *(_identity(history, log) if signed else ()), *_sound(repo)]
+    return [
+        *_presence(history, places),
+        *_order(history, places),
+        *_content(repo, history, log),
+        *(_identity(history, log) if signed else ()),
+        *_sound(repo),
+    ]
 
 
 def _presence(history: Sequence[Operation], places: dict[str, list[int]]) -> Iterable[str]:
@@ -71,7 +76,9 @@ def _presence(history: Sequence[Operation], places: dict[str, list[int]]) -> Ite
 
 def _order(history: Sequence[Operation], places: dict[str, list[int]]) -> Iterable[str]:
     """W4: by end time, the highest place so far must be below the place of whatever starts later."""
-    done = sorted((one for one in history if one["result"] == "ok" and one["id"] in places), key=lambda one: one["start"])
+    done = sorted(
+        (one for one in history if one["result"] == "ok" and one["id"] in places), key=lambda one: one["start"]
+    )
     ends = sorted(done, key=lambda one: one["end"])
     highest, at = (-1, ""), 0
     for one in done:
@@ -110,7 +117,9 @@ def _identity(history: Sequence[Operation], log: Sequence[Commit]) -> Iterable[s
 
 
 def _sound(repo: Path) -> Iterable[str]:
-    done = subprocess.run(["git", "fsck", "--strict", "--no-dangling"], cwd=repo, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "fsck", "--strict", "--no-dangling"], cwd=repo, capture_output=True, text=True, check=False
+    )
     if done.returncode or done.stderr.strip():
         yield f"W7 git fsck: {done.stdout} {done.stderr}"
     objects = Path(git(repo, "rev-parse", "--git-common-dir").decode().strip())

@@ -64,7 +64,9 @@ def with_githarness(repo: Path, number: int) -> Write:
 
 
 def _blob(repo: Path, path: str) -> str:
-    done = subprocess.run(["git", "rev-parse", "-q", "--verify", f"main:{path}"], cwd=repo, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "rev-parse", "-q", "--verify", f"main:{path}"], cwd=repo, capture_output=True, text=True
+    )
     return done.stdout.strip() or "absent"
 
 
@@ -87,7 +89,7 @@ def with_gitpython(repo: Path, number: int) -> Write:
 def with_git(repo: Path, number: int) -> Write:
     def write(one: dict[str, Any]) -> str:
         _edit(repo, one)
-        command = f'git add {one["path"]} && git commit -q -F - -- {one["path"]}'
+        command = f"git add {one['path']} && git commit -q -F - -- {one['path']}"
         done = subprocess.run(["sh", "-c", command], cwd=repo, input=_message(one).encode(), capture_output=True)
         return "ok" if done.returncode == 0 else "fail"
 

@@ -33,8 +33,18 @@ class Field:
 
     def start(self, writers: int, each: int, seed: int, writer: str = "githarness") -> None:
         for number in range(writers):
-            args = [str(HERE / "client.py"), str(self.repo), str(self.history), str(number), str(each), str(seed), writer]
-            self.running.append(subprocess.Popen([sys.executable, *args], env=self.environ(), stderr=subprocess.DEVNULL))
+            args = [
+                str(HERE / "client.py"),
+                str(self.repo),
+                str(self.history),
+                str(number),
+                str(each),
+                str(seed),
+                writer,
+            ]
+            self.running.append(
+                subprocess.Popen([sys.executable, *args], env=self.environ(), stderr=subprocess.DEVNULL)
+            )
 
     def wait(self, seconds: float = 90) -> None:
         end = time.monotonic() + seconds
@@ -75,8 +85,11 @@ class Field:
 
     def write_once_more(self, operation: str = "afterwards") -> None:
         """W10: the next write needs nobody's help; W11 and W9: files and index are as git says."""
-        code = ("import sys, githarness\nwith githarness.open(sys.argv[1]) as h:\n"
-                "    h.agent('agent-0', run='r-after-' + sys.argv[2]).append('after.txt', sys.argv[2], operation=sys.argv[2])")
+        code = (
+            "import sys, githarness\nwith githarness.open(sys.argv[1]) as h:\n"
+            "    me = h.agent('agent-0', run='r-after-' + sys.argv[2])\n"
+            "    me.append('after.txt', sys.argv[2], operation=sys.argv[2])"
+        )
         command = [sys.executable, "-c", code, str(self.repo), operation]
         done = subprocess.run(command, env=self.environ(), capture_output=True, text=True, check=False, timeout=30)
         assert done.returncode == 0, done.stderr[-2000:]

@@ -1,6 +1,6 @@
-"""One write in a process that says, by two harmless system calls, where the write begins and where it has been told done.
+"""One write in a process that says, by two harmless system calls, where the write begins and where it is acknowledged.
 
-    one_write.py REPO OPERATION      (umask 0o123 begins, umask 0o321 ends: nothing else calls umask with these)
+one_write.py REPO OPERATION      (umask 0o123 begins, umask 0o321 ends: nothing else calls umask with these)
 """
 
 from __future__ import annotations

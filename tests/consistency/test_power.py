@@ -1,4 +1,4 @@
-"""Power cuts: images of a loop-mounted ext4 taken while writers run; each is mounted, and what was acknowledged is there.
+"""Power cuts: images of a loop-mounted ext4 taken while writers run; what was acknowledged is in each of them.
 
 What the kernel has not handed to the block device is not in an image, so an acknowledgement without its fsyncs shows.
 Reordering inside a disk's own cache is not simulated.
@@ -87,8 +87,16 @@ def judged(folder: Path, *, go_on: bool) -> list[str]:
     return found
 
 
-AFTERWARDS = {"id": "afterwards", "agent": "agent-0", "kind": "append", "path": "after.txt", "payload": "afterwards\n",
-              "start": 1 << 62, "end": 1 << 62, "result": "ok"}
+AFTERWARDS = {
+    "id": "afterwards",
+    "agent": "agent-0",
+    "kind": "append",
+    "path": "after.txt",
+    "payload": "afterwards\n",
+    "start": 1 << 62,
+    "end": 1 << 62,
+    "result": "ok",
+}
 
 
 def campaign(ground: Field, folder: Path, images: int, writer: str = "githarness", *, every: int = 10) -> list[str]:

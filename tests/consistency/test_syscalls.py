@@ -16,8 +16,26 @@ from tests.consistency import checker
 from tests.consistency.conftest import HERE, Field
 
 STRACE = shutil.which("strace")
-CALLS = ("write pwrite64 writev fsync fdatasync rename renameat renameat2 link linkat unlink unlinkat ftruncate mkdir "
-         "mkdirat fchmod utimensat flock").split()
+CALLS = [
+    "write",
+    "pwrite64",
+    "writev",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "unlink",
+    "unlinkat",
+    "ftruncate",
+    "mkdir",
+    "mkdirat",
+    "fchmod",
+    "utimensat",
+    "flock",
+]
 SAMPLE = 12
 pytestmark = pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 
@@ -53,7 +71,9 @@ def copy(ground: Field, target: Path) -> Path:
 
 def killed_at(ground: Field, tmp_path: Path, name: str, number: int) -> None:
     repo = copy(ground, tmp_path / f"{name}-{number}")
-    done = traced(ground, repo, "-o", "/dev/null", "-e", f"trace={name}", "-e", f"inject={name}:signal=KILL:when={number}")
+    done = traced(
+        ground, repo, "-o", "/dev/null", "-e", f"trace={name}", "-e", f"inject={name}:signal=KILL:when={number}"
+    )
     assert done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), f"{name} {number} was not reached"
     after = Field(repo, ground.history)
     after.write_once_more()

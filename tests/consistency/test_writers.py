@@ -79,8 +79,13 @@ def test_people_use_git_meanwhile(ground: Field) -> None:
     mine = 0
     for turn in range(12):
         (ground.repo / "person.txt").write_text(f"turn {turn}\n")
-        command = ["git add person.txt && git commit -qm person", "git commit -qam all", "git stash -q && git stash pop -q",
-                   "git gc -q --prune=now", "git add person.txt && git commit -qm again"][turn % 5]
+        command = [
+            "git add person.txt && git commit -qm person",
+            "git commit -qam all",
+            "git stash -q && git stash pop -q",
+            "git gc -q --prune=now",
+            "git add person.txt && git commit -qm again",
+        ][turn % 5]
         done = subprocess.run(["sh", "-c", command], cwd=ground.repo, capture_output=True, check=False)
         mine += done.returncode == 0 and "commit" in command
     ground.wait()

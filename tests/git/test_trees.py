@@ -88,7 +88,9 @@ def test_rewritten_trees_hold_what_was_put_in(rounds: list[dict[str, str | None]
 
 @given(st.lists(_CHANGES, min_size=2, max_size=5))
 @settings(max_examples=40, deadline=None)
-def test_deltas_are_what_git_reads(tmp_path_factory: pytest.TempPathFactory, rounds: list[dict[str, str | None]]) -> None:
+def test_deltas_are_what_git_reads(
+    tmp_path_factory: pytest.TempPathFactory, rounds: list[dict[str, str | None]]
+) -> None:
     """A pack with our deltas passes `git index-pack --strict`, and git finds every object in it."""
     loose, root, files, made = Loose(), None, {}, [raw("blob", b"")]
     for changes in rounds:
@@ -103,10 +105,19 @@ def _check_pack(folder: Path, made: list[Raw]) -> None:
     subprocess.run(["git", "init", "-q", "--bare", folder], check=True)
     stem = pack.write(folder / "objects" / "pack", made)
     assert stem is not None
-    subprocess.run(["git", "index-pack", "--strict", "--verify", stem.with_suffix(".pack")], check=True, cwd=folder,
-                   capture_output=True)
-    listed = subprocess.run(["git", "cat-file", "--batch-check", "--batch-all-objects"], cwd=folder, check=True,
-                            capture_output=True, text=True).stdout.split("\n")
+    subprocess.run(
+        ["git", "index-pack", "--strict", "--verify", stem.with_suffix(".pack")],
+        check=True,
+        cwd=folder,
+        capture_output=True,
+    )
+    listed = subprocess.run(
+        ["git", "cat-file", "--batch-check", "--batch-all-objects"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\n")
     assert {line.split()[0] for line in listed if line} == {one.oid for one in made}
 
 

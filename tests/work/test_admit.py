@@ -25,7 +25,9 @@ def ask(*ops: Op, merge: bool = False) -> Ask:
     return Ask("deployer", "r-1", ops, merge=merge)
 
 
-@pytest.mark.parametrize("then", [Op("write", RUNBOOK, b"mine\n"), Op("delete", RUNBOOK), Op("rename", RUNBOOK, to="b")])
+@pytest.mark.parametrize(
+    "then", [Op("write", RUNBOOK, b"mine\n"), Op("delete", RUNBOOK), Op("rename", RUNBOOK, to="b")]
+)
 @pytest.mark.parametrize("addition", [b"", b"more\n"])
 def test_an_append_makes_no_file_a_known_one(harness: wiring.Harness, addition: bytes, then: Op) -> None:
     """After an append, which needs no base, the same ask may not replace, remove or move what its run never read."""
