@@ -12,6 +12,7 @@ from githarness.errors import Usage
 from githarness.policy.model import Decision
 
 LONGEST = 64 * 1024  # bytes of a person's text
+LONGEST_SUBJECT = 1000  # characters that listings keep of it
 _LONGEST_VALUE = 20_000  # two paths of the greatest length
 Trailers = list[tuple[str, str]]
 
@@ -63,6 +64,11 @@ def _trailer(key: str, value: str) -> str:
         raise Usage(f"'{_HOSTILE.sub(_escape, value[:80])}' cannot be the trailer '{key}' of a commit",
                     fix="use printable text in one line")
     return f"{key}: {value}\n"
+
+
+def subject_of(message: str) -> str:
+    """The first line, as listings show it; somebody else's may have no end."""
+    return message[: LONGEST_SUBJECT + 1].partition("\n")[0][:LONGEST_SUBJECT]
 
 
 def parse(message: str) -> Trailers:

@@ -19,7 +19,7 @@ from githarness.work import draft, landing, people
 from githarness.work.admit import Admission, Scene
 from githarness.work.asks import Ask, Landed, TooLarge, Written
 from githarness.work.draft import Draft
-from githarness.work.governance import Governance
+from githarness.work.governance import FOLDER_NAME, Governance
 from githarness.work.runbook import Runbook, tier
 
 
@@ -37,11 +37,14 @@ class Group:
     drafts: list[Draft] = field(default_factory=list)
     refused: list[EventRow] = field(default_factory=list)
     drafted: dict[tuple[str, str], int] = field(default_factory=dict)
+    governed_anew: bool = False  # `governance` is no longer that of `tip`: nothing more is judged
 
     def place(self, ask: Ask) -> int | Written | HarnessError:
         """The number of the ask's draft, or its result where nothing needs to land."""
         if not _is_text(ask):
             return Usage("a name, a path or the message of this write is not text", fix="use UTF-8")
+        if self.governed_anew:
+            return TooLarge("a write earlier in this group changes who may do what")
         try:
             return self._repeated(ask) if self._known(ask) else self._admit(ask)
         except TooLarge as error:
@@ -104,7 +107,7 @@ class Group:
         commit = draft.build(root, [self.tip], message, stamp)
         row = CommitRow(
             commit.oid, (self.tip,), main=True, time=stamp.when, author=str(stamp.author),
-            subject=message.partition("\n")[0], agent=None if ask.human else agent.name, human=ask.human, run=ask.run,
+            subject=trailers.subject_of(message), agent=None if ask.human else agent.name, human=ask.human, run=ask.run,
             chain=admission.chain, operation=ask.operation, decision=decision, signed=True,
             renames=tuple(admission.renames), changes=tuple(map(draft.change_row, changes)))
         intent = EventRow(event, self.now, "intent", row.agent, ask.human, ask.run, ask.operation, commit.oid,
@@ -112,6 +115,7 @@ class Group:
         self.drafts.append(Draft(commit, changes, row, intent, ask.operation, _answer(event, admission)))
         self.scene.objects += [*admission.blobs, *made, commit]
         self.scene.root, self.tip = root, commit.oid
+        self.governed_anew = any(change.path.startswith(FOLDER_NAME + "/") for change in changes)
         if ask.operation:
             self.drafted[agent.name, ask.operation] = len(self.drafts) - 1
         return len(self.drafts) - 1

@@ -56,7 +56,7 @@ def row_of(commit: Commit, changes: Sequence[PathChange], verify: Verify, *, mai
     """What the index says about a commit. Whom its trailers name is a claim; `signed`: that `verify` believes it."""
     named = _Named(trailers.parse(commit.message))
     return CommitRow(
-        commit.oid, commit.parents, main, commit.time, commit.author, commit.message.partition("\n")[0],
+        commit.oid, commit.parents, main, commit.time, commit.author, trailers.subject_of(commit.message),
         agent=named.one("Agent"), human=named.one("Human"), run=named.one("Run"),
         chain=tuple(value.split(" ")[0] for value in named.all("On-Behalf-Of")), operation=named.one("Operation"),
         decision=named.one("Decision"), signed=verify(commit),

@@ -77,7 +77,7 @@ def _draft(plan: Plan, head: str | None, commit: Raw, message: str, intent: Even
     values = dict(trailers.parse(message))
     row = CommitRow(
         commit.oid, (head,) if head else (), main=True, time=int(intent.time),
-        author=f"{plan.human.name} <{plan.human.mail}>", subject=message.partition("\n")[0], human=plan.human.name,
+        author=f"{plan.human.name} <{plan.human.mail}>", subject=trailers.subject_of(message), human=plan.human.name,
         run=plan.run, operation=values.get("Operation"), decision=values.get("Decision"), signed=True,
         rolls_back=tuple(value for key, value in plan.trailers if key == "Rolls-Back"),
         renames=tuple(pair for key, value in plan.trailers if key == "Rename" and (pair := renames.parse(value))),

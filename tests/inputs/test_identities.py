@@ -25,13 +25,13 @@ CONFUSABLE = ["\u0430dmin", "deploy\u0435r", "de\u200bployer", "deployer\u202e",
               "de\u0301ployer", "\uff44eployer", "x@acme.invalid", "x <a@b>", "../humans/olive", "con:x"]
 
 
-@pytest.mark.parametrize("name", CONFUSABLE, ids=ascii)
-def test_no_agent_has_a_name_that_looks_like_another(desk: Desk, name: str) -> None:
+def test_no_agent_has_a_name_that_looks_like_another(desk: Desk) -> None:
     """I36 G09: such a name is not given, and whoever acts under it does not exist."""
-    desk.refused("usage", "agent", "add", "--", name, agent=None)
-    ran = desk.run("append", RUNBOOK, f"--agent={name}", "--json", stdin="x\n")
-    assert ran.code in (2, 14) and ran.json["error"]["code"] in ("usage", "not-found")
-    assert ran.out.replace("\n", "").isprintable()
+    for name in CONFUSABLE:
+        desk.refused("usage", "agent", "add", "--", name, agent=None)
+        ran = desk.run("append", RUNBOOK, f"--agent={name}", "--json", stdin="x\n")
+        assert ran.code in (2, 14) and ran.json["error"]["code"] in ("usage", "not-found"), name
+        assert ran.out.replace("\n", "").isprintable(), name
 
 
 def _harness(desk: Desk) -> wiring.Harness:

@@ -68,14 +68,15 @@ def test_a_long_message_lands_whole(desk: Desk) -> None:
         with githarness.open(str(desk.folder)) as h:
             h.agent("deployer").append(RUNBOOK, "x", message=message)
         assert len(desk.git("log", "-1", "--format=%B")) > 60_000
-        assert len(desk.run("log", "-n", "1").out) < 70_000
+        assert len(desk.run("log", "-n", "1").out) < 2000
 
 
-def test_a_huge_message_of_a_person_is_history(desk: Desk) -> None:
-    """I40: 50 MB in somebody's commit: the index goes over it in bounded time and keeps a bounded subject."""
+@pytest.mark.parametrize("words", [2_000_000, pytest.param(10_000_000, marks=pytest.mark.soak)])
+def test_a_huge_message_of_a_person_is_history(desk: Desk, words: int) -> None:
+    """I40: 10 or 50 MB in somebody's commit: the index goes over it in bounded time and keeps a bounded subject."""
     head = "\n".join([f"tree {desk.git('rev-parse', 'HEAD^{tree}')}", f"parent {desk.head()}",
                       "author O <o@x.org> 1700000000 +0000", "committer O <o@x.org> 1700000000 +0000", "", ""]).encode()
-    data = head + b"word " * 10_000_000 + b"\n\nAgent: deployer\n"
+    data = head + b"word " * words + b"\n\nAgent: deployer\n"
     made = subprocess.run(["git", "hash-object", "-t", "commit", "-w", "--stdin"], cwd=desk.folder, input=data,
                           capture_output=True, check=True).stdout.decode().strip()
     assert made == oid_of("commit", data)
@@ -84,22 +85,17 @@ def test_a_huge_message_of_a_person_is_history(desk: Desk) -> None:
     started = time.process_time()
     ran = desk.run("log", "--json", "-n", "2")
     assert ran.code == 0 and time.process_time() - started < 10
-    assert (desk.folder / ".git/githarness/harness.db").stat().st_size < 120_000_000
+    assert len(ran.out) < 5000 and len(desk.run("log", "-n", "2").out) < 2000
 
 
-ONE_LINE = ["a\nAgent: scribe", "a\x1b[31m", "a\u202e", " ", "a\r", "\x00"[:0] or "\u2028", "\udcff", "x" * 100_000]
+ONE_LINE = ["a\nAgent: scribe", "a\x1b[31m", "a\u202e", " ", "a\r", "\u2028", "\udcff", "x" * 100_000]
 
 
 @pytest.mark.parametrize("option", ["--operation", "--on-behalf-of", "--run"])
-@pytest.mark.parametrize("value", ONE_LINE, ids=lambda value: ascii(value)[:20])
-def test_a_field_of_one_line_holds_no_second(desk: Desk, option: str, value: str) -> None:
+def test_a_field_of_one_line_holds_no_second(desk: Desk, option: str) -> None:
     """I40 G88: ids and names that become trailers are refused by name, whatever they hold."""
-    ran = desk.act("append", RUNBOOK, option, value, "--json", stdin="x\n")
-    if ran.code == 0:
-        assert option == "--operation" and value.isprintable()
-        return
-    assert (ran.code, ran.json["error"]["code"]) == (2, "usage"), ran.out
-    desk.refused("usage", "append", RUNBOOK, option, value, stdin="x\n")
+    for value in ONE_LINE:
+        desk.refused("usage", "append", RUNBOOK, option, value, stdin="x\n")
 
 
 @pytest.mark.parametrize("value", ["tool", "tool:", ":m", "a b:c", "tool:m\nAgent: scribe", "tool:m\x1b",
@@ -109,30 +105,35 @@ def test_an_assistant_is_a_tool_and_a_model(desk: Desk, value: str) -> None:
     desk.refused("usage", "append", RUNBOOK, "--assisted-by", value, stdin="x\n")
 
 
-@pytest.mark.parametrize("rev", ["-x", "@{", "..", "main.lock", "HEAD^{/", ":/adopt", "HEAD:runbooks", "main..HEAD",
+REVISIONS = ["-x", "@{", "..", "main.lock", "HEAD^{/", ":/adopt", "HEAD:runbooks", "main..HEAD",
                                  "--all", "@{-1}",
                                  "refs/heads/../../config", "x" * 5000, "HEAD\nmain", "\x1b", "~" * 3000,
-                                 "HEAD" + "^" * 900])
-def test_a_revision_is_no_option_and_no_search(desk: Desk, rev: str) -> None:
+                                 "HEAD" + "^" * 900]
+
+
+def test_a_revision_is_no_option_and_no_search(desk: Desk) -> None:
     """I42: it names a commit or is not found."""
-    desk.refused("not-found", "read", RUNBOOK, f"--at={rev}")
-    assert desk.run("restore", f"--to={rev}", "runbooks", "--json").code == 14
-    assert desk.run("rollback", f"--commit={rev}", "--json").code == 14
+    for rev in REVISIONS:
+        desk.refused("not-found", "read", RUNBOOK, f"--at={rev}")
+        assert desk.run("restore", f"--to={rev}", "runbooks", "--json").code == 14, rev
+        assert desk.run("rollback", f"--commit={rev}", "--json").code == 14, rev
 
 
-@pytest.mark.parametrize("branch", ["-x", "a@{b", "a..b", "a.lock", "../../config", "..", "", "/", "a//b", "a\x7fb",
+BRANCHES = ["-x", "a@{b", "a..b", "a.lock", "../../config", "..", "", "/", "a//b", "a\x7fb",
                                     "a b", "x/../main",
                                     "main/", "a\\b", "@", "x" * 300, ".hidden", "a/.b", "a.", "a~1", "a^", "a:b",
-                                    "a?", "a*", "a["])
-def test_a_branch_that_git_would_not_make_is_refused(desk: Desk, branch: str) -> None:
-    """I42: whether this clone's configuration or the committed one says so; no file outside of refs is touched."""
-    desk.git("config", "githarness.branch", branch)
-    before = (desk.folder / ".git/config").read_bytes()
-    for argv in (["append", RUNBOOK, "--agent", "deployer"], ["log"], ["agent", "add", "other"]):
-        ran = desk.run(*argv, "--json", stdin="x\n")
-        assert ran.code in (14, 17, 18), ran.out
-        assert ran.json["error"]["code"] in ("not-found", "integrity", "unavailable")
-    assert (desk.folder / ".git/config").read_bytes() == before
+                                    "a?", "a*", "a["]
+
+
+def test_a_branch_that_git_would_not_make_is_refused(desk: Desk) -> None:
+    """I42: by whatever command; no file outside of refs is touched."""
+    for branch in BRANCHES:
+        desk.git("config", "githarness.branch", branch)
+        before = (desk.folder / ".git/config").read_bytes()
+        for argv in (["append", RUNBOOK, "--agent", "deployer"], ["log"], ["agent", "add", "other"]):
+            ran = desk.run(*argv, "--json", stdin="x\n")
+            assert (ran.code, ran.json["error"]["code"]) == (17, "integrity"), (branch, ran.out)
+        assert (desk.folder / ".git/config").read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["HEAD", "main", "refs/heads/main", "-", "FETCH_HEAD"])
