@@ -27,15 +27,16 @@ os.setsid()
 if os.fork(): os._exit(0)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 open(sys.argv[1], "w").write(str(os.getpid()))
-time.sleep(300)
+time.sleep(60)
 """
-BOMB = """
+# Doubles at most six times: a suite must not be able to fill its machine, whatever the code under test does.
+MULTIPLIES = """
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-for _ in range(8):  # bounded: where ending it failed, the machine goes on
-    time.sleep(0.04)
+for _ in range(6):
+    time.sleep(0.1)
     os.fork()
-time.sleep(300)
+time.sleep(60)
 """
 
 
@@ -82,12 +83,12 @@ def test_what_cannot_start_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("script", [
-    "sleep 300",
-    "sleep 300 & wait",
-    "setsid sleep 300 & wait",
+    "sleep 60",
+    "sleep 60 & wait",
+    "setsid sleep 60 & wait",
     "trap '' TERM; while :; do sleep 1; done",
     "kill -STOP $$",
-    f"{sys.executable} -c '{DOUBLE_FORK}' escaped; sleep 300",
+    f"{sys.executable} -c '{DOUBLE_FORK}' escaped; sleep 60",
 ])
 def test_the_time_limit_ends_the_whole_tree(run: Run, script: str) -> None:
     """Sessions of their own, ignored signals, orphans and stopped processes included."""
@@ -99,13 +100,22 @@ def test_the_time_limit_ends_the_whole_tree(run: Run, script: str) -> None:
 
 def test_nothing_outlives_a_command_that_ends(run: Run) -> None:
     """Daemons that it left behind end with it, and its own exit code stands."""
-    assert run(f"{sys.executable} -c '{DOUBLE_FORK}' escaped; sleep 300 & setsid sleep 300 & exit 5").code == 5
+    assert run(f"{sys.executable} -c '{DOUBLE_FORK}' escaped; sleep 60 & setsid sleep 60 & exit 5").code == 5
 
 
 def test_a_process_that_multiplies_is_ended(run: Run) -> None:
     """All that it made, though it makes more while it is looked for."""
-    ended = run(f"exec {sys.executable} -c '{BOMB}'", timeout=0.4)
+    ended = run(f"exec {sys.executable} -c '{MULTIPLIES}'", timeout=0.4)
     assert ended.timed_out and ended.left == ()
+
+
+def test_the_kernel_bounds_a_tree(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What multiplies faster than anybody can look meets a limit, which is not ours afterwards."""
+    before = resource.getrlimit(resource.RLIMIT_NPROC)
+    monkeypatch.setattr(process, "_tasks", lambda: 2000)
+    run("grep 'Max processes' /proc/self/limits > limit")
+    assert int((tmp_path / "limit").read_text().split()[2]) == min(6096, before[0] if before[0] > 0 else 6096)
+    assert resource.getrlimit(resource.RLIMIT_NPROC) == before
 
 
 def test_sigterm_comes_first(run: Run, tmp_path: Path) -> None:
@@ -127,7 +137,7 @@ def test_children_that_were_there_before_are_not_ours_to_end(run: Run) -> None:
     other = subprocess.Popen(["sh", "-c", "sleep 0.3; exit 9"])
     assert run("sleep 0.6").code == 0
     assert other.wait(5) == 9
-    other = subprocess.Popen(["sleep", "300"])
+    other = subprocess.Popen(["sleep", "60"])
     assert run("exit 0").code == 0 and other.poll() is None
     other.kill()
     other.wait()
@@ -144,7 +154,7 @@ def test_a_signal_ends_the_command(run: Run) -> None:
     """Noted, the tree ended, and said."""
     with process.signals() as seen:
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        ended = run("sleep 300", seen=seen)
+        ended = run("sleep 60", seen=seen)
     assert ended.interrupted and ended.code == 143 and seen == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
@@ -161,7 +171,7 @@ def test_signals_that_are_ignored_stay_so(run: Run) -> None:
 
 def test_a_process_is_known_by_its_start(tmp_path: Path) -> None:
     """A pid that somebody else has by now, or a dead one that nobody took, is not alive."""
-    child = subprocess.Popen(["sleep", "300"])
+    child = subprocess.Popen(["sleep", "60"])
     start = int(Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19])
     assert process.is_alive(child.pid, start) and not process.is_alive(child.pid, start + 1)
     child.kill()
