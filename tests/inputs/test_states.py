@@ -244,6 +244,16 @@ def test_a_deleted_branch_is_not_begun_anew(desk: Desk) -> None:
     desk.good("write", "new.md", stdin="new\n")
 
 
+def test_a_branch_that_a_person_set_back_keeps_what_is_staged(desk: Desk) -> None:
+    """`reset --soft` leaves an agent's change staged: no recovery takes it for files that a crash left behind."""
+    desk.good("write", "new.md", stdin="new\n")
+    desk.git("reset", "--soft", "HEAD~1")
+    (desk.folder / ".git/githarness/boot").unlink(missing_ok=True)  # as after a start of the machine
+    desk.good("append", RUNBOOK, stdin="x\n")
+    assert desk.git("status", "--porcelain") == "A  new.md"
+    assert (desk.folder / "new.md").read_text() == "new\n"
+
+
 def test_two_worktrees_share_the_ledger(desk: Desk, tmp_path: Path) -> None:
     """A linked worktree of another branch is not touched; commands in it write to the governed branch."""
     desk.git("worktree", "add", "-q", "-b", "side", tmp_path / "side")
