@@ -8,11 +8,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 
+from githarness import clock
+
 _PUT = """INSERT INTO bases VALUES (?, ?, ?)
     ON CONFLICT DO UPDATE SET blob = excluded.blob WHERE blob <> excluded.blob"""
 _IDLE = """SELECT DISTINCT bases.run FROM bases JOIN runs ON runs.id = bases.run
-    WHERE runs.started < ?1 AND runs.worktree IS NULL
-    AND NOT EXISTS (SELECT 1 FROM commits WHERE commits.run = runs.id AND commits.time >= ?1)"""
+    WHERE runs.started < ? AND runs.worktree IS NULL
+    AND runs.id NOT IN (SELECT run FROM events WHERE id >= ? AND run IS NOT NULL)"""
 
 
 def get(conn: sqlite3.Connection, run: str, path: str) -> str | None:
@@ -40,11 +42,11 @@ def forget(conn: sqlite3.Connection, run: str) -> None:
 
 
 def forget_idle(conn: sqlite3.Connection, before: float) -> None:
-    """All of runs that began before this and have committed nothing since: sessions never say that they end.
+    """All of runs that began before this and have written nothing since: sessions never say that they end.
 
     One that goes on all the same reads again before it writes.
     """
-    conn.execute(f"DELETE FROM bases WHERE run IN ({_IDLE})", (before,))
+    conn.execute(f"DELETE FROM bases WHERE run IN ({_IDLE})", (before, clock.new_id("e", before)))
 
 
 def _key(path: str) -> bytes:

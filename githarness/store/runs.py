@@ -13,6 +13,8 @@ from githarness.store.rows import RunRow
 _COLUMNS = """id, agent, started, parent, chain, status, finished, tier, start_commit, worktree, pid, pid_start,
     command, note, token_hash"""
 _SELECT = f"SELECT {_COLUMNS} FROM runs"
+_DAY = 86400.0
+_IDLE = 30 * _DAY
 
 
 def get(conn: sqlite3.Connection, run: str) -> RunRow | None:
@@ -21,7 +23,13 @@ def get(conn: sqlite3.Connection, run: str) -> RunRow | None:
 
 
 def add(conn: sqlite3.Connection, row: RunRow) -> None:
-    """Records a run; two first uses of one id at once make one record, the earlier."""
+    """Records a run; two first uses of one id at once make one record, the earlier.
+
+    The first run of a day also forgets what idle ones have seen: often enough, and no command waits for it twice.
+    """
+    last = conn.execute("SELECT started FROM runs ORDER BY rowid DESC LIMIT 1").fetchone()
+    if last and row.started // _DAY > last[0] // _DAY:
+        bases.forget_idle(conn, row.started - _IDLE)
     conn.execute(
         f"INSERT INTO runs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (row.id, row.agent, row.started, row.parent, json.dumps(row.chain), row.status, row.finished, row.tier,

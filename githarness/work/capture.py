@@ -28,7 +28,7 @@ from githarness.work.asks import Ask, Written
 from githarness.work.changed import Found, Source
 from githarness.work.held import Reason, op_of
 from githarness.work.lane import LocalLane
-from githarness.work.parts import Parts
+from githarness.work.parts import Parts, checked_out
 from githarness.work.runbook import Runbook, tier
 from githarness.work.verify import verifier
 
@@ -143,31 +143,31 @@ def _follow_merges(parts: Parts, source: Source, found: Found, written: Written)
     """Where a merge landed, the agent's file becomes the merged one, unless the agent wrote meanwhile."""
     merged = {one.path: one.blob for one in written.paths if one.merged and one.blob}
     followed: dict[str, Entry | None] = {}
+    content = checked_out(parts, source.checkout).content
     root = os.open(source.checkout.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for change in found.changes:
             if change.path in merged and change.new:
                 entry = Entry(change.new.mode, merged[change.path])
                 with contextlib.suppress(OSError):
-                    followed |= {change.path: entry} if _replace(parts, root, change, entry) else {}
+                    followed |= {change.path: entry} if _replace(content, root, change, entry) else {}
     finally:
         os.close(root)
     return followed
 
 
-def _replace(parts: Parts, root: int, change: PathChange, entry: Entry) -> bool:
+def _replace(content: Content, root: int, change: PathChange, entry: Entry) -> bool:
     name = change.path.encode()
     base = name.rpartition(b"/")[2]
-    content = Content(parts.reader.blob, None, modes=False)
     with files.folder_of(root, name, make=False) as folder:
         def is_captured(what: bytes) -> bool:
             return change.new is not None and content.is_at(folder, what, change.path, change.new)
 
-        before = files.look(folder, base)
-        if before is None or not is_captured(base):
+        before, data = files.look(folder, base), content.written(change.path, content.blob(entry.oid))
+        if before is None or data is None or not is_captured(base):
             return False
         swap = Swap(folder, base, temporary(base), is_captured, lambda _point, _name: None)
-        return swap.replace(swap.stage(parts.reader.blob(entry.oid), stat.S_IMODE(before.st_mode), exact=True))
+        return swap.replace(swap.stage(data, stat.S_IMODE(before.st_mode), exact=True))
 
 
 def _hold(parts: Parts, git: Git, lane: LocalLane, source: Source, found: Found,
