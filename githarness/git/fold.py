@@ -14,10 +14,13 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from githarness.errors import Integrity
+from githarness import flock
+from githarness.errors import Integrity, Locked
 from githarness.git import pack
+from githarness.git.repo import Repo
 
-_SMALL = 8 << 20
+_YOUNG, _SMALL = 256 << 10, 8 << 20  # a pack is folded with those of its size, so that its bytes move twice at most
+_EVERY = 4
 ENOUGH = 40  # small packs before folding pays
 
 
@@ -28,26 +31,34 @@ class _Member:
     entries: list[pack.IndexEntry]
 
 
-def small_packs(pack_dir: Path) -> list[Path]:
-    """Stems of the packs that may be folded, smallest first."""
+def small_packs(pack_dir: Path, *, above: int = 0, below: int = _SMALL) -> list[Path]:
+    """Stems of the packs of such a size that may be folded, smallest first."""
     sized = []
     for file in pack_dir.glob("pack-*.pack"):
         with contextlib.suppress(FileNotFoundError):
             size = file.stat().st_size
             apart = any(file.with_suffix(suffix).exists() for suffix in (".keep", ".promisor", ".mtimes"))
-            if size < _SMALL and not apart and file.with_suffix(".idx").exists():
+            if above <= size < below and not apart and file.with_suffix(".idx").exists():
                 sized.append((size, file.with_suffix("")))
     return [stem for _, stem in sorted(sized)]
 
 
-def fold_where_due(pack_dir: Path) -> None:
-    """A look at the folder's names, and `fold` where there are enough small packs. Never a fault of who wrote before:
-    on a full disk it is left for later."""
-    with contextlib.suppress(OSError):
-        if sum(name.endswith(".idx") for name in os.listdir(pack_dir)) >= ENOUGH:
-            stems = small_packs(pack_dir)
-            if len(stems) >= ENOUGH:
-                fold(pack_dir, stems)
+def fold_where_due(repo: Repo) -> None:
+    """A look at the folder's names, and `fold` where there are enough small packs, by one process at a time.
+
+    Never a fault of who wrote before: on a full disk it is left for later. Packs that share objects stay apart, so not
+    every call tries again.
+    """
+    pack_dir = repo.common_dir / "objects" / "pack"
+    with contextlib.suppress(OSError, Locked):
+        count = sum(name.endswith(".idx") for name in os.listdir(pack_dir))
+        if count < ENOUGH or count % _EVERY:
+            return
+        with flock.exclusive(repo.home / "maintenance.lock", wait=0, what="maintenance"):
+            for above, below in ((0, _YOUNG), (_YOUNG, _SMALL)):
+                stems = small_packs(pack_dir, above=above, below=below)
+                if len(stems) >= ENOUGH:
+                    fold(pack_dir, stems)
 
 
 def fold(pack_dir: Path, stems: list[Path]) -> Path | None:

@@ -18,6 +18,10 @@ _CACHED = 16 << 20  # bytes of trees that are kept
 _MAX_COPY = 0xFFFFFF  # a copy instruction carries three bytes of size
 
 
+# Longer ones first: `40000` ends no other mode of git's, and old trees have `100664`.
+_MODES = (b"100644", b"100755", b"100664", b"120000", b"160000", b"40000")
+
+
 @dataclass(slots=True)
 class _Node:
     data: bytes
@@ -29,8 +33,28 @@ class _Node:
             self.places = {name: (mode, offset) for mode, name, offset in _scan(self.data)}
         return self.places
 
+    def place(self, name: bytes) -> tuple[str, int] | None:
+        """Mode and offset of the id, found by search where the tree is not parsed: one entry of thousands is wanted.
+
+        A name with spaces may end in something like an entry, so a hit counts only where a mode stands before it that
+        no space precedes; where an id ends in the byte of a space, parsing decides. That an id holds a whole entry by
+        chance or design takes more than 2**70 tries.
+        """
+        if self.places is not None:
+            return self.places.get(name)
+        at = self.data.find(b" " + name + b"\0")
+        while at >= 0:
+            mode = next((mode for mode in _MODES if self.data.endswith(mode, 0, at)), None)
+            if mode is not None:
+                start = at - len(mode)
+                if start and self.data[start - 1 : start] == b" ":
+                    return self.parsed().get(name)
+                return mode.decode(), at + len(name) + 2
+            at = self.data.find(b" " + name + b"\0", at + 1)
+        return None
+
     def entry(self, name: str) -> Entry | None:
-        place = self.parsed().get(name.encode("utf-8", "surrogateescape"))
+        place = self.place(name.encode("utf-8", "surrogateescape"))
         return Entry(place[0], self.data[place[1] : place[1] + 20].hex()) if place else None
 
 
@@ -138,7 +162,7 @@ _Splice = tuple[int, int, bytes, bytes]  # offset, bytes removed, sort key among
 
 
 def _splice(node: _Node, name: bytes, entry: Entry | None) -> _Splice | None:
-    place = node.parsed().get(name)
+    place = node.place(name)
     if place is None:
         return (_slot(node, name, entry), 0, _order(name, entry.mode), _line(name, entry)) if entry else None
     mode, offset = place

@@ -21,9 +21,9 @@ from githarness.git.trees import Trees
 from githarness.git.worktrees import AllHeld, Worktrees
 from githarness.policy.model import Agent, Key
 from githarness.seal.signer import Signer
-from githarness.store import events
+from githarness.store import commits, events
 from githarness.store.db import Connection
-from githarness.work import landing, plans, recover
+from githarness.work import index, landing, plans, recover
 from githarness.work.admit import Scene
 from githarness.work.asks import Ask, Doc, Plan, ReadAsk, Written
 from githarness.work.governance import FOLDER_NAME
@@ -32,6 +32,7 @@ from githarness.work.landing import Arrival, Batch, Ground
 from githarness.work.parts import Parts, checked_out
 from githarness.work.read import read
 from githarness.work.runbook import Runbook
+from githarness.work.verify import verifier
 
 _TRIES = 6
 Result = Written | HarnessError
@@ -54,11 +55,16 @@ class LocalLane:
         self._last = ("", "")  # a commit that we made, and its tree
 
     def write(self, ask: Ask) -> Written:
-        result = self.write_group([ask])[0]
+        done: list[Result] = []
+        try:
+            self.write_group([ask], done.extend)
+        except HarnessError:
+            if not done:
+                raise  # else it is on disk, and the next command does the bookkeeping
         self.fold()
-        if isinstance(result, HarnessError):
-            raise result
-        return result
+        if isinstance(done[0], HarnessError):
+            raise done[0]
+        return done[0]
 
     def write_as(self, ask: Ask, human: str) -> Written:
         """The same by a person of the fleet, with that person's key."""
@@ -85,10 +91,20 @@ class LocalLane:
 
         `ack` is called as soon as everything is on disk, before the bookkeeping that a crash cannot hurt.
         """
+        self._know_operations(asks)
         for _ in range(_TRIES):
             with self._locked(), contextlib.suppress(refs.Moved):
                 return self._group(asks, ack)
         raise self._too_busy()
+
+    def _know_operations(self, asks: Sequence[Ask]) -> None:
+        """Some may be in commits that this database has not seen: of another clone, or from before it was deleted."""
+        if any(ask.operation for ask in asks):
+            head = self.head()
+            with self._parts.db.read() as conn:
+                known = commits.head(conn) == head
+            if not known:
+                index.update(self._parts.db, self._parts.reader, head, verifier(self._parts))
 
     def _group(self, asks: Sequence[Ask], ack: Ack | None) -> list[Result]:
         parts, head = self._parts, self.head()
@@ -147,7 +163,8 @@ class LocalLane:
             drafted = plans.draft_plan(plan, plans.Footing(head, root, seen), parts, self._trees)
         batch = Batch([drafted.draft], drafted.objects)
         arrival = self._land(ground, batch)
-        landing.record(ground, batch, arrival)
+        with contextlib.suppress(HarnessError):  # it is on disk; the next command does the bookkeeping
+            landing.record(ground, batch, arrival)
         draft = drafted.draft
         return answered(draft.commit.oid, draft.operation, draft.answer, arrival.of(draft.changes))
 
@@ -173,7 +190,7 @@ class LocalLane:
 
     def fold(self) -> None:
         """Makes one of our small packs where there are many; cheap. Safe beside everything."""
-        fold.fold_where_due(self._parts.repo.common_dir / "objects" / "pack")
+        fold.fold_where_due(self._parts.repo)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -35,7 +35,7 @@ def _has_all(git: Git, repo: Path) -> bool:
 
 def test_many_small_packs_become_one(packs: Path, repo: Path, git: Git) -> None:
     """git finds every object in the new pack and nothing to complain about."""
-    fold.fold_where_due(packs)
+    fold.fold_where_due(discover(packs.parent.parent.parent))
     assert len(list(packs.glob("*.pack"))) == 1
     assert _has_all(git, repo)
     git(repo, "fsck", "--strict", "--full")
@@ -63,7 +63,7 @@ def test_a_pack_that_is_not_understood_or_damaged_stays_out(packs: Path, git: Gi
     """The others are folded all the same, and no damage is given a good checksum."""
     stem = min(packs.glob("*.pack")).with_suffix("")
     spoil(git, stem)
-    fold.fold_where_due(packs)
+    fold.fold_where_due(discover(packs.parent.parent.parent))
     assert stem.with_suffix(".pack").exists()
     assert len(list(packs.glob("*.pack"))) == 2
 
@@ -74,7 +74,7 @@ def test_a_disk_that_is_full_is_no_fault_of_the_write_before(packs: Path, monkey
         raise OSError(28, "No space left on device")
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", full)
-        fold.fold_where_due(packs)
+        fold.fold_where_due(discover(packs.parent.parent.parent))
     assert len(list(packs.glob("*.pack"))) == fold.ENOUGH
     assert not list(packs.glob("tmp_*"))
 
@@ -89,7 +89,7 @@ def test_readers_that_opened_before_find_everything(packs: Path, repo: Path) -> 
     assert batch.stdin and batch.stdout
     print(first, file=batch.stdin)
     assert "blob" in batch.stdout.readline()
-    fold.fold_where_due(packs)
+    fold.fold_where_due(discover(packs.parent.parent.parent))
     assert all(reader.blob(oid) for oid in others)
     for oid in others:
         print(oid, file=batch.stdin)

@@ -140,6 +140,22 @@ def test_a_file_becomes_a_folder_and_back() -> None:
     assert list(loose.files(root)) == ["a", "a.b", "a0"]
 
 
+def test_a_name_that_looks_like_an_entry_is_not_taken_for_one() -> None:
+    """`100644 x` beside `x`, and names that end in each other: each is found as itself, parsed or not."""
+    loose = Loose()
+    names = ["100644 x", "a x", "x", "y 100644 x", "40000 x"]
+    blobs = {name: Entry(FILE, oid_of("blob", name.encode())) for name in names}
+    root, _ = loose.change(None, blobs)
+    assert root
+    for name in names:
+        assert Trees(loose.data.__getitem__).lookup(root, name) == blobs[name]
+    root, _ = loose.change(root, {"x": None})
+    assert root
+    fresh = Trees(loose.data.__getitem__)
+    assert fresh.lookup(root, "x") is None
+    assert fresh.lookup(root, "100644 x") == blobs["100644 x"]
+
+
 @pytest.mark.parametrize("path", ["Skills/b", "skills/A", "skills/a/b"])
 def test_twins_and_files_as_parents_are_refused(path: str) -> None:
     """A name that differs only by case, and a path below a file, are bad paths."""
