@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -189,13 +190,31 @@ class Reader:
 
     def is_ancestor(self, oid: str, of: str) -> bool:
         """A commit counts as its own ancestor."""
-        with self._mapped(of):
-            return oid == of or self._current().descendant_of(of, oid)
+        try:
+            with self._mapped(of):
+                return oid == of or self._current().descendant_of(of, oid)
+        except Integrity as error:
+            _unless_parsed_otherwise(error)
+            return oid in self._ancestors(of)
 
     def merge_base(self, one: str, other: str) -> str | None:
-        with self._mapped(one):
-            found = self._current().merge_base(one, other)
+        try:
+            with self._mapped(one):
+                found = self._current().merge_base(one, other)
+        except Integrity as error:
+            _unless_parsed_otherwise(error)
+            known = set(self._ancestors(one))
+            return next((oid for oid in self._ancestors(other) if oid in known), None)
         return str(found) if found else None
+
+    def _ancestors(self, oid: str) -> Iterator[str]:
+        """The commit and all before it, by our own reading. Raises what is wrong with one of them."""
+        seen, left = {oid}, deque([oid])
+        while left:
+            yield left[0]
+            fresh = [parent for parent in self.commit(left.popleft()).parents if parent not in seen]
+            seen.update(fresh)
+            left.extend(fresh)
 
     @staticmethod
     def hunks(old: bytes, new: bytes) -> list[Hunk]:
@@ -284,6 +303,12 @@ def _folder(entry: Entry | None) -> str | None:
 
 def _file(entry: Entry | None) -> Entry | None:
     return entry if entry is not None and entry.mode != FOLDER else None
+
+
+def _unless_parsed_otherwise(error: Integrity) -> None:
+    """libgit2 does not read every date that git shows; raises all that is not about that."""
+    if "failed to parse" not in error.message:
+        raise error
 
 
 def _unreadable(what: str, why: str) -> Integrity:

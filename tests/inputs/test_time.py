@@ -112,6 +112,10 @@ def test_odd_dates_of_peoples_commits_are_history(desk: Desk, date: str) -> None
     commit = desk.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=text + "\n")
     desk.git("update-ref", "refs/heads/main", commit)
     desk.good("append", "runbooks/release.md", stdin="x\n")
+    with harness(desk.folder, Wrong(2_000_000_000.0)) as made:
+        assert made.reader.is_ancestor(desk.git("rev-parse", "HEAD~3"), desk.head())
+        assert not made.reader.is_ancestor(desk.head(), commit)
+        assert made.reader.merge_base(desk.head(), commit) == commit
     ran = desk.run("log", "--json", "-n", "2")
     assert [item["subject"] for item in ran.json["items"]] == ["append runbooks/release.md", "odd"]
     assert desk.run("log").code == desk.run("index", "rebuild").code == 0
