@@ -135,7 +135,7 @@ class Actor:
 
     def _one(self, op: Op, path: str, message: str | None, operation: str | None, *, merge: bool = False) -> Done:
         done = self.apply([op], message=message, operation=operation, merge=merge)
-        landed = next(one for one in done.paths if one.path == path)
+        landed = done.at(path)
         return Done(done.commit, landed.path, landed.blob, landed.previous, landed.merged, done.event, done.worktree)
 
 

@@ -14,6 +14,7 @@ from githarness.errors import BadPath, Usage
 
 _MAX_PATH = 4096
 _MAX_NAME = 255
+_MAX_DEPTH = 256  # trees are changed level by level, and no person nests so deep
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE)
 _GIT = re.compile(r"\.git|git~[0-9]+", re.IGNORECASE)
 # Default_Ignorable_Code_Point of Unicode beyond the categories Cc, Cf: drawn as nothing, so that two names look alike.
@@ -60,6 +61,8 @@ def _wrong_form(path: str) -> str | None:
         return "has an empty name"
     if "\\" in path:
         return "has a backslash"
+    if path.count("/") >= _MAX_DEPTH:
+        return f"lies in {_MAX_DEPTH} folders or more"
     return None
 
 

@@ -15,7 +15,7 @@ from githarness.errors import BadPath, Usage
 GOOD = ["a", "-x", "skills/deploy/SKILL.md", ".github/x", "a b/c d", "é/ü", "日本語.md", "[id].tsx", "a" * 255, "gitx",
         ".gitignore", ".gitmodules", "git~", "auxiliary", "com10", "a..b", "...a", "\U0001f600.md", "x/.gitattributes"]
 WRONG_FORM = ["", "/", "/etc/passwd", "..", ".", "a/..", "../a", "a/../../b", "./a", "a/./b", "a//b", "a/", "a\\b",
-              "C:\\x", "C:/x", "\\\\host\\share", "a" * 256, "é" * 128, "a/" * 2500 + "a", "x" * 5000]
+              "C:\\x", "C:/x", "\\\\host\\share", "a" * 256, "é" * 128, "a/" * 2500 + "a", "a/" * 256 + "a", "x" * 5000]
 GIT_SPELLINGS = [".git", ".GIT", ".git/config", "a/.Git/hooks/x", "git~1", "GIT~1/config", "git~2", ".git.", ".git ",
                  ".git. . ", ".git::$INDEX_ALLOCATION", ".git:x/config", ".g\u200cit", ".git\u200b", "\ufeff.git",
                  ".git\\config", ".g\u034fit", ".gi\u2060t"]

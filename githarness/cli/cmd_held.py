@@ -107,7 +107,10 @@ def resolve(
     sh = shell(ctx)
     harness = sh.open()
     actor = _actor(sh, harness, held.show(harness.parts, change))
-    wanted = Resolution(sh.content(source), if_match(match))
+    content = sh.content(source)
+    if source is None and not content:
+        raise Usage("stdin is empty: nothing was landed", fix=f"githarness held resolve {change} --from FILE")
+    wanted = Resolution(content, if_match(match))
     show_written(sh, held.resolve(harness.parts, harness.git, harness.lane, change, actor=actor, wanted=wanted))
 
 

@@ -81,9 +81,9 @@ def if_match(text: str | None) -> str | None:
 
 def show_one(shell: Shell, done: Written, path: str, **more: str) -> None:
     """The result of a command that changes one artifact."""
-    landed = next(one for one in done.paths if one.path == path)
+    landed = done.at(path)
     shell.document({"commit": done.commit, **_landed(landed), **more, **_common(done)})
-    _for_people(shell, done, [path])
+    _for_people(shell, done, [landed.path])
 
 
 def show_all(shell: Shell, done: Written) -> None:

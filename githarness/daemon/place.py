@@ -16,6 +16,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 
 from githarness import canon, clock
 from githarness.daemon import frames
@@ -89,13 +90,26 @@ def connect(path: Path, timeout: float) -> socket.socket:
     """Raises OSError; the connection is closed on the way."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
+        deadline = clock.SYSTEM.monotonic() + timeout
         made.settimeout(timeout)
         with address(path) as short:
-            made.connect(short)
+            while not _connects(made, short, deadline):
+                sleep(0.01)
     except BaseException:
         made.close()
         raise
     return made
+
+
+def _connects(made: socket.socket, short: str, deadline: float) -> bool:
+    """False while the daemon has more callers waiting than the kernel lets wait, as where hundreds start at once."""
+    try:
+        made.connect(short)
+    except BlockingIOError:
+        if clock.SYSTEM.monotonic() > deadline:
+            raise
+        return False
+    return True
 
 
 def peer(connection: socket.socket) -> tuple[int, int]:

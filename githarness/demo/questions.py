@@ -68,6 +68,6 @@ def _allowed(stage: Stage, commit: str) -> list[str]:
 def _reversible(stage: Stage) -> list[str]:
     undo = stage.git("log", "-1", "--format=%H").out.strip()
     plan = stage.githarness("rollback", "--commit", undo, "--dry-run", "--json")
-    outcome = "also cleanly" if plan.code == 0 else f"not cleanly (exit {plan.code})"
+    outcome = "just as cleanly" if plan.code == 0 else f"not cleanly (exit {plan.code})"
     return [f"it is: {undo[:12]} undid it, line by line",
             f"and the undo can be undone {outcome}: githarness rollback --commit {undo[:12]}"]

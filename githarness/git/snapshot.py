@@ -37,7 +37,7 @@ def take(git: Git, checkout: Checkout, scratch: Path, only: Sequence[str] | None
     with tempfile.TemporaryDirectory(dir=scratch, prefix="snapshot-") as folder:
         index = Path(folder, "index")
         if (checkout.git_dir / "index").exists():
-            shutil.copyfile(checkout.git_dir / "index", index)
+            shutil.copy2(checkout.git_dir / "index", index)  # its time tells git which entries may be racily clean
         entries = list(_entries(git, index))
         _heed(git, index, [path for tag, _, path in entries
                            if (tag.islower() or tag == "S") and os.path.lexists(checkout.root / path)])

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from githarness.errors import HarnessError
+from githarness.errors import HarnessError, Unavailable
 from githarness.git import repo
 from githarness.git.porcelain import Git
 from githarness.git.repo import Checkout
@@ -65,7 +65,11 @@ def run(stage: Stage, order: Order, head: str) -> Outcome:
 
 def _place(stage: Stage, row: RunRow, head: str) -> RunRow:
     tree = tree_of(stage, row.id)
-    tree.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        tree.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(f"the folder of worktrees '{tree.parent}' cannot be made: {error.strerror}",
+                          fix="githarness doctor") from error
     Git(stage.settings, stage.parts.repo.common_dir).worktree_add(tree, head)
     return runs.place(stage.parts, row, tree)
 

@@ -77,8 +77,11 @@ def tree_of(stage: Stage, run: str) -> Path:
 def _capture(stage: Stage, row: RunRow, ending: Ending, git_dir: Path | None) -> Captured:
     tree = tree_of(stage, row.id)
     try:
-        if git_dir is None or not os.path.lexists(tree / ".git"):
-            raise NotFound(f"the worktree '{tree}' has lost its '.git'", fix=f"git worktree repair '{tree}'")
+        if git_dir is None:
+            raise NotFound(f"git no longer knows the worktree '{tree}'", fix="save what you need of it and remove it")
+        if not os.path.lexists(tree / ".git"):  # may be no more than a file system that went away
+            raise NotFound(f"the worktree '{tree}' has lost its '.git'",
+                           fix=f"if it is whole otherwise: echo 'gitdir: {git_dir}' > '{tree}/.git'")
         ask = Ask(row.agent, row.id, (), message=ending.message, token=runs.token_of(stage.parts.repo, row.id))
         source = Source(row, Checkout(tree, git_dir), ask)
         return capture(stage.parts, Git(stage.settings, tree, git_dir), stage.lane, source)

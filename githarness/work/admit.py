@@ -173,7 +173,7 @@ class Admission:
         if decision.effect != "allow":
             kind = "human" if self.ask.human else "agent"
             raise Denied(f"{kind} '{self.agent.name}' may not {action} '{path}'",
-                         fix=f"ask an owner, githarness {kind} list",
+                         fix="ask an owner; githarness human list shows who is one",
                          details={"path": path, "action": action, "rule": decision.rule, "why": decision.why})
         self.decision = self.decision or decision
 

@@ -86,6 +86,8 @@ def adopt(request: Request, tools: Tools) -> Outcome:
 def _ensure_repository(request: Request, tools: Tools) -> list[str]:
     folder = Path(os.path.abspath(request.directory))
     existing = next(place for place in (folder, *folder.parents) if place.exists())
+    if not existing.is_dir():
+        raise Usage(f"'{existing}' is no folder", fix="name a folder: githarness init DIR")
     try:
         around = repos.discover(existing)
     except NotFound:

@@ -57,6 +57,10 @@ class Written:
     event: str | None
     worktree: str  # updated | pending | none
 
+    def at(self, path: str) -> Landed:
+        """What became of `path`; of another where this repeats an operation whose first result was elsewhere."""
+        return next((one for one in self.paths if one.path == path), self.paths[0])
+
 
 @dataclass(frozen=True, slots=True)
 class ReadAsk:
@@ -81,7 +85,7 @@ class Doc:
 
 
 class TooLarge(Unavailable):
-    """More content than a lane with a limit takes (the daemon's): nothing was done, a lane without one does it."""
+    """Not for this lane (the daemon's) or this group: nothing was done, a lane without its limits does it."""
 
 
 @dataclass(frozen=True, slots=True)

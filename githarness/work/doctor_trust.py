@@ -37,13 +37,15 @@ def signers(subject: Subject) -> Iterator[Finding]:
 
 
 def stock_git(subject: Subject) -> Iterator[Finding]:
-    found = subject.git.run("log", "-n", "20", "--format=%G? %h %an", _governance(subject.parts()).commit).decode(
-        "utf-8", "replace").splitlines()
+    """Git's verdict on our newest commits; what a forge or a stranger signed before, with keys of theirs, is not ours."""
+    log = subject.git.run("log", "-n", "20", "--format=%(trailers:key=Agent,key=Human,valueonly,separator=%x2C)%x00%G? %h "
+                          "%an", _governance(subject.parts()).commit).decode("utf-8", "replace")
+    found = [line for who, line in (row.split("\0", 1) for row in log.splitlines()) if who]
     signed = [line for line in found if line[0] != "N"]
     bad = [line for line in signed if line[0] not in "GU"]
     if bad:
         yield Finding("stock git", "warn", f"git log --show-signature does not call {bad[0][2:]} good ({bad[0][0]})",
-                      "githarness doctor: see openssh and set-up")
+                      f"git verify-commit {bad[0].split()[1]} says why")
     elif signed:
         yield Finding("stock git", "ok", f"calls {len(signed)} of the last {len(found)} commits good, the others are "
                       "not signed" if len(signed) < len(found) else f"calls the last {len(signed)} commits good")

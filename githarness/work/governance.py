@@ -68,7 +68,7 @@ def _load(reader: Reader, commit: str) -> Governance:
     files = {path.removeprefix(FOLDER_NAME + "/"): entry for path, entry in reader.files(commit, FOLDER_NAME + "/")}
     if "config.toml" not in files:
         raise Integrity("'.githarness/config.toml' is missing",
-                        fix="githarness restore --to REV .githarness/config.toml")
+                        fix="git checkout REV -- .githarness/config.toml, then git commit")
     agents: dict[str, Agent] = {}
     humans: dict[str, Human] = {}
     broken = []

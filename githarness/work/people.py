@@ -54,4 +54,4 @@ def require(human: Human, role: str, what: str) -> None:
     """Roles include those below them. Raises Denied."""
     if RANKS[human.role] < RANKS[role]:
         raise Denied(f"human '{human.name}' is {human.role}; {what} takes {role}",
-                     fix="ask an owner, githarness human list")
+                     fix="ask an owner; githarness human list shows who is one")

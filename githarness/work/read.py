@@ -23,7 +23,7 @@ def read(parts: Parts, ask: ReadAsk, *, largest: int | None = None) -> Doc:
         _may_read(parts, ask.agent, head, path)
     entry = parts.reader.entry(commit, path)
     if entry is None:
-        raise NotFound(f"no artifact '{path}' at {commit[:12]}", fix="githarness log --path 'GLOB'",
+        raise NotFound(f"no artifact '{path}' at {commit[:12]}", fix="git ls-files --full-name shows paths from the top of the repository",
                        details={"path": path})
     if entry.mode not in (FILE, EXECUTABLE):
         raise BadPath(f"'{path}' is {'a folder' if entry.mode == FOLDER else 'no plain file'}")

@@ -147,8 +147,8 @@ def test_bases_of_idle_sessions_are_forgotten(harness: Harness) -> None:
         for name, began, worktree in (("r-idle", 31, None), ("r-tree", 31, "/x"), ("r-busy", 31, None),
                                       ("r-fresh", 0, None)):
             rows.add(conn, RunRow(name, "deployer", now - began * DAY, worktree=worktree))
+        for name in ("r-idle", "r-tree", "r-busy", "r-fresh"):
             bases.put(conn, name, {"a.md": "b" * 40})
-        bases.put(conn, "r-idle", {"a.md": "b" * 40})
     harness.local.write(Ask("deployer", "r-busy", (Op("append", "journal", b"x\n"),)))
     with harness.db.write() as conn:
         left = []
