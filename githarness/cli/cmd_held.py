@@ -12,6 +12,7 @@ from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.cli.write_options import if_match
 from githarness.cli.write_options import show_all as show_written
+from githarness.errors import Usage
 from githarness.wiring import Harness
 from githarness.work import held
 from githarness.work.held import Actor, HeldChange, Resolution

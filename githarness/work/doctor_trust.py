@@ -37,9 +37,9 @@ def signers(subject: Subject) -> Iterator[Finding]:
 
 
 def stock_git(subject: Subject) -> Iterator[Finding]:
-    """Git's verdict on our newest commits; what a forge or a stranger signed before, with keys of theirs, is not ours."""
-    log = subject.git.run("log", "-n", "20", "--format=%(trailers:key=Agent,key=Human,valueonly,separator=%x2C)%x00%G? %h "
-                          "%an", _governance(subject.parts()).commit).decode("utf-8", "replace")
+    """Git's verdict on our newest commits; what a forge or a stranger signed with keys of theirs is not ours."""
+    layout = "--format=%(trailers:key=Agent,key=Human,valueonly,separator=%x2C)%x00%G? %h %an"
+    log = subject.git.run("log", "-n", "20", layout, _governance(subject.parts()).commit).decode("utf-8", "replace")
     found = [line for who, line in (row.split("\0", 1) for row in log.splitlines()) if who]
     signed = [line for line in found if line[0] != "N"]
     bad = [line for line in signed if line[0] not in "GU"]

@@ -23,8 +23,8 @@ def read(parts: Parts, ask: ReadAsk, *, largest: int | None = None) -> Doc:
         _may_read(parts, ask.agent, head, path)
     entry = parts.reader.entry(commit, path)
     if entry is None:
-        raise NotFound(f"no artifact '{path}' at {commit[:12]}", fix="git ls-files --full-name shows paths from the top of the repository",
-                       details={"path": path})
+        raise NotFound(f"no artifact '{path}' at {commit[:12]}", details={"path": path},
+                       fix="git ls-files --full-name shows paths from the top of the repository")
     if entry.mode not in (FILE, EXECUTABLE):
         raise BadPath(f"'{path}' is {'a folder' if entry.mode == FOLDER else 'no plain file'}")
     check_size(parts.reader, entry.oid, largest)
