@@ -69,7 +69,7 @@ def test_the_four_questions_have_answers(played: tuple[dict, Path]) -> None:
     """What was read, what changed, who allowed it, whether it rolls back."""
     document, _ = played
     answers = ["\n".join(one["answer"]) for one in document["questions"]]
-    words = ("README.md at blob", "janitor: simplify", "Decision: allow rule=role:writer", "also cleanly")
+    words = ("README.md at blob", "janitor: simplify", "Decision: allow rule=role:writer", "just as cleanly")
     assert [word in answer for word, answer in zip(words, answers, strict=True)] == [True] * 4
 
 
