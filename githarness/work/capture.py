@@ -20,6 +20,7 @@ from githarness.git import files, refs
 from githarness.git.files import Content
 from githarness.git.objects import EXECUTABLE, FILE, Entry, PathChange
 from githarness.git.porcelain import Git
+from githarness.git.reader import WorktreeAttributes
 from githarness.git.swap import Swap, temporary
 from githarness.store import commits
 from githarness.store.commits import CommitFilter
@@ -35,6 +36,7 @@ from githarness.work.verify import verifier
 _WRITABLE = (FILE, EXECUTABLE)
 _PATIENCE = 60.0  # seconds that a capture waits for another one of the same worktree
 _LEFTOVER = re.compile(r"(?:.*/)?\.githarness-[0-9a-f]{16}~?", re.DOTALL)  # git/swap.py, after a crash
+_WAYS, _POINTER = ("clean", "process"), b"version https://git-lfs"
 _LOOKED_AT = 1000  # commits of the run
 _Refusals = dict[str, HarnessError]
 
@@ -85,7 +87,10 @@ def _lock(parts: Parts, source: Source) -> Path:
 
 def _land(parts: Parts, lane: LocalLane, source: Source, found: Found) -> tuple[Written | None, _Refusals]:
     """Lands all that can land in one commit; the rest comes back with what was wrong."""
-    refused = {change.path: problem for change in found.changes if (problem := _unwritable(change, found))}
+    attributes = WorktreeAttributes(
+        replace(parts.repo, git_dir=source.checkout.git_dir, worktree=source.checkout.root))
+    refused = {change.path: problem for change in found.changes
+               if (problem := _unwritable(change, found) or _unfiltered(parts, attributes, change))}
     left = [change for change in found.changes if change.path not in refused]
     left.sort(key=lambda change: change.new is not None)  # what goes makes room: for a folder, for another letter case
     while left:
@@ -113,6 +118,20 @@ def _unwritable(change: PathChange, found: Found) -> HarnessError | None:
     if change.path in found.unmerged:
         return Conflict(f"'{change.path}' is in conflict for git", fix=f"git add '{change.path}' once it is resolved")
     return None
+
+
+def _unfiltered(parts: Parts, attributes: WorktreeAttributes, change: PathChange) -> HarnessError | None:
+    """Content that git would pass through a program of the configuration, which we do not run, is not what git keeps.
+
+    A pointer of git-lfs is.
+    """
+    if change.new is None:
+        return None
+    driver = attributes.attribute(change.path, "filter")
+    program = isinstance(driver, str) and any(attributes.setting(f"filter.{driver}.{way}") for way in _WAYS)
+    if not program or parts.reader.blob(change.new.oid).startswith(_POINTER):
+        return None
+    return BadPath(f"'{change.path}' goes through git's filter '{driver}'", fix="commit it with git")
 
 
 def _sort_out(lane: LocalLane, ask: Ask, left: Sequence[PathChange], error: HarnessError) -> _Refusals:

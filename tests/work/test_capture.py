@@ -251,6 +251,17 @@ def test_links_are_never_followed(worker: Worker, git: Git, fleet: Path, tmp_pat
     assert held_paths(done) == {"runbooks": "bad-path"} and head_has(git, fleet, RUNBOOK) is None
 
 
+def test_what_goes_through_a_filter_is_held(worker: Worker, git: Git, fleet: Path) -> None:
+    """No program of the configuration runs, so what it would make of the file cannot land; a pointer can."""
+    git(fleet, "config", "filter.lfs.clean", "touch ran; cat")
+    (fleet / ".git/info/attributes").write_text("*.bin filter=lfs\n*.dat filter=nobody\n")
+    worker.write("a.bin", "raw\n")
+    worker.write("b.bin", "version https://git-lfs.github.com/spec/v1\n")
+    worker.write("c.dat", "raw\n")
+    assert held_paths(worker.capture()) == {"a.bin": "bad-path"}
+    assert head_has(git, fleet, "b.bin") and head_has(git, fleet, "c.dat") and not (worker.tree / "ran").exists()
+
+
 def test_files_and_folders_take_each_others_place(begin: Callable[..., Worker], other: Other, git: Git,
                                                   fleet: Path) -> None:
     """Also names that differ by letter case alone."""
