@@ -45,7 +45,7 @@ def stock_git(subject: Subject) -> Iterator[Finding]:
     bad = [line for line in signed if line[0] not in "GU"]
     if bad:
         yield Finding("stock git", "warn", f"git log --show-signature does not call {bad[0][2:]} good ({bad[0][0]})",
-                      f"git verify-commit {bad[0].split()[1]} says why")
+                      f"git verify-commit {bad[0].split()[1]}")
     elif signed:
         yield Finding("stock git", "ok", f"calls {len(signed)} of the last {len(found)} commits good, the others are "
                       "not signed" if len(signed) < len(found) else f"calls the last {len(signed)} commits good")
