@@ -15,6 +15,7 @@ from time import sleep
 
 from githarness.clock import SYSTEM
 from githarness.errors import Locked, NotFound, Unavailable
+from githarness.git.objects import oid_of
 from githarness.git.pack import sync_folder
 from githarness.git.repo import Repo
 
@@ -62,7 +63,7 @@ def update(repo: Repo, ref: str, new: str, *, old: str | None, note: Note, logs:
     """
     target = repo.common_dir / ref
     _make_folders(target.parent, repo.common_dir)
-    mine = repo.home / "ref-lock"
+    mine = repo.home / f"ref-lock-{oid_of('blob', ref.encode())[:12]}"  # one for each ref: some move beside the lane
     with contextlib.suppress(FileNotFoundError):
         if _same_file(mine, target.with_name(target.name + ".lock")):
             os.unlink(target.with_name(target.name + ".lock"))
