@@ -258,6 +258,7 @@ def test_held_resolve_from_a_file(cli: Call, git: Git, fleet: Path, tmp_path: Pa
     assert cli("held", "retry", name, cwd=fleet).code == 11
     (tmp_path / "both").write_text("both\n")
     assert cli("held", "resolve", name, "--from", tmp_path / "nope", cwd=fleet).code == 14
+    assert cli("held", "resolve", name, cwd=fleet, stdin="").code == 2  # an empty stdin is a forgotten --from
     stale = cli("held", "resolve", name, "--from", tmp_path / "both", "--if-match", "0" * 40, cwd=fleet)
     assert stale.code == 11
     done = cli("held", "resolve", name, "--from", tmp_path / "both", "--json", cwd=fleet)

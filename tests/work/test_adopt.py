@@ -145,3 +145,10 @@ def test_two_inits_at_once_make_one_commit(git, repo):
     for one in started:
         one.communicate()
     assert git(repo, "rev-list", "--count", "HEAD") == "2"
+
+
+def test_a_file_is_no_place_for_a_repository(cli, tmp_path):
+    """Neither the file itself nor a path below it; the file stays."""
+    (tmp_path / "note").write_text("mine")
+    assert cli("init", "note").code == cli("init", "note/deeper").code == 2
+    assert (tmp_path / "note").read_text() == "mine"
