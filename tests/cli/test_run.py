@@ -208,11 +208,12 @@ def test_capture_in_a_worktree_that_others_use(cli: Call, git: Git, fleet: Path)
 
 
 def test_capture_in_a_worktree_of_an_older_commit(cli: Call, git: Git, fleet: Path, tmp_path: Path) -> None:
-    """A change is bound to what its file was made from, so nobody's newer work is overwritten."""
+    """A change is bound to what its file was made from, whatever HEAD says: nobody's newer work is overwritten."""
     tree = tmp_path / "old"
     git(fleet, "worktree", "add", "-q", "--detach", str(tree))
     cli("read", RUNBOOK, "--agent", "scribe", cwd=fleet)
     cli("write", RUNBOOK, "--agent", "scribe", cwd=fleet, stdin="theirs\ntest\nship\n")
+    git(tree, "update-ref", "--no-deref", "HEAD", "main")
     (tree / RUNBOOK).write_text("build\ntest\nmine\n")
     done = cli("capture", "--agent", "deployer", RUNBOOK, "--json", cwd=tree)
     assert done.code == 0 and done.json["paths"][0]["merged"], done.out + done.err

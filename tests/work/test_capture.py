@@ -208,6 +208,15 @@ def test_deletions_meet_changes_and_deletions(begin: Callable[..., Worker], othe
     assert head_has(git, fleet, "a.md") == "changed" and head_has(git, fleet, "c.md") is None
 
 
+def test_what_is_gone_for_both_is_done(begin: Callable[..., Worker], other: Other) -> None:
+    """With nothing else to capture."""
+    other("a.md", "x\n")
+    worker = begin()
+    other("a.md", None)
+    (worker.tree / "a.md").unlink()
+    assert worker.capture() == Captured(None) and worker.capture() == Captured(None)
+
+
 def test_what_the_role_denies_is_held(worker: Worker, git: Git, fleet: Path) -> None:
     """Governance and CI stay as they are, whatever else was changed lands in one commit."""
     before = commits(git, fleet)
@@ -220,6 +229,8 @@ def test_what_the_role_denies_is_held(worker: Worker, git: Git, fleet: Path) -> 
     assert set(held_paths(done).values()) == {"denied"} and len(done.held) == 42
     assert len({one.id for one in done.held}) == 42
     assert commits(git, fleet) == before + 1 and done.written and len(done.written.paths) == 40
+    with worker.harness.db.read() as conn:
+        assert conn.execute("SELECT count(*) FROM events WHERE kind = 'denial'").fetchone() == (1,)
 
 
 def test_odd_names_links_and_the_like_are_held(worker: Worker, git: Git, fleet: Path) -> None:
@@ -370,17 +381,16 @@ def test_an_agent_may_take_in_the_governed_branch(begin: Callable[..., Worker], 
     assert head_has(git, fleet, "theirs.md") == "3"
 
 
-def test_conflicts_of_the_agents_own_git_are_held(begin: Callable[..., Worker], other: Other, git: Git,
-                                                  fleet: Path) -> None:
-    """A file with conflict marks does not land."""
-    worker = begin()
-    other(RUNBOOK, "build\ntheirs\nship\n")
+def test_conflicts_of_the_agents_own_git_are_held(worker: Worker, git: Git, fleet: Path) -> None:
+    """A file with conflict marks does not land, though nobody else has changed it."""
     worker.write(RUNBOOK, "build\nmine\nship\n")
+    git(worker.tree, "stash", "-q")
+    worker.write(RUNBOOK, "build\nmine too\nship\n")
     git(worker.tree, "commit", "-qam", "mine")
-    git(worker.tree, "merge", "-q", "main", ok=False)
+    git(worker.tree, "stash", "pop", "-q", ok=False)
     assert "<<<<<<<" in worker.read(RUNBOOK)
     assert held_paths(worker.capture()) == {RUNBOOK: "conflict"}
-    assert head_has(git, fleet, RUNBOOK) == "build\ntheirs\nship"
+    assert head_has(git, fleet, RUNBOOK) == "build\ntest\nship"
 
 
 def test_what_the_run_wrote_itself_is_no_conflict(worker: Worker, other: Other, git: Git, fleet: Path) -> None:
@@ -433,11 +443,14 @@ def test_a_run_that_may_not_write_captures_nothing(worker: Worker, harness: Harn
         worker.capture()
 
 
-def test_two_captures_at_once_are_one_after_the_other(worker: Worker, git: Git, fleet: Path) -> None:
-    """Neither takes the other's changes for a conflict."""
+def test_two_captures_at_once_are_one_after_the_other(begin: Callable[..., Worker], other: Other, git: Git,
+                                                      fleet: Path) -> None:
+    """Neither takes the other's merge for a conflict."""
+    other("a.md", "".join(LINES))
+    worker = begin()
+    other("a.md", with_line(2, "theirs"))
+    worker.write("a.md", with_line(15, "mine"))
     before = commits(git, fleet)
-    for number in range(5):
-        worker.write(f"{number}.md", "x\n")
     found: list[Captured] = []
 
     def go() -> None:
