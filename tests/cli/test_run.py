@@ -169,6 +169,9 @@ def test_a_foreign_token_is_denied(run: Call, cli: Call, fleet: Path) -> None:
     done = cli("append", "a.md", "--agent", "deployer", "--run", name, cwd=fleet, stdin="x\n",
                GITHARNESS_TOKEN_FILE=one["token_file"])
     assert done.code == 10 and "token" in done.err
+    done = cli("runs", "start", "--agent", "scribe", cwd=fleet, GITHARNESS_RUN=name,
+               GITHARNESS_TOKEN_FILE=one["token_file"])
+    assert done.code == 10 and "token" in done.err
 
 
 def test_runs_of_scripts(cli: Call, fleet: Path, git: Git) -> None:

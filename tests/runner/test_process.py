@@ -101,6 +101,8 @@ def test_the_time_limit_ends_the_whole_tree(run: Run, script: str) -> None:
 def test_nothing_outlives_a_command_that_ends(run: Run) -> None:
     """Daemons that it left behind end with it, and its own exit code stands."""
     assert run(f"{sys.executable} -c '{DOUBLE_FORK}' escaped; sleep 60 & setsid sleep 60 & exit 5").code == 5
+    with pytest.raises(ChildProcessError):  # nor is a dead one left to us
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
 def test_a_process_that_multiplies_is_ended(run: Run) -> None:
@@ -122,6 +124,11 @@ def test_sigterm_comes_first(run: Run, tmp_path: Path) -> None:
     """With time to clean up."""
     ended = run("trap 'echo bye > said; exit 7' TERM; while :; do sleep 0.05; done", timeout=0.3)
     assert (ended.code, (tmp_path / "said").read_text()) == (7, "bye\n")
+
+
+def test_a_stopped_process_can_clean_up_too(run: Run) -> None:
+    """It is continued, so that it gets the signal."""
+    assert run("trap 'exit 7' TERM; kill -STOP $$; sleep 60", timeout=0.3).code == 7
 
 
 def test_a_flood_of_output_costs_no_memory(run: Run, capfd: pytest.CaptureFixture[str]) -> None:

@@ -77,7 +77,8 @@ def test_the_command_finds_its_environment(do: Callable[..., Outcome], harness: 
                                            fleet: Path) -> None:
     """Agent, run and token file; a detached worktree at head, where `.git` guards do not look."""
     start = harness.head()
-    done = do('printf "%s\\n" "$GITHARNESS_AGENT" "$GITHARNESS_RUN" "$(stat -c %a "$GITHARNESS_TOKEN_FILE")" "$PWD" '
+    done = do('printf "%s\\n" "$GITHARNESS_AGENT" "$GITHARNESS_RUN" "$(stat -c %a "$GITHARNESS_TOKEN_FILE")" '
+              '"$(tr "\\0" "\\n" < /proc/$$/environ | sed -n s/^PWD=//p)" '
               '"$(pwd)" "$(git rev-parse HEAD)" "$(git symbolic-ref -q HEAD)" > env.txt')
     agent, name, mode, pwd, here, head, branch = git(fleet, "show", "HEAD:env.txt").split("\n")
     assert (agent, name, mode, pwd, head, branch) == ("deployer", done.settled.run.id, "600", here, start, "")
@@ -118,9 +119,10 @@ def test_commits_of_the_agents_own_are_kept(do: Callable[..., Outcome], git: Git
     kept = do(commit.format("a.md")).settled.run.id
     branch = do(f"git checkout -q -b topic; {commit.format('b.md')}").settled.run.id
     none = do("git checkout -q --detach main~1").settled.run.id
+    later = do(f"git -C {fleet} commit -q --allow-empty -m human; git checkout -q --detach main").settled.run.id
     refs = git(fleet, "for-each-ref", "--format=%(refname)").split()
     assert f"refs/githarness/runs/{kept}" in refs and "refs/heads/topic" in refs
-    assert not any(one.endswith((branch, none)) for one in refs)
+    assert not any(one.endswith((branch, none, later)) for one in refs)
     git(fleet, "gc", "-q", "--prune=now")
     assert git(fleet, "log", "-1", "--format=%s", f"refs/githarness/runs/{kept}") == "a.md"
 
