@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,21 +30,35 @@ class Snapshot:
 def take(git: Git, checkout: Checkout, scratch: Path, only: Sequence[str] | None = None) -> Snapshot:
     """Of all files, or of `only` these and what is below them; all else counts as the index has it.
 
-    New blobs are in the repository, but not durable. `git` works in the checkout; `scratch` is a folder for temporary
-    files. Raises Unavailable where a file cannot be read, or the disk is full.
+    New blobs are in the repository, but not durable. `git` works in the checkout; `scratch` is a folder that nobody
+    else uses meanwhile: it is made, and what a crash left of it goes. Raises Unavailable where a file cannot be read,
+    or the disk is full.
     """
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="snapshot-") as folder:
-        index = Path(folder, "index")
-        if (checkout.git_dir / "index").exists():
-            shutil.copy2(checkout.git_dir / "index", index)  # its time tells git which entries may be racily clean
+    try:
+        index = _copied(checkout.git_dir / "index", scratch)
         entries = list(_entries(git, index))
         _heed(git, index, [path for tag, _, path in entries
                            if (tag.islower() or tag == "S") and os.path.lexists(checkout.root / path)])
         strange = _add(git, index, (".",) if only is None else only) if only != [] else []
         nested = {path for _, mode, path in _entries(git, index) if mode == SUBMODULE} | set(strange)
         tree = git.run("write-tree", index=index).decode().strip()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     return Snapshot(tree, tuple(sorted(path for path in nested if os.path.lexists(checkout.root / path / ".git"))),
                     frozenset(path for tag, _, path in entries if tag == "M"))
+
+
+def _copied(index: Path, scratch: Path) -> Path:
+    """With its time, which tells git what entries may be racily clean."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        scratch.mkdir()
+        if index.exists():
+            shutil.copy2(index, scratch / "index")
+    except OSError as error:
+        raise Unavailable(f"git's index cannot be copied to '{scratch}': {error.strerror}",
+                          fix="free disk space, then repeat the command") from error
+    return scratch / "index"
 
 
 def _entries(git: Git, index: Path) -> Iterator[tuple[str, str, str]]:

@@ -12,7 +12,6 @@ import re
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from githarness import flock, paths
 from githarness.errors import BadPath, Conflict, Denied, HarnessError, NotFound, Refused
@@ -58,7 +57,8 @@ class Captured:
 def capture(parts: Parts, git: Git, lane: LocalLane, source: Source) -> Captured:
     """`git` works in the worktree. Raises what `changed.find` raises; Denied where the run may not write (any more)."""
     _may_act(parts, source)
-    with flock.exclusive(_lock(parts, source), wait=_PATIENCE, what=f"captures of '{source.checkout.root}'"):
+    lock = changed.folder_of(parts, source) / "capture.lock"
+    with flock.exclusive(lock, wait=_PATIENCE, what=f"captures of '{source.checkout.root}'"):
         found = changed.find(parts, git, source)
         if not found.changes:
             return Captured(None, (), found.nested)
@@ -77,12 +77,6 @@ def _may_act(parts: Parts, source: Source) -> None:
     with parts.db.read() as conn:
         run = Runbook(conn, parts.clock.now()).run(source.run.id, source.ask.agent)
     tier(run, source.ask.token)
-
-
-def _lock(parts: Parts, source: Source) -> Path:
-    """In the linked worktree's git directory, which goes with it."""
-    checkout = source.checkout
-    return (parts.repo.home if checkout.git_dir == parts.repo.common_dir else checkout.git_dir) / "capture.lock"
 
 
 def _land(parts: Parts, lane: LocalLane, source: Source, found: Found) -> tuple[Written | None, _Refusals]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from githarness import paths
 from githarness.errors import NotFound, Usage
@@ -66,7 +67,7 @@ def find(parts: Parts, git: Git, source: Source) -> Found:
 
 def _in_own(parts: Parts, git: Git, source: Source) -> Found:
     base, known = _standing(parts, source)
-    snap = snapshot.take(git, source.checkout, parts.repo.home, _present(parts, source, base, known))
+    snap = _snapshot(parts, git, source, _present(parts, source, base, known))
     changes = {change.path: change for change in _differing(parts, base, snap)}
     for path in known.keys() - changes.keys():  # as at the base: what was captured of it has been taken back
         entry = parts.reader.entry(base, path)
@@ -74,6 +75,16 @@ def _in_own(parts: Parts, git: Git, source: Source) -> Found:
     bound = [replace(change, old=known.get(change.path, change.old)) for change in changes.values()
              if _named(change.path, source.only)]
     return replace(_found(base, bound, snap), known=known)
+
+
+def _snapshot(parts: Parts, git: Git, source: Source, only: list[str] | None) -> Snapshot:
+    return snapshot.take(git, source.checkout, folder_of(parts, source) / "snapshot", only)
+
+
+def folder_of(parts: Parts, source: Source) -> Path:
+    """For files of captures: in the linked worktree's git directory, which goes with it."""
+    git_dir = source.checkout.git_dir
+    return parts.repo.home if git_dir == parts.repo.common_dir else git_dir
 
 
 def _standing(parts: Parts, source: Source) -> tuple[str, dict[str, Entry | None]]:
@@ -111,7 +122,7 @@ def _in_shared(parts: Parts, git: Git, source: Source) -> Found:
     base = _head_commit(parts, source.checkout)
     if base is None:
         raise NotFound(f"there is no commit at HEAD of '{source.checkout.root}'", fix="git commit")
-    snap = snapshot.take(git, source.checkout, parts.repo.home, _present(parts, source, base, {}))
+    snap = _snapshot(parts, git, source, _present(parts, source, base, {}))
     entries = _index(source.checkout)
     bound = []
     for change in _differing(parts, base, snap):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from githarness import clock, flock
-from githarness.errors import Integrity, NotFound, Usage
+from githarness.errors import Integrity, NotFound, Unavailable, Usage
 from githarness.git import pack, refs
 from githarness.git.objects import EXECUTABLE, FILE, SUBMODULE, Entry, PathChange, Raw, raw
 from githarness.git.porcelain import Git
@@ -54,12 +54,16 @@ def hold(parts: Parts, base: str, changes: Sequence[PathChange], reason: Reason,
     made: list[Raw] = []
     tops = {clock.new_id("h", now): _commit(parts, base, change, reason, stamp, made) for change in changes}
     note = refs.Note(str(stamp.author), stamp.when, "githarness: held")
-    with flock.exclusive(parts.repo.home / "lane.lock", what="the write path"):
-        stem = pack.write(parts.repo.common_dir / "objects" / "pack", made)
-        for held, top in tops.items():
-            refs.update(parts.repo, _PREFIX + held, top, old=None, note=note)
-        if stem:
-            pack.release(stem)
+    try:
+        with flock.exclusive(parts.repo.home / "lane.lock", what="the write path"):
+            stem = pack.write(parts.repo.common_dir / "objects" / "pack", made)
+            for held, top in tops.items():
+                refs.update(parts.repo, _PREFIX + held, top, old=None, note=note)
+            if stem:
+                pack.release(stem)
+    except OSError as error:
+        raise Unavailable(f"a change could not be held: {error.strerror}",
+                          fix="free disk space or repair the file system, then repeat") from error
     return list(tops)
 
 

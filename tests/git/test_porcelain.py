@@ -152,7 +152,7 @@ def test_no_method_runs_what_the_configuration_names(hostile: Path, make_setting
     assert (tree / "a.md").read_bytes() == b"a\n"
     git_dir = linked_dir(discover(hostile), tree)
     assert git_dir is not None
-    snapshot.take(Porcelain(make_settings(), tree, git_dir), Checkout(tree, git_dir), hostile.parent)
+    snapshot.take(Porcelain(make_settings(), tree, git_dir), Checkout(tree, git_dir), hostile.parent / "scratch")
     porcelain.worktree_remove(tree)
     porcelain.fsck()
     porcelain.config_set("x.y", "z")
