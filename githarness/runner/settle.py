@@ -9,6 +9,7 @@ they are, and `githarness runs cancel` tries again.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,9 +109,11 @@ def clear(stage: Stage, row: RunRow, checkout: Checkout, nested: tuple[str, ...]
         return f"a {operation} is in progress"
     try:
         _keep_commits(stage, row, checkout)
-        _remove(Git(stage.settings, stage.parts.repo.common_dir), checkout.root)
+        _remove(stage, checkout)
     except Unavailable as error:
         return error.message
+    except OSError as error:
+        return f"'{error.filename}' cannot be removed: {error.strerror}"
     return ""
 
 
@@ -136,11 +139,15 @@ def _keep_commits(stage: Stage, row: RunRow, checkout: Checkout) -> None:
     Git(stage.settings, common_dir).run("update-ref", _OWN + row.id, own, known or refs.ZERO)
 
 
-def _remove(git: Git, tree: Path) -> None:
-    """Also folders that were made read-only, as caches of packages are."""
+def _remove(stage: Stage, checkout: Checkout) -> None:
+    """Git stops at folders that were made read-only, as caches of packages are, when it has forgotten the worktree."""
     try:
-        git.worktree_remove(tree)
+        Git(stage.settings, stage.parts.repo.common_dir).worktree_remove(checkout.root)
     except Unavailable:
-        for folder, _, _ in os.walk(tree):
-            os.chmod(folder, stat.S_IRWXU)
-        git.worktree_remove(tree)
+        if checkout.git_dir.exists():
+            raise  # it has not begun
+        for folder, below, _ in os.walk(checkout.root):
+            for path in (Path(folder, one) for one in below):
+                if not path.is_symlink():
+                    path.chmod(stat.S_IRWXU)
+        shutil.rmtree(checkout.root)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -307,9 +307,12 @@ def test_a_killed_runner_is_cleaned_up_after(spawn: Call, cli: Call, git: Git, f
     assert cli("runs", "cancel", row["run"], "--json", cwd=fleet).json["status"] == "cancelled"
 
 
-def test_a_runner_killed_at_any_moment_loses_nothing(spawn: Call, cli: Call, git: Git, fleet: Path) -> None:
+@pytest.mark.parametrize("delays", [
+    (0.3, 0.5, 0.7), pytest.param([0.25 + n / 100 for n in range(60)], marks=pytest.mark.soak, id="many")])
+def test_a_runner_killed_at_any_moment_loses_nothing(spawn: Call, cli: Call, git: Git, fleet: Path,
+                                                     delays: Sequence[float]) -> None:
     """What the command acknowledged is in the repository after cancel, once; no worktree is left."""
-    for delay in (0.3, 0.5, 0.7):
+    for delay in delays:
         one = spawn(f"echo {delay} > f{delay}; echo {delay} > {fleet.parent}/said{delay}; exit 0")
         time.sleep(delay)
         one.kill()
