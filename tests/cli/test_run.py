@@ -317,7 +317,7 @@ def test_a_runner_killed_at_any_moment_loses_nothing(spawn: Call, cli: Call, git
         time.sleep(delay)
         one.kill()
         one.wait()
-    for row in items(cli, fleet, "runs", "list"):
+    for row in items(cli, fleet, "runs", "list", "-n", "1000"):
         assert cli("runs", "cancel", row["run"], cwd=fleet).code == 0
     files = git(fleet, "ls-tree", "--name-only", "HEAD").split()
     said = [one.name.removeprefix("said") for one in fleet.parent.glob("said*")]
