@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 
 from githarness.errors import Integrity
+from githarness.seal.commits import split_commit
 
 _LATEST = 253402300799  # 9999-12-31T23:59:59Z
 _PERSON = re.compile(rb"(.*?<[^>\n]*>?)(?: +(-?[0-9]+))?(?: .*)?", re.DOTALL)
 _LATIN = re.compile(r"(iso-?8859-?1|latin-?1|iso-?8859-?15|(windows-|cp)1252)", re.IGNORECASE)
-_SIGNATURES = (b"gpgsig", b"gpgsig-sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,8 @@ def parse(oid: str, raw: bytes) -> Commit:
     except (KeyError, UnicodeDecodeError) as error:
         raise Integrity(f"commit '{oid}' is malformed", fix="git fsck") from error
     parents = tuple(value.decode("ascii", "replace") for name, value in headers if name == b"parent")
-    signature = b"".join(value + b"\n" for name, value in headers if name == b"gpgsig").decode("utf-8", "replace")
     return Commit(oid, tree, parents, author, author_time, committer, time,
-                  message.decode(_encoding(named), "replace"), raw, signature or None,
-                  _unsigned(head) + b"\n\n" + message if signature else None)
+                  message.decode(_encoding(named), "replace"), raw, *_signed(raw))
 
 
 def _unfolded(head: bytes) -> list[bytes]:
@@ -51,13 +49,13 @@ def _unfolded(head: bytes) -> list[bytes]:
     return head.replace(b"\n ", b"\0").replace(b"\n", b"\1").replace(b"\0", b"\n").split(b"\1")
 
 
-def _unsigned(head: bytes) -> bytes:
-    kept, drop = [], False
-    for line in head.split(b"\n"):
-        drop = drop if line.startswith(b" ") else line.partition(b" ")[0] in _SIGNATURES
-        if not drop:
-            kept.append(line)
-    return b"\n".join(kept)
+def _signed(raw: bytes) -> tuple[str | None, bytes | None]:
+    """Signature and what it signs; a commit whose signature has more than one reading counts as unsigned."""
+    try:
+        payload, signature = split_commit(raw)
+    except Integrity:
+        return None, None
+    return signature, payload if signature else None
 
 
 def _person(value: bytes) -> tuple[str, int]:
