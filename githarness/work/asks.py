@@ -37,7 +37,6 @@ class Ask:
     chain: tuple[str, ...] = ()  # --on-behalf-of, outermost first
     assisted_by: str | None = None
     token: str | None = None  # proves the run (T1)
-    lease: str | None = None
     human: str | None = None  # set where a person acts: then `agent` is that person's name
 
 

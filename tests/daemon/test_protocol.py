@@ -67,7 +67,7 @@ def test_every_key_is_documented() -> None:
     """Of asks, ops, reads and results; and there is a vector of the main kinds."""
     for kind in (Ask, Op, ReadAsk, Written):
         for field in dataclasses.fields(kind):
-            assert field.name == "content" or f"`{field.name}`" in TEXT, field.name
+            assert field.name in ("content", "human") or f"`{field.name}`" in TEXT, field.name
     assert {name for side, name in VECTORS if side == "request"} == {"hello", "write", "read", "ping"}
     assert {"hello", "written", "doc", "error", "defer", "bye"} == {name for side, name in VECTORS if side == "answer"}
 

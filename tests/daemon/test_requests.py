@@ -17,7 +17,6 @@ FULL = Ask(
     "deployer", "r-1", (Op("write", "a/é.md", b"one\n", None, "absent", "100755"), Op("rename", "b", None, "c"),
                         Op("append", "log", b""), Op("append", "log", b"\x00two")),
     message="why\nbecause", operation="op-1", merge=True, chain=("olive", "lead"), assisted_by="tool:model", token="t",
-    lease="l-1", human="olive",
 )
 
 
@@ -42,11 +41,18 @@ def refusal(table: object, body: bytes = b"") -> str:
 
 def test_no_field_of_an_ask_is_lost() -> None:
     """A field that someone adds to Ask and forgets here would be a guard that the daemon never sees."""
-    for field in dataclasses.fields(FULL):
+    for field in (field for field in dataclasses.fields(FULL) if field.name != "human"):
         default = None if field.default is dataclasses.MISSING else field.default
         assert getattr(FULL, field.name) != default, f"'{field.name}' needs a value in this test"
     request = requests.parse(cut(requests.write(7, FULL)))
     assert (request.id, request.verb, request.what) == (7, "write", FULL)
+
+
+def test_nobody_acts_as_a_person_through_the_daemon() -> None:
+    """A request that names one is refused: the daemon signs for agents only."""
+    plain = json.loads(cut(requests.write(1, Ask("olive", "r-1", (Op("delete", "a"),)))).header)
+    assert requests.parse(Frame(json.dumps(plain).encode(), b"")).verb == "write"
+    assert "human" in refusal({**plain, "human": "olive"})
 
 
 def test_no_field_of_a_read_is_lost() -> None:
