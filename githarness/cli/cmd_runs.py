@@ -20,6 +20,7 @@ from githarness.store import commits
 from githarness.store import runs as rows
 from githarness.store.rows import RunRow
 from githarness.work import runs
+from githarness.work.runbook import name_of
 
 app = group("Runs: one execution of an agent each, from start to outcome.")
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run.")]
@@ -130,7 +131,8 @@ def cancel(ctx: typer.Context, run: Run) -> None:
 
 def _item(row: RunRow) -> dict[str, object]:
     return {
-        "run": row.id, "agent": row.agent, "parent": row.parent, "chain": list(row.chain), "status": row.status,
+        "run": row.id, "agent": row.agent, "parent": row.parent,
+        "chain": [name_of(link) for link in row.chain], "status": row.status,
         "started": clock.rfc3339(row.started), "finished": clock.rfc3339(row.finished) if row.finished else None,
         "tier": row.tier, "start_commit": row.start_commit, "worktree": _worktree(row), "command": row.command,
         "note": row.note}

@@ -20,7 +20,7 @@ from githarness.work.admit import Admission, Scene
 from githarness.work.asks import Ask, Landed, TooLarge, Written
 from githarness.work.draft import Draft
 from githarness.work.governance import FOLDER_NAME, Governance
-from githarness.work.runbook import Runbook, tier
+from githarness.work.runbook import ASSERTED, Runbook, name_of, tier
 
 
 @dataclass(slots=True)
@@ -70,7 +70,8 @@ class Group:
     def _admit(self, ask: Ask) -> int | Written:
         agent = people.as_writer(self.governance, ask.human) if ask.human else self._agent(ask.agent)
         run = self.book.run(ask.run, f"human:{agent.name}" if ask.human else agent.name)
-        admission = Admission(ask, agent, (*run.chain, *ask.chain), tier(run, ask.token), self.scene, self.book)
+        chain = (*map(name_of, run.chain), *ask.chain)
+        admission = Admission(ask, agent, chain, tier(run, ask.token), self.scene, self.book)
         admission.judge()
         changes = admission.changes()
         if self.held and changes and (dirty := self.held.dirty(changes)):
@@ -123,7 +124,7 @@ class Group:
     def _trailers(self, ask: Ask, run: RunRow, admission: Admission, decision: str) -> list[tuple[str, str]]:
         pairs = [("Human" if ask.human else "Agent", admission.agent.name), ("Run", ask.run)]
         pairs += [("On-Behalf-Of", name) for name in run.chain]
-        pairs += [("On-Behalf-Of", f"{name} asserted") for name in ask.chain]
+        pairs += [("On-Behalf-Of", f"{name} {ASSERTED}") for name in ask.chain]
         if ask.assisted_by:
             pairs.append(("Assisted-by", ask.assisted_by))
         pairs.append(("Tier", admission.tier))

@@ -12,6 +12,7 @@ from githarness.store import bases, runs
 from githarness.store.db import Connection
 from githarness.store.rows import RunRow
 
+ASSERTED = "asserted"  # behind a name of a chain that was only claimed
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
@@ -62,6 +63,11 @@ def tier(run: RunRow, token: str | None) -> str:
     if not hmac.compare_digest(token_hash(token), run.token_hash):
         raise Denied(f"the token is not that of run '{run.id}'", fix="use the token file of GITHARNESS_TOKEN_FILE")
     return "T1"
+
+
+def name_of(link: str) -> str:
+    """Who a link of a chain is, asserted or not."""
+    return link.removesuffix(" " + ASSERTED)
 
 
 def token_hash(token: str) -> str:

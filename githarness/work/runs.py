@@ -18,7 +18,7 @@ from githarness.store.db import Connection
 from githarness.store.rows import RunRow
 from githarness.work.changed import book_of
 from githarness.work.parts import Parts
-from githarness.work.runbook import tier, token_hash
+from githarness.work.runbook import ASSERTED, tier, token_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,11 @@ def _shown(command: Sequence[str]) -> str:
 
 
 def _chain(parent: RunRow, cause: Cause) -> tuple[str, ...]:
-    tier(parent, cause.token)
+    proven = tier(parent, cause.token) != "T0"
     if parent.status != "open":
         raise Denied(f"run '{parent.id}' has finished ({parent.status}) and can start no other",
                      fix="githarness runs list")
-    return (*parent.chain, parent.agent)
+    return (*parent.chain, parent.agent if proven else f"{parent.agent} {ASSERTED}")
 
 
 def get(conn: Connection, run: str) -> RunRow:

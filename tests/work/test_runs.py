@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from githarness.errors import Conflict, Denied, NotFound, Usage
-from githarness.store import bases
+from githarness.store import bases, commits
 from githarness.store import runs as rows
 from githarness.store.rows import RunRow
 from githarness.wiring import Harness
@@ -108,14 +108,17 @@ def test_an_unknown_run_is_recorded_on_first_use(harness: Harness, append: Calla
 
 def test_the_chain_comes_from_the_records(start: Callable[..., RunRow], harness: Harness, append: Callable[..., None],
                                           git: Git, fleet: Path) -> None:
-    """Outermost first, in every commit of the innermost run; the parent's token is judged where there is one."""
+    """Outermost first, in every commit of the innermost run; a parent that nobody proved by its token is asserted."""
     outer = start()
     middle = start("scribe", cause=Cause(outer.id, runs.token_of(harness.repo, outer.id)))
     inner = start("deployer", cause=Cause(middle.id))
-    assert (inner.parent, inner.chain) == (middle.id, ("deployer", "scribe"))
+    assert (inner.parent, inner.chain) == (middle.id, ("deployer", "scribe asserted"))
     append("deployer", inner.id)
-    shown = git(fleet, "log", "-1", "--format=%(trailers:key=On-Behalf-Of,valueonly)").split()
-    assert shown == ["deployer", "scribe"]
+    shown = git(fleet, "log", "-1", "--format=%(trailers:key=On-Behalf-Of,valueonly)").splitlines()
+    assert shown == ["deployer", "scribe asserted"]
+    harness.fresh_index()
+    with harness.db.read() as conn:
+        assert commits.log(conn, commits.CommitFilter(limit=1))[0].chain == ("deployer", "scribe")
     with pytest.raises(Denied, match="token"):
         start("scribe", cause=Cause(outer.id, "wrong"))
     with pytest.raises(NotFound):
