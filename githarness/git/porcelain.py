@@ -112,23 +112,6 @@ class Git:
         """Removes the folder with all that is in it, and its record."""
         self.run("worktree", "remove", "--force", "--force", str(path))
 
-    def fsck(self) -> None:
-        """Raises Unavailable with git's findings."""
-        self.run("fsck", "--strict", "--no-dangling", "--no-progress")
-
-    def config_get(self, name: str) -> str | None:
-        """The value in the repository's own configuration."""
-        try:
-            return self.run("config", "--local", "--get", name).decode("utf-8", "surrogateescape").removesuffix("\n")
-        except NotFound:
-            return None
-
-    def config_set(self, name: str, value: str) -> None:
-        self.run("config", "--local", name, value)
-
-    def config_unset(self, name: str) -> None:
-        self.run("config", "--local", "--unset-all", name)
-
     def version(self) -> tuple[int, ...]:
         text = self._answer(("version",), (), None).decode()
         return tuple(int(number) for number in re.findall(r"\d+", text.split()[2])[:3])

@@ -154,10 +154,9 @@ def test_no_method_runs_what_the_configuration_names(hostile: Path, make_setting
     assert git_dir is not None
     snapshot.take(Porcelain(make_settings(), tree, git_dir), Checkout(tree, git_dir), hostile.parent / "scratch")
     porcelain.worktree_remove(tree)
-    porcelain.fsck()
-    porcelain.config_set("x.y", "z")
-    assert porcelain.config_get("x.y") == "z"
-    porcelain.config_unset("x.y")
+    porcelain.run("fsck", "--strict", "--no-dangling")
+    porcelain.run("config", "x.y", "z")
+    porcelain.run("config", "--unset-all", "x.y")
     porcelain.version()
     maintain(porcelain, discover(hostile))
     assert _sung(hostile) == ""
@@ -168,14 +167,14 @@ def test_program_that_cannot_be_taken_back_is_refused(
     repo: Path, git: Git, porcelain: Porcelain, tmp_path: Path, name: str
 ) -> None:
     """Git takes the first value of these, so what would use them is refused by name, and the fix can be carried out."""
-    porcelain.config_set(name, "evil")
+    porcelain.run("config", name, "evil")
     with pytest.raises(Unavailable, match=name.lower()):
         porcelain.run("fetch", "up")
     assert porcelain.run("rev-parse", "HEAD")
     git(repo, "config", "remote.up.promisor", "true")
     with pytest.raises(Unavailable, match=name.lower()):
         porcelain.worktree_add(tmp_path / "tree", "HEAD")
-    porcelain.config_unset(name)
+    porcelain.run("config", "--unset-all", name)
     porcelain.worktree_add(tmp_path / "tree", "HEAD")
 
 
@@ -204,7 +203,7 @@ def test_what_a_person_configured_outside_stays(
     (hostile.parent / "included").write_text((hostile.parent / "included").read_text().replace("gitProxy", "x"))
     porcelain = Porcelain(make_settings(), hostile)
     assert b"password=p" in porcelain.run("credential", "fill", input=b"protocol=https\nhost=localhost\n\n")
-    porcelain.config_unset("remote.up.uploadpack")
+    porcelain.run("config", "--unset-all", "remote.up.uploadpack")
     with pytest.raises(Unavailable):
         porcelain.run("ls-remote", "ssh")
     assert own.read_text().splitlines()[0] == "get"
@@ -289,15 +288,10 @@ def test_worktree_with_a_filter_that_is_missing(repo: Path, git: Git, porcelain:
     assert (tmp_path / "tree" / "docs" / "0000.md").read_text().startswith("file 0")
 
 
-def test_configuration_is_the_repositorys_own(repo: Path, porcelain: Porcelain) -> None:
-    """Set, read and unset in the repository; what is not there is None, and its removal NotFound."""
-    assert porcelain.config_get("user.name") is None
-    porcelain.config_set("githarness.x", "a\nb ü")
-    assert porcelain.config_get("githarness.x") == "a\nb ü"
-    porcelain.config_unset("githarness.x")
-    assert porcelain.config_get("githarness.x") is None
+def test_a_setting_that_is_not_there_is_not_found(porcelain: Porcelain) -> None:
+    """Told apart from what git fails at."""
     with pytest.raises(NotFound):
-        porcelain.config_unset("githarness.x")
+        porcelain.run("config", "--unset-all", "githarness.x")
 
 
 @pytest.mark.parametrize(("lock", "needs"), [
@@ -320,7 +314,7 @@ def test_version_is_numbers(porcelain: Porcelain) -> None:
 
 def test_fsck_says_what_is_broken(repo: Path, git: Git, porcelain: Porcelain) -> None:
     """Silent on a sound repository, else Unavailable with git's findings."""
-    porcelain.fsck()
+    porcelain.run("fsck", "--strict", "--no-dangling")
     git(repo, "repack", "-adq")
     pack = next((repo / ".git/objects/pack").glob("*.pack"))
     content = bytearray(pack.read_bytes())
@@ -328,4 +322,4 @@ def test_fsck_says_what_is_broken(repo: Path, git: Git, porcelain: Porcelain) ->
     pack.unlink()
     pack.write_bytes(content)
     with pytest.raises(Unavailable, match="fsck failed"):
-        porcelain.fsck()
+        porcelain.run("fsck", "--strict", "--no-dangling")

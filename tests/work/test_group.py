@@ -35,7 +35,7 @@ def test_a_refused_ask_leaves_the_others_of_its_group(harness: wiring.Harness) -
     """Denied in the middle: the ones around it land, in one pack, and git is sound."""
     results = harness.local.write_group([ask("a.md", "1\n"), ask(".githarness/x", "2\n"), ask("b.md", "3\n")])
     assert [type(one) for one in results] == [Written, Denied, Written]
-    harness.git.fsck()
+    harness.git.run("fsck", "--strict")
 
 
 def test_a_refused_write_teaches_its_run_nothing(harness: wiring.Harness) -> None:
