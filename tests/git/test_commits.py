@@ -59,3 +59,15 @@ def test_latin_message_is_decoded(repo: Path, git: Git) -> None:
     utf7 = _hash(git, repo, "commit", b"tree %s\n%sencoding utf-7\n\n+AGE-" % (tree, who))
     reader = Reader(discover(repo))
     assert (reader.commit(latin).message, reader.commit(utf7).message) == ("ü", "+AGE-")
+
+
+@pytest.mark.parametrize("second", [b"gpgsig two\n", b"gpgsig-sha256 two\n", b"gpgsigx two\n"])
+def test_a_commit_with_two_readings_of_its_signature_is_unsigned(repo: Path, git: Git, second: bytes) -> None:
+    """Which of two headers counts is nobody's to guess; the commit is read all the same."""
+    plain = subprocess.run(["git", "cat-file", "commit", "HEAD"], cwd=repo, check=True, capture_output=True).stdout
+    head, _, message = plain.partition(b"\n\n")
+    oids = [git(repo, "hash-object", "-t", "commit", "-w", "--stdin", "--literally",
+                stdin=head + b"\ngpgsig one\n" + more + b"\n" + message) for more in (b"", second)]
+    one, two = (Reader(discover(repo)).commit(oid) for oid in oids)
+    assert (one.signature, one.signed_payload) == ("one\n", plain)
+    assert (two.signature, two.signed_payload, two.tree) == (None, None, one.tree)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from githarness import settings, wiring
-from githarness.errors import Denied, StaleWrite, Unread, Usage
+from githarness.errors import Denied, Dirty, StaleWrite, Unread, Usage
+from githarness.git import pack
+from githarness.git.objects import Raw
 from githarness.store import bases, events
 from githarness.work.asks import Ask, Op, ReadAsk, Written
 
@@ -76,3 +78,20 @@ def test_a_write_that_changes_nothing_makes_no_commit(harness: wiring.Harness) -
     """The same content again: no commit, no event."""
     harness.local.write(ask("a.md", "one\n"))
     assert harness.local.write(ask("a.md", "one\n")).commit is None
+
+
+def test_an_edit_that_comes_while_the_pack_is_written_is_seen(
+    harness: wiring.Harness, fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second look, under the index lock, refuses the write; the person's edit stays."""
+    harness.local.write(ask("a.md", "one\n"))
+    head, write = harness.head(), pack.write
+
+    def slow(folder: Path, objects: Sequence[Raw]) -> Path | None:
+        (fleet / "a.md").write_text("a person's\n")
+        return write(folder, objects)
+
+    monkeypatch.setattr(pack, "write", slow)
+    with pytest.raises(Dirty):
+        harness.local.write(ask("a.md", "two\n"))
+    assert (harness.head(), (fleet / "a.md").read_text()) == (head, "a person's\n")
