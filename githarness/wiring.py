@@ -13,7 +13,7 @@ from githarness.clock import Clock
 from githarness.errors import Locked, NotFound, Unavailable
 from githarness.git import config, refs
 from githarness.git.repo import Repo, discover
-from githarness.settings import Settings, branch_ref, parse_config
+from githarness.settings import Settings, branch_ref
 from githarness.store.db import Database
 
 if TYPE_CHECKING:
@@ -48,16 +48,15 @@ class Harness:
         return self._ref_of_head()
 
     def _ref_of_head(self) -> str:
-        from githarness.work.governance import CONFIG
+        from githarness.work.governance import CONFIG, last_config
 
         try:
             commit = self.reader.resolve("HEAD")
         except NotFound:
             raise NotFound("this repository has no commit yet", fix="githarness init") from None
-        entry = self.reader.entry(commit, CONFIG)
-        if entry is None:
+        if self.reader.entry(commit, CONFIG) is None:
             raise NotFound("this repository is not governed by githarness", fix="githarness init")
-        return parse_config(self.reader.blob(entry.oid)).ref
+        return last_config(self.reader, commit)[1].ref
 
     @cached_property
     def config_values(self) -> dict[str, tuple[str, ...]]:
@@ -134,7 +133,8 @@ class Harness:
         return refs.head(self.repo.common_dir, self.ref)
 
     def governance(self) -> Governance:
-        return self.parts.governed.at(self.head())
+        """For people: it is there also while config.toml does not load, so that they can look, undo and mend."""
+        return self.parts.governed.salvaged(self.head())
 
     def human(self, name: str | None = None) -> tuple[Human, Signer]:
         """The person of `git config user.email`, or the one named, with a key that this host holds."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from githarness.errors import Integrity
 from githarness.git import refs
 from githarness.git import repo as repos
 from githarness.store import events
@@ -13,7 +14,7 @@ from githarness.work import adopted, divergence, hooks_setup, index
 from githarness.work.clone_config import Values
 from githarness.work.clone_setup import ALLOWED_SIGNERS, BRANCH, HOOKS_PATH
 from githarness.work.doctor import Finding, Subject
-from githarness.work.governance import SIGNERS
+from githarness.work.governance import CONFIG, SIGNERS, last_config
 
 _FRESH = 60.0  # seconds; a younger lock belongs to a command that is running
 _INIT = "githarness init"
@@ -164,7 +165,14 @@ def other_clones(subject: Subject) -> Iterator[Finding]:
 
 def governed_branch(subject: Subject) -> Iterator[Finding]:
     parts = subject.parts()
-    governance = parts.governed.at(refs.read(parts.repo.common_dir, parts.ref) or "")
+    head = refs.read(parts.repo.common_dir, parts.ref) or ""
+    try:
+        governance = parts.governed.at(head)
+    except Integrity as error:
+        good = last_config(parts.reader, head)[0][:12]
+        yield Finding("governed branch", "fail", f"{error.message}: no agent can write",
+                      f"githarness restore --to {good} {CONFIG}")
+        return
     yield Finding("governed branch", "ok", f"{governance.config.branch} of fleet {governance.config.fleet}")
     for broken in governance.broken:
         yield Finding("identities", "fail", broken, "mend the file as an owner")

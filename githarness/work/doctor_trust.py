@@ -15,7 +15,7 @@ from githarness.work.parts import Parts
 
 
 def _governance(parts: Parts) -> Governance:
-    return parts.governed.at(refs.read(parts.repo.common_dir, parts.ref) or "")
+    return parts.governed.salvaged(refs.read(parts.repo.common_dir, parts.ref) or "")
 
 
 def signers(subject: Subject) -> Iterator[Finding]:

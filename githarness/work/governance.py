@@ -59,16 +59,44 @@ class Governed:
             raise NotFound("this repository is not governed by githarness", fix="githarness init")
         if self._last and self._last[0] == folder.oid:
             return self._last[1]
-        governance = _load(self._reader, commit)
+        governance = _load(self._reader, commit, _config(self._reader, commit))
         self._last = (folder.oid, governance)
         return governance
 
+    def salvaged(self, commit: str) -> Governance:
+        """`at` for people who look, undo or mend: where config.toml does not load, the last one that did stands in.
 
-def _load(reader: Reader, commit: str) -> Governance:
+        Identities are those of `commit` all the same: who was retired since does not act again.
+        """
+        try:
+            return self.at(commit)
+        except Integrity:
+            return _load(self._reader, commit, last_config(self._reader, commit)[1])
+
+
+def last_config(reader: Reader, commit: str) -> tuple[str, RepoConfig]:
+    """The newest commit, back along first parents, whose config.toml loads. Raises Integrity where none does."""
+    problem: Integrity | None = None
+    while True:
+        try:
+            return commit, _config(reader, commit)
+        except Integrity as error:
+            problem = problem or error
+        parents = reader.commit(commit).parents
+        if not parents:
+            raise problem
+        commit = parents[0]
+
+
+def _config(reader: Reader, commit: str) -> RepoConfig:
+    entry = reader.entry(commit, CONFIG)
+    if entry is None:
+        raise Integrity(f"'{CONFIG}' is missing")
+    return parse_config(reader.blob(entry.oid))
+
+
+def _load(reader: Reader, commit: str, config: RepoConfig) -> Governance:
     files = {path.removeprefix(FOLDER_NAME + "/"): entry for path, entry in reader.files(commit, FOLDER_NAME + "/")}
-    if "config.toml" not in files:
-        raise Integrity("'.githarness/config.toml' is missing",
-                        fix="git checkout REV -- .githarness/config.toml, then git commit")
     agents: dict[str, Agent] = {}
     humans: dict[str, Human] = {}
     broken = []
@@ -78,7 +106,7 @@ def _load(reader: Reader, commit: str) -> Governance:
         except HarnessError as error:
             broken.append(f"{name}: {error.message}")
     return Governance(
-        commit, parse_config(reader.blob(files["config.toml"].oid)), Registry(agents, humans),
+        commit, config, Registry(agents, humans),
         canon.tree_digest((f"{FOLDER_NAME}/{name}", entry.oid)
                           for name, entry in files.items() if name.startswith(_DIGESTED)),
         tuple(broken),

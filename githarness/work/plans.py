@@ -43,7 +43,7 @@ def draft_plan(plan: Plan, footing: Footing, parts: Parts, trees: Trees) -> Draf
     if footing.seen and (dirty := footing.seen.dirty(plan.changes)):
         raise Dirty(f"'{dirty[0]}' has an uncommitted edit in the working tree", details={"paths": list(dirty)})
     now = parts.clock.now()
-    governance = parts.governed.at(footing.head) if footing.head and not plan.fleet else None
+    governance = parts.governed.salvaged(footing.head) if footing.head and not plan.fleet else None
     fleet = governance.config.fleet if governance else plan.fleet
     event, author = clock.new_id("e", now), Person(plan.human.name, plan.human.mail)
     message = trailers.render(plan.subject, plan.body, _trailers(plan, event, governance))

@@ -17,7 +17,7 @@ from githarness.work.parts import Parts
 def verifier(parts: Parts) -> Callable[[Commit], bool]:
     """Judges by the identities of head: keys are never removed, so one registry serves all of history."""
     head = refs.read(parts.repo.common_dir, parts.ref)
-    governance = parts.governed.at(head) if head else None
+    governance = parts.governed.salvaged(head) if head else None
 
     def verify(commit: Commit) -> bool:
         return governance is not None and _good(commit, governance)

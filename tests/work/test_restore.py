@@ -98,3 +98,42 @@ def test_an_uncommitted_edit_is_kept(repo: Path, cli: Cli) -> None:
     for more in (["--dry-run"], []):
         assert cli("restore", "--to", "good", "other.md", *more, cwd=repo).code == 11
     assert (repo / "other.md").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("content", ["not toml\n", None])
+def test_a_configuration_that_does_not_load_is_mended(repo: Path, cli: Cli, git: Git, content: str | None) -> None:
+    """Agents are refused; the command that doctor names puts it back, by the owner; then agents write again."""
+    _break_config(repo, git, content)
+    assert cli("append", "other.md", "--agent", "a", cwd=repo, stdin="x\n").code == 17
+    found = {item["check"]: item for item in cli("doctor", "--json", cwd=repo).json["items"]}
+    assert [check for check, item in found.items() if item["state"] == "fail"] == ["governed branch"]
+    done = cli(*found["governed branch"]["fix"].split()[1:], cwd=repo)
+    assert done.code == 0, done.err
+    assert git(repo, "log", "-1", "--format=%an %G?") == "olive G"
+    assert cli("append", "other.md", "--agent", "a", cwd=repo, stdin="x\n").code == 0
+
+
+def _break_config(repo: Path, git: Git, content: str | None) -> None:
+    config = repo / ".githarness/config.toml"
+    config.unlink() if content is None else config.write_text(content)
+    git(repo, "commit", "-qam", "oops")
+    git(repo, "commit", "-q", "--allow-empty", "-m", "later")
+
+
+def test_a_rollback_needs_no_configuration(repo: Path, cli: Cli, git: Git) -> None:
+    """Artifacts go back, and the log can be read, while no policy loads."""
+    _break_config(repo, git, "not toml\n")
+    assert cli("log", cwd=repo).code == cli("rollback", "a", cwd=repo).code == 0
+    assert (repo / "docs/one.md").read_text() == "good\n"
+
+
+def test_who_was_retired_cannot_act_by_breaking_the_configuration(repo: Path, cli: Cli, git: Git) -> None:
+    """Who may mend is as of head, not as of the state before."""
+    for name in ("second", "third"):
+        mail = f"{name}@example.org"
+        assert cli("human", "add", name, "--mail", mail, "--role", "owner", cwd=repo).code == 0
+    assert cli("human", "retire", "third", cwd=repo).code == 0
+    _break_config(repo, git, "not toml\n")
+    git(repo, "config", "user.email", "third@example.org")
+    done = cli("restore", "--to", "good", ".githarness/config.toml", cwd=repo)
+    assert done.code == 10, done.err
