@@ -146,3 +146,14 @@ def test_bad_paths_are_wrong_usage(act, path: str) -> None:
     """A path that no artifact may have is exit 2, `bad-path`."""
     done = act("write", path, "--json", stdin="x\n")
     assert (done.code, done.json["error"]["code"]) == (2, "bad-path")
+
+
+def test_an_empty_stdin_does_not_empty_an_artifact(act, git, fleet) -> None:
+    """A filter that failed leaves nothing to write; --from /dev/null says that it is meant, new files are free."""
+    act("read", RUNBOOK)
+    for more in ([], ["--from", "-"], ["--dry-run"], ["--if-match", git(fleet, "rev-parse", f"HEAD:{RUNBOOK}")]):
+        refused = act("write", RUNBOOK, *more)
+        assert (refused.code, "--from /dev/null" in refused.err) == (2, True)
+    assert act("write", RUNBOOK, "--from", "/dev/null").code == 0
+    assert act("write", RUNBOOK).code == act("write", "new.md").code == 0
+    assert git(fleet, "show", f"HEAD:{RUNBOOK}") == git(fleet, "show", "HEAD:new.md") == ""
