@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from githarness.cli.shell import Shell, shell
 from githarness.cli.write_options import if_match
 from githarness.cli.write_options import show_all as show_written
 from githarness.errors import Usage
+from githarness.git.objects import FOLDER, SUBMODULE, Entry, PathChange
 from githarness.wiring import Harness
 from githarness.work import held
 from githarness.work.held import Actor, HeldChange, Resolution
@@ -39,27 +41,29 @@ def show_all(ctx: typer.Context) -> None:
 @app.command("show")
 @command
 def show(ctx: typer.Context, change: Held) -> None:
-    """Show a held change: whose it is, why it is held, and its diff against what it was made from.
+    """Show a held change: whose, why it is held, its diff against what it was made from, and what changed there since.
 
     Example: githarness held show h-01j2x7k3m9q4v8b2n6t0
     """
     sh = shell(ctx)
     harness = sh.open()
     one = held.show(harness.parts, change)
-    diff = "".join(_diff(harness, one))
-    sh.document({**_item(one), "diff": diff})
+    diff, since = _diff(harness, one.changes), _diff(harness, held.since(harness.parts, one))
+    sh.document({**_item(one), "diff": diff, "since": since})
     sh.line(Painted(one.id, "yellow"), f" {clock.rfc3339(one.time)} {one.agent}, run {one.run}")
     sh.line(f"held because: {one.why}")
     if one.message:
         sh.line(f"message: {one.message}")
     sh.line(diff.rstrip("\n"))
+    sh.line(f"what changed there since:\n{since}".rstrip("\n") if since else "nothing changed there since")
     sh.note(f"hint: githarness held retry {one.id}, or githarness held resolve {one.id} --from FILE")
 
 
-def _diff(harness: Harness, one: HeldChange) -> list[str]:
-    reader = harness.reader
-    return [reader.unified(reader.blob(change.old.oid) if change.old else b"",
-                           reader.blob(change.new.oid) if change.new else b"", change.path) for change in one.changes]
+def _diff(harness: Harness, changes: Sequence[PathChange]) -> str:
+    def data(entry: Entry | None) -> bytes:
+        return harness.reader.blob(entry.oid) if entry and entry.mode not in (FOLDER, SUBMODULE) else b""
+
+    return "".join(harness.reader.unified(data(one.old), data(one.new), one.path) for one in changes)
 
 
 @app.command("drop")

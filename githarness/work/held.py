@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from githarness import clock, flock
-from githarness.errors import Integrity, NotFound, Unavailable, Usage
+from githarness.errors import Conflict, Integrity, NotFound, StaleWrite, Unavailable, Usage
 from githarness.git import pack, refs
 from githarness.git.objects import EXECUTABLE, FILE, SUBMODULE, Entry, PathChange, Raw, raw
 from githarness.git.porcelain import Git
@@ -120,6 +120,13 @@ def _read(parts: Parts, held: str, oid: str) -> HeldChange:
                       parts.reader.changes(oid), commit.message.partition("\n\n")[2].rpartition("\n\n")[0].strip())
 
 
+def since(parts: Parts, change: HeldChange) -> list[PathChange]:
+    """What the governed branch has by now where the change was made, against what the change was made from."""
+    head = refs.read(parts.repo.common_dir, parts.ref) or ""
+    now = [PathChange(one.path, one.old, parts.reader.entry(head, one.path)) for one in change.changes]
+    return [one for one in now if one.new != one.old]
+
+
 def drop(parts: Parts, git: Git, held: str) -> HeldChange:
     """Lets a held change go; its commit stays in the repository until git prunes it. Raises NotFound."""
     change = show(parts, held)
@@ -139,8 +146,12 @@ def retry(parts: Parts, git: Git, lane: Lane, held: str, actor: Actor) -> Writte
     """The held change once more, merged into what is there now. Raises what a write raises; then it stays held."""
     change = show(parts, held)
     ops = tuple(op_of(parts, one) for one in change.changes)
-    done = lane.write(Ask(change.agent, actor.run, ops, message=_message(change, "retried"), merge=True,
-                          token=actor.token))
+    ask = Ask(change.agent, actor.run, ops, message=_message(change, "retried"), merge=True, token=actor.token)
+    try:
+        done = lane.write(ask)
+    except (Conflict, StaleWrite) as error:
+        error.fix = f"githarness held show {held}, then githarness held resolve {held} --from FILE"
+        raise
     drop(parts, git, held)
     return done
 

@@ -239,7 +239,9 @@ def test_held_commands(cli: Call, run: Call, git: Git, fleet: Path) -> None:
     assert (item["id"], item["agent"], item["why"], item["paths"]) == (name, "deployer", "denied", [".gitignore"])
     shown = cli("held", "show", name, "--json", cwd=fleet).json
     assert "+*.log" in shown["diff"] and shown["message"] == "run sh"
-    assert "+*.log" in cli("held", "show", name, cwd=fleet).out
+    assert shown["since"] == ""
+    text = cli("held", "show", name, cwd=fleet).out
+    assert "+*.log" in text and text.endswith("nothing changed there since\n")
     assert cli("held", "retry", name, cwd=fleet).code == 10
     dropped = cli("held", "drop", name, cwd=fleet)
     assert items(cli, fleet, "held", "list") == []
@@ -259,7 +261,11 @@ def test_held_resolve_from_a_file(cli: Call, git: Git, fleet: Path, tmp_path: Pa
         stdin="theirs\n")
     (tree / RUNBOOK).write_text("mine\n")
     name = cli("capture", "--agent", "deployer", RUNBOOK, "--json", cwd=tree).json["error"]["details"]["held"][0]["id"]
-    assert cli("held", "retry", name, cwd=fleet).code == 11
+    shown = cli("held", "show", name, cwd=fleet).out
+    assert "+mine" in shown.partition("what changed there since:")[0]
+    assert "+theirs" in shown.partition("what changed there since:")[2]
+    retried = cli("held", "retry", name, cwd=fleet)
+    assert retried.code == 11 and f"githarness held resolve {name} --from FILE" in retried.err.splitlines()[-1]
     (tmp_path / "both").write_text("both\n")
     assert cli("held", "resolve", name, "--from", tmp_path / "nope", cwd=fleet).code == 14
     assert cli("held", "resolve", name, cwd=fleet, stdin="").code == 2  # an empty stdin is a forgotten --from
