@@ -1,9 +1,8 @@
 """Settings become engines, engines become use cases: the only place, beside the command table, that imports lazily."""
 
-
-
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from githarness import clock
 from githarness.clock import Clock
 from githarness.errors import Locked, NotFound, Unavailable
 from githarness.git import config, refs
-from githarness.git.repo import Repo, discover
+from githarness.git.repo import Repo, discover, settings_of
 from githarness.settings import Settings, branch_ref
 from githarness.store.db import Database
 
@@ -150,10 +149,21 @@ class Harness:
 
     @cached_property
     def mail(self) -> str:
+        known = config.told("user.email", self._git_settings())
+        if known is not None:
+            return known.strip()
         try:
             return self.git.run("config", "--get", "user.email").decode().strip()
         except NotFound:
             raise NotFound("git does not know who you are", fix="git config user.email YOU@EXAMPLE.ORG") from None
+
+    def _git_settings(self) -> Iterator[Mapping[str, tuple[str, ...]]]:
+        """Git's configuration as far as it is where every git has it, the strongest file first."""
+        yield settings_of(self.repo.git_dir)
+        environ = self.settings.environ
+        if home := environ.get("HOME"):
+            yield config.read(Path(home, ".gitconfig"))
+            yield config.read(Path(environ.get("XDG_CONFIG_HOME") or f"{home}/.config", "git", "config"))
 
     def fresh_index(self) -> None:
         """Brings the commit index up to head; nothing to do, and no libgit2 loaded, where it is there already."""

@@ -45,3 +45,10 @@ def test_log_of_a_fresh_index_is_light(cli, fleet: Path) -> None:
     """`log` answers from SQLite: neither libgit2 nor cryptography is loaded once the index is up to date."""
     cli("log", cwd=fleet)
     assert _loaded(_command("log", "-n", "1"), fleet) == set()
+
+
+def test_rollback_asks_no_git(cli, fleet: Path) -> None:
+    """Who the person is stands in files that we read ourselves: GitPython is not loaded, no git is started."""
+    cli("write", "docs/a.md", "--agent", "deployer", stdin=b"a\n", cwd=fleet)
+    assert "git" not in _loaded(_command("rollback", "deployer"), fleet)
+    assert not (fleet / "docs/a.md").exists()

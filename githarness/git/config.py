@@ -6,7 +6,7 @@ Names are `section.key` or `section.Sub Section.key`: section and key lower-case
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from githarness.errors import Integrity, Unavailable
@@ -33,6 +33,17 @@ def read(path: Path) -> Mapping[str, tuple[str, ...]]:
 
 def parse(text: str, name: str) -> Mapping[str, tuple[str, ...]]:
     return _Parser(text.removeprefix("\ufeff").replace("\r\n", "\n"), name).names()
+
+
+def told(name: str, files: Iterable[Mapping[str, tuple[str, ...]]]) -> str | None:
+    """The value that git takes, from what its files say, the strongest first; None where they cannot tell: only git
+    follows includes, and knows where its system-wide file is."""
+    for values in files:
+        if any(key.startswith(("include.", "includeif.")) for key in values):
+            return None
+        if name in values:
+            return values[name][-1]
+    return None
 
 
 def is_true(values: tuple[str, ...]) -> bool:

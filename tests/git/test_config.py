@@ -84,3 +84,15 @@ def test_last_value_decides() -> None:
     assert config.is_true(("false", "Yes"))
     assert not config.is_true(("true", "off"))
     assert not config.is_true(())
+
+
+@pytest.mark.parametrize(("texts", "value"), [
+    (["[user]\nemail = a@x\n", "[user]\nemail = b@x\n"], "a@x"),
+    (["[core]\nbare = false\n", "[user]\nemail = b@x\nemail = c@x\n"], "c@x"),
+    (["[core]\nbare = false\n"], None),
+    (["[include]\npath = other\n", "[user]\nemail = b@x\n"], None),
+    (['[includeIf "gitdir:/"]\npath = other\n[user]\nemail = a@x\n'], None),
+])
+def test_strongest_file_tells_unless_one_includes_others(texts: list[str], value: str | None) -> None:
+    """What git has to be asked for is None."""
+    assert config.told("user.email", [config.parse(text, "config") for text in texts]) == value
