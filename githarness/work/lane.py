@@ -74,8 +74,8 @@ class LocalLane:
         """What `write` would do, judged and thrown away. Raises what `write` would raise."""
         if human:
             ask = replace(ask, agent=human, human=human)
-        with self._parts.db.read() as conn:
-            group = self._new_group(self.head(), conn, None)
+        with self._look() as seen, self._parts.db.read() as conn:
+            group = self._new_group(self.head(), conn, seen)
             placed = group.place(ask)
         if isinstance(placed, HarnessError):
             raise placed

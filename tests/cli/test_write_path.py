@@ -148,6 +148,16 @@ def test_bad_paths_are_wrong_usage(act, path: str) -> None:
     assert (done.code, done.json["error"]["code"]) == (2, "bad-path")
 
 
+def test_a_dry_run_sees_a_persons_edit(act, fleet) -> None:
+    """It exits as the real write would, and the edit stays."""
+    act("read", RUNBOOK)
+    (fleet / RUNBOOK).write_text("by hand\n")
+    for more in (["--dry-run"], []):
+        refused = act("write", RUNBOOK, "--json", *more, stdin="mine\n")
+        assert (refused.code, refused.json["error"]["code"]) == (11, "dirty")
+    assert (fleet / RUNBOOK).read_text() == "by hand\n"
+
+
 def test_an_empty_stdin_does_not_empty_an_artifact(act, git, fleet) -> None:
     """A filter that failed leaves nothing to write; --from /dev/null says that it is meant, new files are free."""
     act("read", RUNBOOK)
