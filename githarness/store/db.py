@@ -122,7 +122,8 @@ class Database:
                 _make(self.path)
 
     def _migrate(self, conn: Connection) -> None:
-        if _version(conn, self.path) == schema.VERSION:
+        """Looks closer only in its turn: between two statements somebody else may make the file ours."""
+        if _numbers(conn) == (schema.APPLICATION_ID, schema.VERSION):
             return
         with self._turn():
             conn.execute("PRAGMA journal_mode = WAL")
@@ -182,10 +183,16 @@ def _make(path: Path) -> None:
             os.close(fd)
 
 
+def _numbers(conn: Connection) -> tuple[int, int]:
+    """Whose file it is, and of which version."""
+    found = [conn.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    return int(found[0]), int(found[1])
+
+
 def _version(conn: Connection, path: Path) -> int:
     """0 for an empty file. Raises Integrity for somebody else's file, Unavailable for one from the future."""
-    version = int(conn.execute("PRAGMA user_version").fetchone()[0])
-    if conn.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
+    application, version = _numbers(conn)
+    if application != schema.APPLICATION_ID:
         if version or conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise Integrity(f"'{path}' is not a database of githarness", fix="move the file away")
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -246,6 +247,26 @@ def test_writers_get_a_fair_share(tmp_path: Path) -> None:
     done = [int(writer.communicate()[0]) for writer in writers]
     assert min(done) >= max(done) / 10, done
     assert len(keys(Database(home, clock.SYSTEM))) == sum(done)
+
+
+def test_who_comes_first_may_be_overtaken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process makes the database while this one looks what the file is: no stranger's file for that."""
+    connect, others = module._connect, []
+
+    def overtake(statement: str) -> None:
+        if "sqlite_master" in statement and not others:
+            others.append(script(tmp_path / "githarness", ""))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                others[0].wait(1)
+
+    def watched(path: Path) -> Connection:
+        conn = connect(path)
+        conn.set_trace_callback(overtake)
+        return conn
+
+    monkeypatch.setattr(module, "_connect", watched)
+    assert keys(Database(tmp_path / "githarness", clock.SYSTEM)) == []
+    assert [other.wait() for other in others] == [0]
 
 
 def test_opening_at_once_makes_one_database(tmp_path: Path) -> None:
