@@ -7,6 +7,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
+# What drives a terminal, reverses text or cannot be seen.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+                     r"\ufff9-\ufffb\U000e0000-\U000e007f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -18,6 +21,11 @@ def dumps(value: object) -> str:
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text if text.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def printable(text: str) -> str:
+    """Text from anywhere, safe to show on a terminal: what would drive it stands escaped."""
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def sha256(data: bytes) -> str:

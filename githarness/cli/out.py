@@ -8,17 +8,14 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import sys
 from typing import NamedTuple, TextIO
 
+from githarness import canon
 from githarness.clock import SYSTEM
 from githarness.errors import HarnessError
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "bold": "1", "dim": "2"}
-# What drives a terminal, reverses text or cannot be seen.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-                      r"\ufff9-\ufffb\U000e0000-\U000e007f]")
 
 
 class Painted(NamedTuple):
@@ -45,7 +42,7 @@ def json_line(value: object) -> None:
 
 def _harmless(document: str) -> str:
     """The same JSON, safe to look at: such characters stand in strings only, where an escape says the same."""
-    return _CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], document)
+    return canon.CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], document)
 
 
 def data(content: bytes) -> None:
@@ -61,13 +58,9 @@ def text(stream: TextIO, *parts: str | Painted, color: bool) -> None:
 
 def _piece(part: str | Painted, *, painted: bool) -> str:
     if isinstance(part, str):
-        return clean(part)
-    shown = clean(part.text)
+        return canon.printable(part)
+    shown = canon.printable(part.text)
     return f"\x1b[{_COLOURS[part.colour]}m{shown}\x1b[0m" if painted else shown
-
-
-def clean(shown: str) -> str:
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), shown)
 
 
 def error(problem: HarnessError, *, as_json: bool, color: bool) -> None:

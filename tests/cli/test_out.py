@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from githarness import canon
 from githarness.cli import out
 from githarness.errors import StaleWrite
 
 
 def test_control_characters_cannot_drive_a_terminal() -> None:
     """Escape, bell, C1 and direction overrides print as their escapes; tab, LF and letters stay."""
-    assert out.clean("a\x1b[31mb\x07\x9b\u202ec\td\né") == "a\\x1b[31mb\\x07\\x9b\\u202ec\td\né"
+    assert canon.printable("a\x1b[31mb\x07\x9b\u202ec\td\né") == "a\\x1b[31mb\\x07\\x9b\\u202ec\td\né"
 
 
 def test_error_for_people_shows_the_diff_before_the_hint(capsys: pytest.CaptureFixture[str]) -> None:
