@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from itertools import accumulate
+from typing import NamedTuple, Protocol
 
 _SNIFFED = 8000  # bytes in which git looks for a NUL
 
@@ -23,6 +24,58 @@ class Hunk(Protocol):
 
 
 Hunks = Callable[[bytes, bytes], Sequence[Hunk]]  # from old to new, ascending, an unchanged line between any two
+
+
+class Change(NamedTuple):
+    """A hunk in bytes: `old[start:end]`, whole lines, became `new[new_start:new_end]`."""
+
+    start: int
+    end: int
+    new_start: int
+    new_end: int
+
+
+def changes(old: bytes, new: bytes, hunks: Hunks) -> list[Change]:
+    """Both end in LF, or are empty. Line by line is looked only at what both have lines in common in, between the first
+    change and the last."""
+    if old == new:
+        return []
+    start = old.rfind(b"\n", 0, _common(old, new)) + 1
+    back = _common_end(old, new, start)
+    one = Change(start, len(old) - back, start, len(new) - back)
+    before, after = old[start : one.end], new[start : one.new_end]
+    if not before or not after or set(split(before)).isdisjoint(split(after)):
+        return [one]
+    was, now = ([0, *accumulate(map(len, split(data)))] for data in (old, new))
+    return [Change(was[hunk.old_start], was[hunk.old_start + hunk.old_len],
+                   now[hunk.new_start], now[hunk.new_start + hunk.new_len]) for hunk in hunks(old, new)]
+
+
+def _common(old: bytes, new: bytes) -> int:
+    """How many bytes are equal from the start on: found by halving, each half compared at memory speed."""
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if old[low:middle] == new[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _common_end(old: bytes, new: bytes, start: int) -> int:
+    """Bytes of the whole lines that both end with, not counting what lies before `start`."""
+    low, high = 0, min(len(old), len(new)) - start
+    while low < high:
+        middle = (low + high + 1) // 2
+        if old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]:
+            low = middle
+        else:
+            high = middle - 1
+    cuts = (old, len(old) - low), (new, len(new) - low)
+    if all(at == start or data[at - 1 : at] == b"\n" for data, at in cuts):
+        return low
+    return len(old) - (old.index(b"\n", len(old) - low) + 1)
 
 
 def split(data: bytes) -> list[bytes]:

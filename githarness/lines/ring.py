@@ -1,4 +1,7 @@
-"""All lines that a text ever had, in one order: a linked ring, so that an insertion costs the same everywhere."""
+"""All lines that a text ever had, in one order: a linked ring, so that an insertion costs the same everywhere.
+
+Neighbours that came together and were never told apart may be one item, a run, until something happens between them.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from githarness.lines.history import BASE, Steps
 
 
 class Line:
-    """Equal lines are told apart by identity, never by text."""
+    """A line, or a run of them. Equal lines are told apart by identity, never by text."""
 
     __slots__ = ("after", "back", "before", "born", "dels", "ends", "place", "text")
 
     def __init__(self, text: bytes, born: int) -> None:
-        self.text = text  # without LF
+        self.text = text  # without the last LF
         self.born = born
         self.dels: list[int] = []
         self.back: list[tuple[int, Steps]] = []  # who put it back, against which deletions
@@ -50,6 +53,22 @@ class Ring:
         for line in lines:
             _link(anchor, line)
             anchor = line
+        return lines
+
+    def cut(self, run: Line, size: int) -> Line:
+        """Leaves `size` bytes to a run, with the LF that ends them; the rest is one of its own."""
+        rest = Line(run.text[size:], run.born)
+        run.text = run.text[: size - 1]
+        rest.dels, rest.back, rest.ends = [*run.dels], [*run.back], run.ends
+        run.ends = []
+        _link(run, rest)
+        return rest
+
+    def singles(self, run: Line) -> list[Line]:
+        """A run line by line."""
+        lines = [run]
+        while (size := lines[-1].text.find(b"\n") + 1) > 0:
+            lines.append(self.cut(lines[-1], size))
         return lines
 
     def number(self) -> list[Line]:

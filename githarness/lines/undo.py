@@ -55,21 +55,18 @@ def undo(weave: Weave, selected: Collection[int]) -> Undone:
     for knot in _stretched(_knots(weave, before, off), order, now):
         span = order[knot.low : knot.high + 1]
         ours, theirs = ([line for line in span if line in side] for side in (now, after - knot.born))
-        if [line.text for line in ours] == [line.text for line in theirs] and knot.born & after <= now:
+        if _text(ours) == _text(theirs) and knot.born & after <= now:
             after = (after - set(span)) | set(ours)
         else:
             clashes.append(Clash(tuple(sorted(knot.steps)), _text(ours), _text(theirs)))
     lines = [line for line in order if line in after]
-    return Undone(_closed(lines, off), len(lines), tuple(clashes))
+    text = _text(lines)
+    whole = not lines or lines[-1].ended(off)
+    return Undone(text if whole else text[:-1], text.count(b"\n"), tuple(clashes))
 
 
 def _text(lines: list[Line]) -> bytes:
     return b"".join(line.text + b"\n" for line in lines)
-
-
-def _closed(lines: list[Line], off: Steps) -> bytes:
-    text = _text(lines)
-    return text if not lines or lines[-1].ended(off) else text[:-1]
 
 
 def _knots(weave: Weave, before: Steps, off: Steps) -> list[_Knot]:

@@ -11,13 +11,13 @@ parents has and what none of them took out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
 from githarness.lines.history import BASE, History, Steps
-from githarness.lines.hunk import Hunk, Hunks, split
+from githarness.lines.hunk import Change, Hunks, changes, split
 from githarness.lines.ring import Line, Ring
 
 Load = Callable[[int], bytes | None]  # the text after a step or BASE; None where there is no file
@@ -52,6 +52,7 @@ class Weave:
         self._load = load
         self._hunks = hunks
         self.ring = Ring()
+        self._in_runs = history.linear and all(step.like is None for step in history.steps)
         base = self._first(load(BASE))
         self._versions = {BASE: base}
         self._uses = Counter(used for step in history.steps for used in (*step.parents, step.like))
@@ -59,7 +60,7 @@ class Weave:
             self._replay_runs(frozenset(selected))
         else:
             for step in range(history.head + 1):
-                self._versions[step] = self._replayed(step)
+                self._versions[step] = self._replayed(step, load(step))
                 self._release(*history.steps[step].parents, history.steps[step].like)
         self.head = self._versions[history.head]
 
@@ -86,8 +87,12 @@ class Weave:
     # Replay
 
     def _first(self, data: bytes | None) -> Version:
-        lines = self.ring.insert(self.ring.top, split(data or b""), BASE)
+        lines = self._born(self.ring.top, data or b"", BASE)
         return self._closed(Version(lines, data), BASE, frozenset())
+
+    def _born(self, anchor: Line, text: bytes, step: int) -> list[Line]:
+        """As a run where it can be cut: a version beside the current one would not learn of the cut."""
+        return self.ring.insert(anchor, ([text] if text else []) if self._in_runs else split(text), step)
 
     def _replay_runs(self, selected: Steps) -> None:
         """Neighbours of one kind that together only appended are one step: a log is read once per change of hands."""
@@ -101,21 +106,22 @@ class Weave:
 
         for _, run in groupby(range(len(steps)), kind):
             numbers = list(run)
-            self._replay_run(numbers[0], numbers[-1])
+            self._replay_run(numbers[0], numbers[-1], self._load(numbers[-1]))
             self._release(steps[numbers[0]].like)
 
-    def _replay_run(self, first: int, last: int) -> None:
-        before, data = self._versions[first - 1], self._load(last) if last > first else None
+    def _replay_run(self, first: int, last: int, data: bytes | None) -> None:
+        """`data`: what the last one left."""
+        before = self._versions[first - 1]
         if first == last:
-            self._versions[last] = self._replayed(last)
+            self._versions[last] = self._replayed(last, data)
             self._release(first - 1)
         elif before.data is not None and data is not None and _ended(data).startswith(before.data):
             self._versions[last] = self._edited(last, before, data)
             self._release(first - 1)
         else:
             middle = (first + last) // 2
-            self._replay_run(first, middle)
-            self._replay_run(middle + 1, last)
+            self._replay_run(first, middle, self._load(middle))
+            self._replay_run(middle + 1, last, data)
 
     def _release(self, *used: int | None) -> None:
         """Forgets versions that no later step is made from: a long log would keep each of them whole."""
@@ -124,9 +130,8 @@ class Weave:
             if step is not None and not self._uses[step]:
                 del self._versions[step]
 
-    def _replayed(self, step: int) -> Version:
+    def _replayed(self, step: int, data: bytes | None) -> Version:
         parents, like = self.history.steps[step].parents, self.history.steps[step].like
-        data = self._load(step)
         if len(parents) > 1:
             return self._merged(step, [(parent, self._versions[parent]) for parent in parents], data)
         before = self._versions[parents[0]]
@@ -169,33 +174,32 @@ class Weave:
                     line.dels.append(step)
             return Version([], None)
         old, new = before.data or b"", _ended(data)
+        pieces = _Pieces(self.ring, before.lines)
         lines: list[Line] = []
-        done = 0
-        texts, hunks = self._difference(old, new, len(before.lines))
-        for hunk in hunks:
-            dead = before.lines[hunk.old_start : hunk.old_start + hunk.old_len]
-            lines += before.lines[done : hunk.old_start]
-            anchor = dead[-1] if dead else self._anchor(before.lines, hunk.old_start)
-            born = self.ring.insert(anchor, texts[hunk.new_start : hunk.new_start + hunk.new_len], step)
+        for change in self._changes(old, new):
+            lines += pieces.up_to(change.start)
+            dead = pieces.up_to(change.end)
+            text = new[change.new_start : change.new_end]
+            if dead and text:
+                dead = [line for piece in dead for line in self.ring.singles(piece)]
+                born = self.ring.insert(dead[-1], split(text), step)
+            else:
+                anchor = dead[-1] if dead else self._anchor(lines, at_end=change.start == len(old))
+                born = self._born(anchor, text, step)
             self._record(step, dead, born)
             lines += born
-            done = hunk.old_start + hunk.old_len
-        return self._closed(Version(lines + before.lines[done:], new), step, self.history.off(step), data)
+        return self._closed(Version([*lines, *pieces.rest()], new), step, self.history.off(step), data)
 
-    def _difference(self, old: bytes, new: bytes, count: int) -> tuple[list[bytes], Iterable[Hunk]]:
-        """Lines of `new`, as far as the hunks from `old` to it need them."""
-        if new == old:
-            return [], ()
+    def _changes(self, old: bytes, new: bytes) -> Sequence[Change]:
         if new.startswith(old):
-            added = split(new[len(old):])
-            return added, (_Span(count, 0, 0, len(added)),)
-        return split(new), self._hunks(old, new)
+            return [Change(len(old), len(old), len(old), len(new))] if len(new) > len(old) else ()
+        return changes(old, new, self._hunks)
 
-    def _anchor(self, lines: list[Line], at: int) -> Line:
+    def _anchor(self, before: list[Line], *, at_end: bool) -> Line:
         """After which line of the weave an insertion stands. What comes at the end comes after everything."""
-        if at == len(lines):
+        if at_end:
             return self.ring.last
-        return lines[at - 1] if at else self.ring.top
+        return before[-1] if before else self.ring.top
 
     def _record(self, step: int, dead: list[Line], born: list[Line]) -> None:
         for line in dead:
@@ -266,6 +270,38 @@ class Weave:
                 if dead and born:
                     self.replaced.append(Replaced(step, dead, born))
                 dead, born = [], []
+
+
+class _Pieces:
+    """The lines of a version from the first to the last, cut where asked for."""
+
+    def __init__(self, ring: Ring, lines: list[Line]) -> None:
+        self._ring = ring
+        self._lines = lines
+        self._next = 0  # number of the line that begins at byte `_at`, or in which `_at` is
+        self._at = 0
+        self._cut: Line | None = None  # what is left of that line
+
+    def up_to(self, end: int) -> list[Line]:
+        """From where the last call ended."""
+        found: list[Line] = []
+        while self._at < end:
+            line = self._cut or self._lines[self._next]
+            size = len(line.text) + 1
+            if self._at + size > end:
+                size = end - self._at
+                self._cut = self._ring.cut(line, size)
+            else:
+                self._cut = None
+                self._next += 1
+            found.append(line)
+            self._at += size
+        return found
+
+    def rest(self) -> list[Line]:
+        if self._cut is None:
+            return self._lines[self._next:]
+        return [self._cut, *self._lines[self._next + 1:]]
 
 
 def _ended(data: bytes) -> bytes:
