@@ -3,13 +3,18 @@
 Every plain scalar is text (`no`, `1`, `2026-01-01`), but for an empty one, `null` and `~`, which are None. Refused
 are duplicate keys, anchors, aliases, tags, merge keys, directives, a second document, depth over 32 and files over
 1 MiB; a file is read as a stream of events, so none of these costs more than its bytes.
+
+`nodes` reads what others wrote: it types scalars as PyYAML does and reports all of the above instead of refusing it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Container, Iterator, Mapping
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import yaml
+from yaml.reader import Reader
 
 from githarness.canon import Json
 from githarness.errors import Integrity, Usage
@@ -18,6 +23,20 @@ LARGEST = 1 << 20
 DEEPEST = 32
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _FIX = "mend the file at that line"
+
+Style = Literal["plain", "single", "double", "literal", "folded", "sequence", "mapping"]
+Kind = Literal["text", "bool", "number", "date", "null", "list", "mapping"]
+FlawKind = Literal["not-mapping", "deep", "alias", "many", "syntax", "duplicate", "anchor", "tag", "merge"]
+NEST = 20
+KEYS = 200
+NODES = 2_000
+_STYLES: dict[str | None, Style] = {None: "plain", "": "plain", "'": "single", '"': "double", "|": "literal",
+                                    ">": "folded"}
+_KINDS: dict[str, Kind] = {"tag:yaml.org,2002:bool": "bool", "tag:yaml.org,2002:int": "number",
+                           "tag:yaml.org,2002:float": "number", "tag:yaml.org,2002:null": "null",
+                           "tag:yaml.org,2002:timestamp": "date"}
+_IMPLICIT = yaml.SafeLoader.yaml_implicit_resolvers
+_TYPES = yaml.constructor.SafeConstructor()
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -114,3 +133,198 @@ class _Document:
         under = f" under '{key}'" if key else ""
         return Integrity(f"'{self._name}' line {line}{under}: {problem}", fix=_FIX,
                          details={"file": self._name, "line": line, "key": key})
+
+
+class Node(NamedTuple):
+    """One top-level field. Offsets count characters of the text that was read."""
+
+    name: str
+    value: Json  # as PyYAML reads it; what JSON lacks as its text
+    kind: Kind
+    style: Style
+    at: int  # of the key
+    start: int  # of the value
+    end: int  # behind its last character that is no line break
+
+
+class Flaw(NamedTuple):
+    kind: FlawKind
+    at: int
+    message: str
+
+
+class _Halt(Exception):
+    """Reading cannot go on: the last flaw says why."""
+
+
+def nodes(text: str) -> tuple[dict[str, Node], list[Flaw]]:
+    """The top-level fields as PyYAML's safe loader types them, and all that is wrong; raises nothing.
+
+    Where the parser stops, and over a limit, there are no fields. Nothing is composed: the C composer recurses and ends
+    the process on deep nests, its events do not. An alias is a flaw and stands for None, so none multiplies.
+    """
+    walk = _Walk(text)
+    try:
+        return walk.read(), walk.flaws
+    except _Halt:
+        return {}, walk.flaws
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        walk.flaws.append(Flaw("syntax", mark.index if mark else 0, str(error.problem or error.context)))
+    except (yaml.YAMLError, UnicodeEncodeError):
+        bad = Reader.NON_PRINTABLE.search(text)
+        at = bad.start() if bad else 0
+        walk.flaws.append(Flaw("syntax", at, f"character U+{ord(text[at]):04X} is not allowed in YAML"))
+    return {}, walk.flaws
+
+
+class _Walk:
+    def __init__(self, text: str) -> None:
+        self.flaws: list[Flaw] = []
+        self._text = text
+        self._count = self._keys = 0
+        self._end = 0  # behind the last scalar or bracket that was read
+        if (deep := _deep(text)) is not None:
+            self.flaws.append(Flaw("deep", deep, f"brackets nest deeper than {NEST}"))
+        self._loader = yaml.CSafeLoader("" if self.flaws else text)
+
+    def read(self) -> dict[str, Node]:
+        if self.flaws:
+            return {}
+        self._next()
+        start = self._next()
+        if start.__class__ is yaml.StreamEndEvent:
+            self._halt("not-mapping", start, "is empty")
+        root = self._next()
+        if root.__class__ is not yaml.MappingStartEvent:
+            found = "a list" if root.__class__ is yaml.SequenceStartEvent else "a text"
+            self._halt("not-mapping", root, f"is {found}, not fields of the form 'name: value'")
+        self._mark(root)
+        fields: dict[str, Node] = {}
+        while (key := self._next()).__class__ is not yaml.MappingEndEvent:
+            name = self._key(key, fields)
+            event = self._next()
+            value, kind = self._value(event, 1)
+            start = _at(event)
+            fields[name] = Node(name, value, kind, _style(event), _at(key), start, max(start, self._end))
+        self._next()
+        if (end := self._next()).__class__ is not yaml.StreamEndEvent:
+            self._halt("syntax", end, "a second document begins")
+        return fields
+
+    def _next(self) -> Any:
+        return self._loader.get_event()
+
+    def _value(self, event: Any, depth: int) -> tuple[Json, Kind]:
+        self._count += 1
+        if depth > NEST or self._count > NODES:
+            limit = f"nests deeper than {NEST}" if depth > NEST else f"has more than {NODES} values"
+            self._halt("deep" if depth > NEST else "many", event, limit)
+        if event.__class__ is yaml.AliasEvent:
+            self._flaw("alias", event, f"is the alias '*{event.anchor}'")
+            self._end = self._scalar_end(event)
+            return None, "null"
+        self._mark(event)
+        if event.__class__ is yaml.ScalarEvent:
+            self._end = self._scalar_end(event)
+            return (event.value, "text") if event.style or event.tag else self._plain(event)
+        if event.__class__ is yaml.SequenceStartEvent:
+            return self._list(event, depth), "list"
+        return self._mapping(event, depth), "mapping"
+
+    def _list(self, start: Any, depth: int) -> Json:
+        found: list[Json] = []
+        while (event := self._next()).__class__ is not yaml.SequenceEndEvent:
+            found.append(self._value(event, depth + 1)[0])
+        self._close(start, event)
+        return found
+
+    def _mapping(self, start: Any, depth: int) -> Json:
+        found: dict[str, Json] = {}
+        while (event := self._next()).__class__ is not yaml.MappingEndEvent:
+            name = self._key(event, found)
+            found[name] = self._value(self._next(), depth + 1)[0]
+        self._close(start, event)
+        return found
+
+    def _close(self, start: Any, end: Any) -> None:
+        if start.flow_style:
+            self._end = end.end_mark.index
+
+    def _key(self, event: Any, seen: Container[str]) -> str:
+        self._keys += 1
+        if self._keys > KEYS:
+            self._halt("many", event, f"has more than {KEYS} keys")
+        if event.__class__ is not yaml.ScalarEvent:
+            self._halt("syntax" if event.__class__ is not yaml.AliasEvent else "alias", event,
+                       "has a key that is no text")
+        self._mark(event)
+        name = str(event.value)
+        if name == "<<" and not event.style:
+            self._flaw("merge", event, "has the merge key '<<'")
+        elif name in seen:
+            self._flaw("duplicate", event, f"has the key '{name}' twice")
+        self._end = self._scalar_end(event)
+        return name
+
+    def _mark(self, event: Any) -> None:
+        if event.anchor is not None:
+            self._flaw("anchor", event, f"has the anchor '&{event.anchor}'")
+        if event.tag is not None:
+            self._flaw("tag", event, f"has the tag '{event.tag}'")
+
+    def _plain(self, event: Any) -> tuple[Json, Kind]:
+        """As PyYAML types it: by the first character, then by its patterns."""
+        text = event.value
+        tag = next((tag for tag, pattern in _IMPLICIT.get(text[:1], ()) if pattern.match(text)), None)
+        if tag is None:
+            return text, "text"
+        kind = _KINDS.get(tag)
+        if kind is None:
+            self._flaw("syntax", event, f"PyYAML cannot read a plain '{text}'")
+            return text, "text"
+        try:
+            value = yaml.SafeLoader.yaml_constructors[tag](_TYPES, yaml.ScalarNode(tag, text))
+        except ValueError:
+            self._flaw("syntax", event, f"PyYAML takes '{text[:40]}' for a {kind} that there is not")
+            return text, kind
+        lacking = kind == "date" or (kind == "number" and (len(text) > 64 or value - value != 0))
+        return (text if lacking else value), kind
+
+    def _scalar_end(self, event: Any) -> int:
+        end: int = event.end_mark.index
+        if event.__class__ is yaml.ScalarEvent and event.style in ("|", ">"):
+            start = _at(event)
+            end = start + len(self._text[start:end].rstrip("\r\n \t"))
+        return end
+
+    def _flaw(self, kind: FlawKind, event: Any, message: str) -> None:
+        self.flaws.append(Flaw(kind, _at(event), message))
+
+    def _halt(self, kind: FlawKind, event: Any, message: str) -> NoReturn:
+        self._flaw(kind, event, message)
+        raise _Halt
+
+
+def _at(event: Any) -> int:
+    start: int = event.start_mark.index
+    return start
+
+
+def _style(event: Any) -> Style:
+    if isinstance(event, yaml.SequenceStartEvent):
+        return "sequence"
+    if isinstance(event, yaml.MappingStartEvent):
+        return "mapping"
+    return _STYLES[event.style if isinstance(event, yaml.ScalarEvent) else None]
+
+
+def _deep(text: str) -> int | None:
+    """Where brackets nest too deep, whatever they stand in: counted before the parser sees them."""
+    depth = 0
+    if text.count("[") + text.count("{") > NEST:
+        for found in re.finditer(r"[\[\]{}]", text):
+            depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
+            if depth > NEST:
+                return found.start()
+    return None

@@ -22,6 +22,7 @@ PLANTS = {
     "owner-cryptography": ("store/rows.py", "import cryptography"),
     "owner-sqlite": ("cli/out.py", "import sqlite3"),
     "owner-yaml": ("policy/model.py", "import yaml"),
+    "owner-frontmatter": ("skills/document.py", "import frontmatter"),
 }
 
 

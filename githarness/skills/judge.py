@@ -1,0 +1,80 @@
+"""One document through the gates: what they find, as printed, stored and compared."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from githarness.skills.document import Document
+from githarness.skills.model import Finding, Found, Gate, Place
+
+_LONGEST = 200  # characters of a line that are shown and compared
+_FALL = 10  # points that are worth a word
+_WEIGHT = {"error": 20, "warning": 3, "info": 0}
+
+
+def judge(doc: Document, place: Place, gates: Iterable[Gate]) -> list[Finding]:
+    """Findings by line, then by gate. `gates`: those that are asked; one that does not fit the document is skipped."""
+    found = [_finding(doc, gate, each) for gate in gates if applies(gate, doc) for each in gate.check(doc, place)]
+    return sorted(_told_apart(found), key=lambda each: (each.line, each.gate))
+
+
+def applies(gate: Gate, doc: Document) -> bool:
+    return doc.kind in gate.kinds and (not gate.triggers or any(word in doc.lower for word in gate.triggers))
+
+
+def score(findings: Iterable[Finding]) -> int:
+    """From 100 for nothing found down to 0: 20 less for each error, 3 less for each warning."""
+    return max(0, 100 - sum(_WEIGHT[finding.severity] for finding in findings))
+
+
+def _finding(doc: Document, gate: Gate, found: Found) -> Finding:
+    lines = doc.lines
+    text = lines[found.line - 1][:_LONGEST] if 0 < found.line <= len(lines) else ""
+    return Finding(doc.path, found.line, gate.id, found.severity or gate.severity, found.message, found.fix,
+                   text.strip() if found.shown is None else found.shown, _fingerprint(gate, text))
+
+
+def _fingerprint(gate: Gate, text: str) -> str:
+    """Over the gate and the text of the line, not over path and number: a move or an edit elsewhere keeps it."""
+    return hashlib.sha256(f"{gate.id}\0{' '.join(text.split())}".encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _told_apart(findings: Sequence[Finding]) -> list[Finding]:
+    """The second of two equal fingerprints of a document gets a number."""
+    seen: Counter[str] = Counter()
+    apart = []
+    for finding in findings:
+        seen[finding.fingerprint] += 1
+        number = seen[finding.fingerprint]
+        apart.append(finding if number == 1 else finding._replace(fingerprint=f"{finding.fingerprint}.{number}"))
+    return apart
+
+
+def regressions(now: Sequence[Finding], before: Sequence[Finding]) -> list[Finding]:
+    """GH061: errors that the version before did not have, also where a baseline forgives their kind. GH062: the score.
+
+    Both documents are versions of one file; a finding is known again by its fingerprint.
+    """
+    new = introduced(now, before)
+    found = [new[0]._replace(gate="GH061", message=f"this change brings {len(new)} errors that were not there before: "
+                             + ", ".join(sorted({each.gate for each in new})),
+                             fix="mend them, or roll the commit back")] if new else []
+    fell = score(before) - score(now)
+    if fell >= _FALL:
+        found.append(Finding(now[0].path, 1, "GH062", "warning",
+                             f"the score falls from {score(before)} to {score(now)}", "mend what this change brought"))
+    return found
+
+
+def introduced(now: Iterable[Finding], before: Iterable[Finding]) -> list[Finding]:
+    """The errors of `now` that `before` has not."""
+    known = Counter(each.fingerprint.partition(".")[0] for each in before)
+    new = []
+    for finding in now:
+        fingerprint = finding.fingerprint.partition(".")[0]
+        known[fingerprint] -= 1
+        if finding.severity == "error" and known[fingerprint] < 0:
+            new.append(finding)
+    return new
