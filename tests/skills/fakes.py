@@ -9,7 +9,8 @@ from datetime import date
 from githarness.skills.document import Document, kind_of
 from githarness.skills.frontmatter import read
 from githarness.skills.model import Neighbour, Place
-from githarness.skills.profiles import Profile
+from githarness.skills.profiles import Profile, load
+from githarness.skills.schemas import judge
 
 TODAY = date(2026, 1, 31)
 
@@ -50,7 +51,7 @@ def place(
     for path, data in sorted(files.items()):
         if kind_of(path) == "skill" and (name := read(data.decode("utf-8", "replace")).text("name")):
             names.setdefault(unicodedata.normalize("NFKC", name).casefold(), []).append(path)
-    return Place(profile or Profile("agentskills", {}), DictFiles(files, modes), names, TODAY, before, near)
+    return Place(profile or load("agentskills", judge), DictFiles(files, modes), names, TODAY, before, near)
 
 
 def document(path: str, data: bytes) -> Document:
