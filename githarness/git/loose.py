@@ -38,6 +38,19 @@ def exists(folders: Sequence[Path], oid: str) -> bool:
     return any(os.path.exists(f"{folder}/{oid[:2]}/{oid[2:]}") for folder in folders)
 
 
+def may_exist(folders: Sequence[Path], oid: str) -> bool:
+    """False where no folder has it; what cannot be looked at is for `read` to name."""
+    for folder in folders:
+        try:
+            os.stat(f"{folder}/{oid[:2]}/{oid[2:]}")
+            return True
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return True
+    return False
+
+
 def _parsed(stored: bytes, oid: str, file: str) -> tuple[str, bytes]:
     """The size in the header bounds what is unpacked, so that a small file cannot fill the memory."""
     inflate = zlib.decompressobj()

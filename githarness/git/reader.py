@@ -100,8 +100,11 @@ class Reader:
             return self._store().read_header(oid)
 
     def _data(self, oid: str, kind: ObjectType) -> bytes:
-        with self._mapped(oid):
+        try:
             found, data = self._store().read(oid)
+        except (KeyError, pygit2.GitError):
+            with self._mapped(oid):
+                found, data = self._store().read(oid)
         if found != kind:
             raise Integrity(f"object '{oid}' is a {ObjectType(found).name.lower()}, not a {kind.name.lower()}",
                             fix="git fsck")
@@ -286,7 +289,10 @@ class _Loose(pygit2.OdbBackend):
         return loose.exists(self._folders, str(oid))
 
     def exists_prefix_cb(self, prefix: str) -> pygit2.Oid:
-        found = [prefix] if len(prefix) == 40 else sorted(set(loose.with_prefix(self._folders, prefix)))
+        if len(prefix) == 40:  # asked for every object that is read, most of which are in packs
+            found = [prefix] if loose.may_exist(self._folders, prefix) else []
+        else:
+            found = sorted(set(loose.with_prefix(self._folders, prefix)))
         if len(found) > 1:
             raise ValueError(f"'{prefix}' is ambiguous")
         if not found:
