@@ -69,17 +69,17 @@ class Front(NamedTuple):
 
 
 class _Strict(BaseHandler):
-    """The block between two offsets: the library's own splits at rules in the body and takes lists for nothing."""
+    """A block that is known already: the library's own splits at rules in the body, and turns CRLF into LF before."""
 
     FM_BOUNDARY = re.compile(r"^---[ \t]*\r?$", re.MULTILINE)
 
-    def __init__(self, start: int, close: int) -> None:
+    def __init__(self, block: str) -> None:
         super().__init__()
-        self._start, self._close = start, close
+        self._block = block
         self.flaws: list[strictyaml.Flaw] = []
 
-    def split(self, text: str) -> tuple[str, str]:
-        return text[self._start : self._close], ""
+    def split(self, text: str) -> tuple[str, str]:  # noqa: ARG002
+        return self._block, ""
 
     def load(self, fm: str) -> dict[str, Node]:
         fields, self.flaws = strictyaml.nodes(fm)
@@ -102,8 +102,8 @@ def read(text: str) -> Front:
     if close - start > LARGEST:
         large = Problem("large", 1, f"frontmatter has more than {LARGEST} characters")
         return Front(start, close, end, {}, (large,))
-    handler = _Strict(start, close)
-    found, _ = parse(text[:close], handler=handler)
+    handler = _Strict(text[start:close])
+    found, _ = parse("", handler=handler)
     return _front(text, (start, close, end), found, handler.flaws)
 
 
