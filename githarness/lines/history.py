@@ -27,6 +27,7 @@ class History:
         self.head = len(steps) - 1
         self.linear = all(step.parents == (number - 1,) for number, step in enumerate(steps))
         self._rollbacks = [number for number, step in enumerate(steps) if step.undoes]
+        self.simple = self.linear and not self._rollbacks  # each step leaves what it found, but for its own effect
         self._masks: list[int] = []
         if not self.linear:
             self._mask_all()
@@ -46,6 +47,8 @@ class History:
 
     def off(self, step: int, selected: Collection[int] = _NONE) -> Steps:
         """The steps whose effect does not stand as of `step`, were `selected` undone right after it."""
+        if not self._rollbacks:
+            return frozenset(selected)
         gone = set(selected)
         for rollback in reversed(self._rollbacks):
             if rollback not in gone and self.sees(step, rollback):

@@ -18,7 +18,8 @@ class Register(Generic[Value]):
         self._base = base
         self._sets: list[tuple[int, Value]] = []
         for step, value in enumerate(values):
-            if self._at(step, history.off(step)) != value:
+            if (step == 0 or value != values[step - 1] or not history.simple) and (
+                    self._at(step, history.off(step)) != value):
                 self._sets.append((step, value))
 
     def without(self, selected: Collection[int]) -> Value:

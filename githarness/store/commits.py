@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from githarness import paths
 from githarness.errors import Usage
-from githarness.store.rows import ChangeRow, CommitRow
+from githarness.store.rows import ChangeRow, CommitRow, Touch
 
 _COLUMNS = """commits.seq, oid, parents, main, time, author, subject, agent, human, run, chain, operation, decision,
     signed, rolls_back, renames"""
@@ -26,7 +26,7 @@ _ADD_CHANGE = "INSERT INTO changes SELECT ?, id, ?, ?, ?, ? FROM paths WHERE pat
 _CHANGES = """SELECT changes.seq, paths.path, old_mode, old_oid, new_mode, new_oid
     FROM json_each(?) CROSS JOIN changes ON changes.seq = json_each.value CROSS JOIN paths ON paths.id = changes.path
     ORDER BY changes.seq, paths.path"""
-_HISTORY = f"""SELECT {_COLUMNS}, old_mode, old_oid, new_mode, new_oid
+_HISTORY = """SELECT commits.seq, oid, parents, main, agent, rolls_back, renames, old_mode, old_oid, new_mode, new_oid
     FROM changes CROSS JOIN commits ON commits.seq = changes.seq
     WHERE changes.path = (SELECT id FROM paths WHERE path = ?) AND changes.seq >= ? ORDER BY changes.seq"""
 
@@ -74,8 +74,9 @@ def cut(conn: sqlite3.Connection, after: str | None) -> set[tuple[str, str, str]
     seq = kept.seq if kept else 0
     gone = set(conn.execute("""SELECT coalesce(agent, human), operation, lower(hex(oid)) FROM commits
         WHERE seq > ? AND operation IS NOT NULL AND coalesce(agent, human) IS NOT NULL""", (seq,)))
-    for table in ("chains", "changes", "commits"):
+    for table in ("verdicts", "chains", "changes", "commits"):
         conn.execute(f"DELETE FROM {table} WHERE seq > ?", (seq,))
+    conn.execute("UPDATE registry SET judged = NULL")  # a commit that comes back comes without its verdicts
     if not seq:
         conn.execute("DELETE FROM paths")
     return gone
@@ -110,10 +111,13 @@ def log(conn: sqlite3.Connection, wanted: CommitFilter) -> list[CommitRow]:
     return _rows(conn, f"{where} ORDER BY seq DESC LIMIT ?", (*values, limit))
 
 
-def history(conn: sqlite3.Connection, path: str, *, since: int = 0) -> list[CommitRow]:
-    """Who changed a path from the commit of this `seq` on, oldest first; each with its change of this path only."""
-    rows = conn.execute(_HISTORY, (_encode(path), since))
-    return [_row(row[:-4], (_change(path, row[-4:]),)) for row in rows]
+def history(conn: sqlite3.Connection, path: str, *, since: int = 0) -> list[Touch]:
+    """Who changed a path from the commit of this `seq` on, oldest first."""
+    return [Touch(seq, oid.hex(), _oids(parents), bool(main), agent, _oids(rolls_back) if rolls_back else (),
+                  _pairs(renames), old_mode and str(old_mode), old_oid and old_oid.hex(), new_mode and str(new_mode),
+                  new_oid and new_oid.hex())
+            for seq, oid, parents, main, agent, rolls_back, renames, old_mode, old_oid, new_mode, new_oid
+            in conn.execute(_HISTORY, (_encode(path), since))]
 
 
 def rollbacks(conn: sqlite3.Connection) -> list[CommitRow]:
@@ -184,7 +188,7 @@ def _row(row: tuple[Any, ...], changed: tuple[ChangeRow, ...]) -> CommitRow:
     return CommitRow(
         oid.hex(), _oids(parents), bool(main), time, author, subject, agent, human, run,
         tuple(json.loads(chain)) if chain else (), operation, decision, bool(signed), _oids(rolls_back or b""),
-        tuple((old, new) for old, new in json.loads(renames)) if renames else (), changed, seq)
+        _pairs(renames), changed, seq)
 
 
 def _change(path: str, row: tuple[Any, ...]) -> ChangeRow:
@@ -196,6 +200,10 @@ def _change(path: str, row: tuple[Any, ...]) -> ChangeRow:
 def _oids(joined: bytes) -> tuple[str, ...]:
     text = joined.hex()
     return tuple(text[start:start + 40] for start in range(0, len(text), 40))
+
+
+def _pairs(renames: str | None) -> tuple[tuple[str, str], ...]:
+    return tuple((old, new) for old, new in json.loads(renames)) if renames else ()
 
 
 def _encode(path: str) -> bytes:

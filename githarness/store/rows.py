@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,22 @@ class CommitRow:
     renames: tuple[tuple[str, str], ...] = ()
     changes: tuple[ChangeRow, ...] = ()
     seq: int = 0  # position in the index, oldest first; a commit comes after its parents
+
+
+class Touch(NamedTuple):
+    """What a commit did to one path; histories hold many, so it is what they need of both and no more."""
+
+    seq: int
+    oid: str
+    parents: tuple[str, ...]
+    main: bool
+    agent: str | None
+    rolls_back: tuple[str, ...]
+    renames: tuple[tuple[str, str], ...]
+    old_mode: str | None
+    old_oid: str | None
+    new_mode: str | None
+    new_oid: str | None
 
 
 @dataclass(frozen=True, slots=True)

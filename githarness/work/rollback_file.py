@@ -10,19 +10,21 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from githarness.git.objects import Entry
 from githarness.lines.history import BASE, History, Step, Steps
 from githarness.store import commits
 from githarness.store.db import Connection
-from githarness.store.rows import ChangeRow, CommitRow
+from githarness.store.rows import CommitRow, Touch
+
+Row = CommitRow | Touch
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """What a commit did to the file; a rollback that left it as it is has `before` equal to `entry`."""
 
-    row: CommitRow
+    row: Row
     was: str  # its name before
     before: Entry | None
     name: str
@@ -53,7 +55,7 @@ class Files:
         self._row = lru_cache(maxsize=65536)(self._read_row)
         self.rollbacks = commits.rollbacks(conn)
 
-    def _read_rows(self, path: str, since: int = 0) -> dict[int, CommitRow]:
+    def _read_rows(self, path: str, since: int = 0) -> dict[int, Touch]:
         return {row.seq: row for row in commits.history(self._conn, path, since=since)}
 
     def _read_row(self, oid: str) -> CommitRow | None:
@@ -67,8 +69,8 @@ class Files:
         before `row` matter, from there on."""
         name = _renamed(row, path, back=True)
         turns = self._from(row.seq, name)
-        plain = all(turn.row.main and len(turn.row.parents) < 2 for turn in turns)
-        if plain and not any(rollback.seq >= row.seq for rollback in self.rollbacks):
+        later = any(rollback.seq >= row.seq for rollback in self.rollbacks)
+        if not later and all(turn.row.main and len(turn.row.parents) < 2 for turn in turns):
             return turns
         return self._with_rollbacks([*self._before(row.seq, name), *turns])
 
@@ -78,12 +80,15 @@ class Files:
         while moved:
             moved = False
             for row in self._rows(name, seq).values():
+                if not row.renames:
+                    turns.append(Turn(row, name, _old(row), name, _new(row)))
+                    continue
                 to = _renamed(row, name)
                 if to == name and _renamed(row, name, back=True) != name:
-                    turns.append(Turn(row, name, _old(row.changes[0]), name, None))
+                    turns.append(Turn(row, name, _old(row), name, None))
                     return turns  # another file took its name
                 after = self._rows(to, row.seq).get(row.seq, row) if to != name else row
-                turns.append(Turn(row, name, _old(row.changes[0]), to, _new(after.changes[0])))
+                turns.append(Turn(row, name, _old(row), to, _new(after)))
                 if to != name:
                     name, seq, moved = to, row.seq + 1, True
                     break
@@ -99,7 +104,7 @@ class Files:
                 if was == name and _renamed(row, name) != name:
                     return turns[::-1]  # the file that had the name before went elsewhere
                 earlier = self._rows(was).get(row.seq, row) if was != name else row
-                turns.append(Turn(row, was, _old(earlier.changes[0]), name, _new(row.changes[0])))
+                turns.append(Turn(row, was, _old(earlier), name, _new(row)))
                 if was != name:
                     name, seq, moved = was, row.seq, True
                     break
@@ -120,6 +125,8 @@ class Files:
 
     def window(self, turns: list[Turn], selected: Collection[str]) -> FileHistory | None:
         """The part of the history that undoing `selected` needs; None where none of them is in what head has."""
+        if all(_is_plain(turn.row) for turn in turns):
+            return _line(turns, selected)
         parents = self._parents(turns)
         head = max((number for number, turn in enumerate(turns) if turn.row.main), default=None)
         kept = _reached(parents, head)
@@ -165,7 +172,7 @@ class Files:
         return found
 
 
-def _renamed(row: CommitRow, name: str, *, back: bool = False) -> str:
+def _renamed(row: Row, name: str, *, back: bool = False) -> str:
     """Where a commit took the file of this name, or `back` where it took it from."""
     for old, new in reversed(row.renames) if back else row.renames:
         if name == (new if back else old):
@@ -173,12 +180,33 @@ def _renamed(row: CommitRow, name: str, *, back: bool = False) -> str:
     return name
 
 
-def _old(change: ChangeRow) -> Entry | None:
-    return Entry(change.old_mode, change.old_oid) if change.old_mode and change.old_oid else None
+def _old(touch: Touch) -> Entry | None:
+    return Entry(touch.old_mode, touch.old_oid) if touch.old_mode and touch.old_oid else None
 
 
-def _new(change: ChangeRow) -> Entry | None:
-    return Entry(change.new_mode, change.new_oid) if change.new_mode and change.new_oid else None
+def _new(touch: Touch) -> Entry | None:
+    return Entry(touch.new_mode, touch.new_oid) if touch.new_mode and touch.new_oid else None
+
+
+def _is_plain(row: Row) -> bool:
+    """One commit after the other on the branch, and none that undoes another."""
+    return row.main and len(row.parents) < 2 and not row.rolls_back
+
+
+def _line(turns: list[Turn], selected: Collection[str]) -> FileHistory | None:
+    """`Files.window` of plain turns: what it comes to where each is built on the one before."""
+    first = next((number for number, turn in enumerate(turns) if turn.row.oid in selected), None)
+    if first is None:
+        return None
+    here = tuple(turns[first:])
+    name, entry = (turns[first - 1].name, turns[first - 1].entry) if first else (here[0].was, here[0].before)
+    steps = [_follows(number) for number in range(len(here))]
+    return FileHistory(here, History(_with_likes(here, entry, steps)), name, entry)
+
+
+@lru_cache(maxsize=4096)
+def _follows(step: int) -> Step:
+    return Step((step - 1,))
 
 
 def _reached(parents: list[tuple[int, ...]], head: int | None) -> list[int]:
@@ -221,6 +249,8 @@ def _file(turns: list[Turn], parents: list[tuple[int, ...]], undone: list[Steps]
 
 def _with_likes(turns: tuple[Turn, ...], base: Entry | None, steps: list[Step]) -> list[Step]:
     """Notes where a person put back an earlier version as it was. An agent's equal text is the agent's own."""
+    if all(turn.row.agent is not None for turn in turns):
+        return steps
     history = History(steps)
     seen: dict[str, list[int]] = {base.oid: [BASE]} if base else {}
     for step, turn in enumerate(turns):

@@ -114,7 +114,8 @@ class _Survey:
 
     def _look_at(self, row: CommitRow, path: str) -> None:
         turns = self._histories.turns(row, path)
-        self._seen.update((turn.row.seq, name) for turn in turns for name in (turn.was, turn.name))
+        self._seen.update((turn.row.seq, name) for turn in turns if turn.row.oid in self._rows
+                          for name in (turn.was, turn.name))
         file = self._histories.window(turns, self._rows)
         if file is None:
             return

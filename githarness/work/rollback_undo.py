@@ -56,7 +56,7 @@ def undo_file(file: FileHistory, chosen: Steps, reader: Reader) -> Outcome:
         entry, data, clashes = _text(file, chosen, reader)
     except _Opaque:
         entry, data, clashes = _opaque(file, chosen), None, ()
-    known = entry is None or entry.oid in {at.oid for at in _entries(file) if at}
+    known = entry is None or any(at is not None and at.oid == entry.oid for at in _entries(file))
     return Outcome(head.name, head.entry, name if entry else head.name, entry, None if known else data, known, clashes)
 
 
