@@ -35,3 +35,14 @@ def pre_push(
         sh.line(found.message)
         sh.note(f"hint: {found.fix}")
         raise typer.Exit(1 if verdict.blocks else 0)
+
+
+@app.command("post-checkout")
+@command
+def post_checkout(ctx: typer.Context) -> None:
+    """Bring along, in the checkout of the governed branch, what landed while git made it.
+
+    Example: githarness hook post-checkout
+    """
+    sh = shell(ctx)
+    sh.document({"recovered": sh.open().local.recover()})

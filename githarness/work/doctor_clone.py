@@ -13,7 +13,7 @@ from githarness.store import events
 from githarness.work import adopted, divergence, hooks_setup, index
 from githarness.work.clone_config import Values
 from githarness.work.clone_setup import ALLOWED_SIGNERS, BRANCH, HOOKS_PATH
-from githarness.work.doctor import Finding, Subject
+from githarness.work.doctor import Finding, State, Subject
 from githarness.work.governance import CONFIG, SIGNERS, last_config
 
 _FRESH = 60.0  # seconds; a younger lock belongs to a command that is running
@@ -43,22 +43,25 @@ def hooks(subject: Subject) -> Iterator[Finding]:
         yield Finding("core.hooksPath", "fail", f"it names '{named}', so githarness's hooks do not run", _INIT)
         return
     if record.former is None:
-        state = hooks_setup.state_beside(hooks_setup.default_folder(subject.repo))
+        states = [hooks_setup.state_beside(hooks_setup.default_folder(subject.repo), name) for name in hooks_setup.OURS]
     else:
-        state = hooks_setup.state_instead(subject.repo, record.former)
-        yield Finding("core.hooksPath", "ok", f"passes on to '{record.former}'")
-    yield _hook_finding(state)
+        states = [hooks_setup.state_instead(subject.repo, record.former, name) for name in hooks_setup.OURS]
+        missing = ", ".join(hooks_setup.not_passed_on(subject.repo, record.former))
+        yield Finding("core.hooksPath", "warn" if missing else "ok", f"passes on to '{record.former}'"
+                      + (f", but not {missing}" if missing else ""), _INIT if missing else "")
+    yield from map(_hook_finding, states)
 
 
 def _hook_finding(state: hooks_setup.HookState) -> Finding:
+    push = state.name == hooks_setup.PUSH
+    bad: State = "fail" if push else "warn"  # the other one only hastens what the next write does
     if state.place is None:
-        return Finding("pre-push", "fail", "githarness's hook is not there: another tool has replaced it", _INIT)
+        return Finding(state.name, bad, "githarness's hook is not there: another tool has replaced it", _INIT)
     if not state.executable:
-        return Finding("pre-push", "fail", f"'{state.place}' is not executable, so git ignores it", _INIT)
-    if state.missing:
-        return Finding("pre-push", "warn", f"hooks are not passed on: {', '.join(state.missing)}", _INIT)
-    chained = f", after the hook '{state.chained.name}'" if state.chained else ""
-    return Finding("pre-push", "ok", f"runs{chained}; git push --no-verify leaves it out", grade="advisory")
+        return Finding(state.name, bad, f"'{state.place}' is not executable, so git ignores it", _INIT)
+    runs = f"runs, after the hook '{state.chained.name}'" if state.chained else "runs"
+    return Finding(state.name, "ok", f"{runs}; git push --no-verify leaves it out" if push else runs,
+                   grade="advisory" if push else None)
 
 
 def kind_of_clone(subject: Subject) -> Iterator[Finding]:

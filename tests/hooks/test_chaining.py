@@ -83,6 +83,30 @@ def test_a_former_hook_that_says_no_stops_the_push(cli, git, pushing, telling, r
     assert git(remote, "for-each-ref") == ""
 
 
+def test_a_post_checkout_hook_of_ones_own_runs_with_its_arguments_and_exit(cli, git, pushing, telling, log):
+    """Ours starts nothing where no write came in between, and never fails a checkout by itself."""
+    telling(pushing / ".git/hooks/post-checkout", code=5)
+    before = _clone_state(pushing)
+    cli("init", cwd=pushing)
+    shim = pushing / ".git/hooks/post-checkout"
+    shim.write_text(shim.read_text().replace(sys.executable, str(telling(pushing / ".git/python"))))
+    ran = subprocess.run(["git", "switch", "-q", "-c", "side"], cwd=pushing, check=False, stdin=subprocess.DEVNULL)
+    head = git(pushing, "rev-parse", "HEAD")
+    assert (ran.returncode, log.read_text().split()[1:]) == (1, [head, head, "1"])
+    _there_and_back(cli, pushing, before)
+
+
+def test_a_checkout_never_fails_by_our_hook(cli, git, pushing, tmp_path):
+    """Whatever goes wrong in it is a note."""
+    cli("init", cwd=pushing)
+    git(pushing, "checkout", "-q", "-b", "side")
+    for database in (pushing / ".git/githarness").glob("harness.db*"):
+        database.write_text("nothing of SQLite")
+    hook = [pushing / ".git/hooks/post-checkout", "0" * 40, "0" * 40, "1"]
+    ran = subprocess.run(hook, cwd=pushing, check=False, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr[:46]) == (0, "note: githarness did not look after this check")
+
+
 @pytest.mark.parametrize("kind", ["link", "broken link", "not executable"])
 def test_odd_hooks_come_back_as_they_were(cli, git, pushing, telling, log, kind):
     """Links stay links, disabled hooks stay disabled."""

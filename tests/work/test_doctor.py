@@ -40,6 +40,10 @@ def _no_hook(git, repo):
     (repo / ".git/hooks/pre-push").unlink()
 
 
+def _no_checkout_hook(git, repo):
+    (repo / ".git/hooks/post-checkout").unlink()
+
+
 def _not_executable(git, repo):
     (repo / ".git/hooks/pre-push").chmod(0o644)
 
@@ -89,7 +93,8 @@ def _broken_identity(git, repo):
 
 @pytest.mark.parametrize(("plant", "check", "state"), [
     (_hooks_path, "core.hooksPath", "fail"), (_no_hook, "pre-push", "fail"), (_not_executable, "pre-push", "fail"),
-    (_foreign_lock, "locks", "fail"), (_our_lock, "locks", "warn"), (_expiry, "reflog", "warn"),
+    (_no_checkout_hook, "post-checkout", "warn"), (_foreign_lock, "locks", "fail"), (_our_lock, "locks", "warn"),
+    (_expiry, "reflog", "warn"),
     (_staged, "pending paths", "warn"), (_merge, "checkout", "warn"), (_signers_config, "set-up", "fail"),
     (_wide_keys, "key files", "fail"), (_signers_content, "allowed signers", "fail"),
     (_broken_identity, "identities", "fail"),

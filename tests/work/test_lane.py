@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -80,9 +80,9 @@ def test_a_path_of_hundreds_of_folders_spoils_no_group(harness: wiring.Harness) 
     assert isinstance(other, Written)
 
 
-def test_a_write_during_a_switch_to_the_branch_reaches_the_worktree(harness: wiring.Harness, git: Git,
-                                                                    fleet: Path) -> None:
-    """git makes files first and HEAD last; a person's `commit -a` afterwards does not take the write back."""
+@pytest.fixture
+def passed_by(harness: wiring.Harness, git: Git, fleet: Path) -> Callable[[], None]:
+    """`passed_by()`: git switches to the governed branch, slowly, while a write of the runbook lands."""
     (fleet / "big.slow").write_text("x\n")
     (fleet / ".gitattributes").write_text("*.slow filter=slow\n")
     git(fleet, "checkout", "-q", "-b", "side")
@@ -91,11 +91,30 @@ def test_a_write_during_a_switch_to_the_branch_reaches_the_worktree(harness: wir
     git(fleet, "commit", "-q", "-m", "slow")
     git(fleet, "checkout", "-q", "side")
     git(fleet, "config", "filter.slow.smudge", "touch started; sleep 1; cat")
-    switching = subprocess.Popen(["git", "checkout", "-q", "main"], cwd=fleet)
-    while not (fleet / "started").exists():
-        time.sleep(0.01)
-    assert harness.local.write(append(RUNBOOK, b"verify\n")).worktree == "none"
-    assert switching.wait() == 0
+
+    def switch() -> None:
+        switching = subprocess.Popen(["git", "checkout", "-q", "main"], cwd=fleet)
+        while not (fleet / "started").exists():
+            time.sleep(0.01)
+        assert harness.local.write(append(RUNBOOK, b"verify\n")).worktree == "none"
+        assert switching.wait() == 0
+
+    return switch
+
+
+def test_a_write_during_a_switch_to_the_branch_reaches_the_worktree(
+        harness: wiring.Harness, git: Git, fleet: Path, passed_by: Callable[[], None]) -> None:
+    """git makes files first and HEAD last; after the next write a `commit -a` does not take the first one back."""
+    (fleet / ".git/hooks/post-checkout").unlink()
+    passed_by()
     harness.local.write(append("log.txt", b"1\n"))
     git(fleet, "commit", "-q", "-a", "-m", "mine", ok=False)
     assert git(fleet, "show", f"main:{RUNBOOK}").endswith("verify")
+
+
+def test_the_hook_brings_a_write_along_that_a_switch_passed_by(
+        git: Git, fleet: Path, passed_by: Callable[[], None]) -> None:
+    """No other write has to come first."""
+    passed_by()
+    (fleet / "started").unlink()
+    assert git(fleet, "status", "--porcelain") == "" and (fleet / RUNBOOK).read_text().endswith("verify\n")
