@@ -13,12 +13,17 @@ Typer sees `--agent`; the function gets one `Filter`. Every field needs a defaul
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from typing import Any, get_type_hints
 
 import typer
+
+from githarness.cli import out
+from githarness.cli.flags import Flags
+from githarness.errors import Usage
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -51,4 +56,14 @@ def _fields(kind: Any) -> list[inspect.Parameter]:
 
 def group(about: str) -> typer.Typer:
     """A command with subcommands: `app = group("…")`, then `@app.command("add")` above `@command`."""
-    return typer.Typer(help=about, rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+    return typer.Typer(help=about, rich_markup_mode=None, add_completion=False, invoke_without_command=True,
+                       callback=_named)
+
+
+def _named(ctx: typer.Context) -> None:
+    if ctx.invoked_subcommand is not None:
+        return
+    if (ctx.find_object(Flags) or Flags()).json:
+        raise Usage(f"no subcommand of '{ctx.command_path}' was named", fix=f"{ctx.command_path} --help")
+    out.text(sys.stderr, ctx.get_help(), color=False)
+    raise typer.Exit(2)

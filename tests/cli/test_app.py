@@ -31,6 +31,14 @@ def test_no_command_prints_the_help(cli) -> None:
     assert cli().out == cli("--help").out
 
 
+@pytest.mark.parametrize("name", ["agent", "human", "held", "runs", "index", "hook"])
+def test_a_group_without_a_subcommand_prints_its_help(cli, name: str) -> None:
+    """On stderr, with exit 2; as JSON it is an error like any other."""
+    done, document = cli(name), cli(name, "--json")
+    assert (done.code, done.out, done.err) == (2, "", cli(name, "--help").out)
+    assert (document.code, document.json["error"]["fix"]) == (2, f"githarness {name} --help")
+
+
 @pytest.mark.parametrize(
     ("argv", "message", "fix"),
     [

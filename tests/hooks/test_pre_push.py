@@ -73,11 +73,18 @@ def test_the_hook_never_stops_a_push_by_its_own_fault(cli, git, clones):
     assert code == 0, said
 
 
-def test_the_check_by_hand(cli, clones):
+def test_the_check_by_hand(cli, git, clones):
     """`githarness hook pre-push` gives the same verdict, also as JSON."""
-    first, _ = clones
+    first, second = clones
     ran = cli("hook", "pre-push", "origin", "--json", cwd=first, stdin="")
     assert ran.json == {"diverged": False, "blocks": False, "message": None, "fix": None}
+    for clone in clones:
+        _write(cli, clone, f"{clone.name}.md")
+    assert _push(first)[0] == 0
+    git(second, "fetch", "-q")
+    head, theirs = git(second, "rev-parse", "main", "origin/main").split()
+    line = f"refs/heads/main {head} refs/heads/main {theirs}\n"
+    assert "two clones" in cli("hook", "pre-push", "origin", cwd=second, stdin=line).out
 
 
 def test_the_hooks_door_is_light():
