@@ -76,7 +76,8 @@ def test_content(files: Files) -> None:
 
 def test_sizes(files: Files) -> None:
     """Bytes of files; links, folders and nothing have none."""
-    assert [files.size(path) for path in ("top.md", "link", "skills", "absent", "../secret", "sub")] == [4, 0, 0, 0, 0, 0]
+    paths = ("top.md", "link", "skills", "absent", "../secret", "sub")
+    assert [files.size(path) for path in paths] == [4, 0, 0, 0, 0, 0]
 
 
 def test_under(files: Files) -> None:
