@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import sys
 
 from githarness.skills.model import Gate
 
@@ -22,4 +22,4 @@ def explanation(gate: Gate) -> str:
 
 
 def _doc(gate: Gate) -> str:
-    return inspect.getdoc(inspect.getmodule(gate.check)) or gate.id
+    return sys.modules[gate.check.__module__].__doc__ or gate.id

@@ -1,0 +1,11 @@
+"""`githarness skills`: the gates on skills, the registry and its history; each subcommand has a module of its own."""
+
+from __future__ import annotations
+
+from githarness.cli.options import group
+from githarness.cli.skills_check import check
+from githarness.cli.skills_gates import gates
+
+app = group("Check skills, list them, see how they became what they are.")
+app.command("check")(check)
+app.command("gates")(gates)

@@ -1,0 +1,148 @@
+"""`githarness skills check`: every gate over the skills of a working tree; for people, programs, GitHub and SARIF."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from githarness import __version__, clock, wiring
+from githarness.cli import out
+from githarness.cli.options import command
+from githarness.cli.out import Painted
+from githarness.cli.shell import Shell, shell
+from githarness.errors import Usage
+from githarness.git.reader import Reader
+from githarness.skills import catalogue, portability, profiles, report
+from githarness.skills.model import SEVERITIES, Finding
+from githarness.work import check as work
+from githarness.work import skillset
+from githarness.work.check import Judged, Report, Scope
+from githarness.work.skillset import Skillset
+
+_COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
+
+
+class Severity(StrEnum):
+    error = "error"
+    warning = "warning"
+    info = "info"
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+    github = "github"
+    sarif = "sarif"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    profile: Annotated[list[str] | None, typer.Option(
+        "--profile", "-p", metavar="P", help="Judge by what this client expects; repeatable.")] = None
+    min_severity: Annotated[Severity, typer.Option(help="Leave out what is less.")] = Severity.info
+    format: Annotated[Format, typer.Option(help="How to print what is found.")] = Format.text
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended, nothing else of the file.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --fix: print the diff, write nothing.")] = False
+    since: Annotated[str | None, typer.Option(metavar="REV", help="What changed since REV, and what got worse.")] = None
+    write_baseline: Annotated[bool, typer.Option(
+        "--write-baseline", help="Let what is found now pass from now on.")] = False
+    no_baseline: Annotated[bool, typer.Option("--no-baseline", help="Show old debt too.")] = False
+
+
+@command
+def check(
+    ctx: typer.Context, *,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or folders.")] = None,
+    options: CheckOptions,
+) -> None:
+    """Judge skills as they are on disk; exit 1 where one has an error. Without PATH: all that the globs name.
+
+    Example: githarness skills check skills/deploy --profile codex --fix --dry-run
+    """
+    sh = shell(ctx)
+    if options.dry_run and not options.fix:
+        raise Usage("--dry-run says what --fix would do", fix="githarness skills check --fix --dry-run")
+    chosen = skillset.at(sh.directory)
+    targets = chosen.named(paths or [])
+    scope, targets = _scope(chosen, options, targets)
+    found = work.check(scope, targets)
+    if options.fix:
+        found = _fix(sh, chosen, scope, found, dry_run=options.dry_run)
+    if options.write_baseline:
+        chosen.write_baseline(found)
+        sh.note(f"wrote the baseline of {len(targets)} files")
+        return
+    if not options.no_baseline and (debt := chosen.debt()):
+        found = work.forgiven(found, debt, work.skills(chosen.root, chosen.globs))
+    _print(sh, found, options)
+    if found.failed:
+        raise typer.Exit(1)
+
+
+def _scope(chosen: Skillset, options: CheckOptions, targets: list[str]) -> tuple[Scope, list[str]]:
+    before = None
+    if options.since is not None:
+        if chosen.repo is None:
+            raise Usage(f"--since needs a repository, and '{chosen.root}' is in none", fix="git init")
+        targets, before = chosen.changed_since(options.since, targets, Reader(chosen.repo))
+    today = datetime.fromtimestamp(clock.SYSTEM.now(), UTC).date()
+    judges = [profiles.load(name, wiring.schema_judge) for name in options.profile or ("agentskills",)]
+    return Scope(chosen.root, catalogue.GATES, judges, today, chosen.globs, before, cores=os.cpu_count() or 1,
+                 fix=options.fix), targets
+
+
+def _fix(sh: Shell, chosen: Skillset, scope: Scope, found: Report, *, dry_run: bool) -> Report:
+    """Writes what the fixes make of each file, and judges it again; a dry run prints the diff."""
+    fixed = {judged.path: judged.fixed for judged in found.files if judged.fixed is not None}
+    for path, data in fixed.items():
+        if dry_run:
+            before = (chosen.root / path).read_bytes()
+            for line in difflib.unified_diff(_lines(before), _lines(data), f"a/{path}", f"b/{path}"):
+                sh.line(line.removesuffix("\n"))
+        else:
+            chosen.write(path, data)
+    sh.note(f"{'would mend' if dry_run else 'mended'} {len(fixed)} files")
+    return found if dry_run else work.check(scope, [judged.path for judged in found.files])
+
+
+def _lines(data: bytes) -> list[str]:
+    return data.decode("utf-8", "replace").splitlines(keepends=True)
+
+
+def _print(sh: Shell, found: Report, options: CheckOptions) -> None:
+    least = SEVERITIES.index(options.min_severity.value)
+    shown = [finding for finding in found.findings if SEVERITIES.index(finding.severity) <= least]
+    if options.format is Format.sarif:
+        out.document(report.sarif(shown, catalogue.GATES, title=catalogue.title, version=__version__))
+    elif sh.json or options.format is Format.json:
+        out.document({"items": [report.item(finding) for finding in shown], "checked": len(found.files),
+                      "failed": found.failed, "baselined": found.passed,
+                      "files": [_file(judged) for judged in found.files]})
+    elif options.format is Format.github:
+        for finding in shown:
+            sh.line(report.github(finding))
+    else:
+        _text(sh, found, shown)
+
+
+def _file(judged: Judged) -> dict[str, object]:
+    return {"path": judged.path, "score": judged.score,
+            "clients": {name: verdict._asdict() for name, verdict in judged.verdicts.items()}}
+
+
+def _text(sh: Shell, found: Report, shown: list[Finding]) -> None:
+    of = {judged.path: judged for judged in found.files}
+    for path in dict.fromkeys(finding.path for finding in shown):
+        for finding in (each for each in shown if each.path == path):
+            head, _, rest = report.text(finding).partition("\n")
+            sh.line(Painted(head, _COLOURS[finding.severity]), f"\n{rest}" if rest else "")
+        sh.line(f"{path}: {portability.sentence(of[path].verdicts)}; score {of[path].score}")
+    forgiven = f", {found.passed} findings of the baseline not shown" if found.passed else ""
+    warned = sum(bool(judged.findings) for judged in found.files) - found.failed
+    sh.note(f"checked {len(found.files)} files: {found.failed} with errors, {warned} with warnings{forgiven}")

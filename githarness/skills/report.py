@@ -1,0 +1,65 @@
+"""Findings as text, GitHub annotations, JSON and SARIF 2.1.0 (OASIS sarif-v2.1.0, sections 3.13 to 3.30).
+
+All of it is safe to print: what a skill says cannot drive the terminal or end an annotation's line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import quote
+
+from githarness.canon import Json, printable
+from githarness.skills.model import Finding, Gate
+
+_LEVELS: dict[str, Json] = {"error": "error", "warning": "warning", "info": "note"}
+
+
+def text(finding: Finding) -> str:
+    """`path:line: GATE severity: message`, the line that it is about, and a hint."""
+    lines = [f"{finding.path}:{finding.line}: {finding.gate} {finding.severity}: {finding.message}"]
+    lines += [f"    {finding.snippet[:100]}"] if finding.snippet else []
+    lines += [f"    hint: {finding.fix}"] if finding.fix else []
+    return "\n".join(printable(line.replace("\n", "\\n")) for line in lines)
+
+
+def github(finding: Finding) -> str:
+    """A workflow command: https://docs.github.com/actions/reference/workflow-commands-for-github-actions."""
+    kind = "notice" if finding.severity == "info" else finding.severity
+    place = f"file={_property(finding.path)},line={finding.line},title={finding.gate}"
+    hint = f"\nhint: {finding.fix}" if finding.fix else ""
+    return f"::{kind} {place}::{_message(printable(finding.message + hint))}"
+
+
+def item(finding: Finding) -> dict[str, Json]:
+    return {"path": finding.path, "line": finding.line, "gate": finding.gate, "severity": finding.severity,
+            "message": finding.message, "fix": finding.fix, "snippet": finding.snippet,
+            "fingerprint": finding.fingerprint}
+
+
+def sarif(findings: Iterable[Finding], gates: Sequence[Gate], *, title: Callable[[Gate], str],
+          version: str) -> dict[str, Json]:
+    """`title`: what a gate is about, in one sentence."""
+    rules: list[Json] = [{
+        "id": gate.id, "shortDescription": {"text": title(gate)}, "helpUri": f"docs/gates.md#{gate.id.lower()}",
+        "defaultConfiguration": {"level": _LEVELS[gate.severity]}} for gate in gates]
+    results: list[Json] = [_result(finding) for finding in findings]
+    driver: Json = {"name": "githarness", "semanticVersion": version, "rules": rules}
+    return {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0",
+            "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}]}
+
+
+def _result(finding: Finding) -> Json:
+    hint = f" Hint: {finding.fix}." if finding.fix else ""
+    region: Json = {"startLine": finding.line, "snippet": {"text": finding.snippet}}
+    where: Json = {"artifactLocation": {"uri": quote(finding.path, errors="surrogateescape"),
+                                        "uriBaseId": "%SRCROOT%"}, "region": region}
+    return {"ruleId": finding.gate, "level": _LEVELS[finding.severity], "message": {"text": finding.message + hint},
+            "locations": [{"physicalLocation": where}], "partialFingerprints": {"githarness/v1": finding.fingerprint}}
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(printable(text)).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,187 @@
+"""Skills of a working tree through the gates: which files, what they find, what was old debt, what a fix would change.
+
+Judges what is on disk, in a governed repository, in any other, and in a folder without git. One bad file never stops
+the run: what is wrong with it is a finding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+from githarness import paths
+from githarness.errors import NotFound
+from githarness.skills import baseline, judge, portability, suppress
+from githarness.skills.document import Document, kind_of
+from githarness.skills.model import Finding, Gate, Kind, Neighbour, Place
+from githarness.skills.portability import Verdict
+from githarness.skills.profiles import Profile
+from githarness.work.crew import spread
+from githarness.work.files_of import Worktree
+
+_PASSED_OVER = frozenset((".git", "node_modules", ".venv", "__pycache__"))
+_LARGEST = 4 << 20  # bytes of a file that are read: no gate lets a larger one pass
+_ROUNDS = 4  # a fix may make way for another one
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is judged, and by what."""
+
+    root: Path
+    gates: Sequence[Gate]
+    profiles: Sequence[Profile]
+    today: date
+    globs: tuple[str, ...] = ("**/SKILL.md",)
+    before: Callable[[str], bytes | None] | None = None  # the version that a file had, for what a change made worse
+    near: Callable[[Document], Sequence[Neighbour]] | None = None
+    cores: int = 1
+    fix: bool = False  # also what the fixes make of each file; nothing is written
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One file with what is wrong with it, and what each client makes of it."""
+
+    path: str
+    findings: tuple[Finding, ...]
+    verdicts: Mapping[str, Verdict]
+    fixed: bytes | None = None  # its bytes after the fixes, where these change any
+
+    @property
+    def score(self) -> int:
+        return judge.score(self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    files: tuple[Judged, ...]
+    passed: int = 0  # findings that the baseline forgave
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [finding for judged in self.files for finding in judged.findings]
+
+    @property
+    def failed(self) -> int:
+        return sum(any(finding.severity == "error" for finding in judged.findings) for judged in self.files)
+
+
+def skills(root: Path, globs: Iterable[str]) -> list[str]:
+    """Every file that a glob names; also a `skill.md` in another letter case, which is a mistake and not no skill."""
+    chosen = tuple(globs)
+    return [path for path in _walk(root, "")
+            if any(paths.matches(glob, path) for glob in chosen) or path.lower().endswith("/skill.md")]
+
+
+def named(root: Path, wanted: Sequence[str], globs: Iterable[str]) -> list[str]:
+    """The files that paths relative to `root` name; of a folder all below that a gate judges. Raises NotFound."""
+    found: dict[str, None] = {}
+    chosen = tuple(globs)
+    for path in wanted:
+        full = root / path
+        if full.is_dir() and not full.is_symlink():
+            found |= dict.fromkeys(one for one in _walk(root, "" if path == "." else path) if _is_judged(one, chosen))
+        elif os.path.lexists(full):
+            found[path] = None
+        else:
+            raise NotFound(f"there is no file '{path}'", fix="githarness skills check")
+    return list(found)
+
+
+def _is_judged(path: str, globs: Sequence[str]) -> bool:
+    return kind_of(path) is not None or any(paths.matches(glob, path) for glob in globs)
+
+
+def _walk(root: Path, folder: str) -> list[str]:
+    """Every file and link below, sorted; what cannot be looked into is passed over, as git does."""
+    found, stack = [], [folder]
+    while stack:
+        here = stack.pop()
+        with contextlib.suppress(OSError), os.scandir(root / here) as entries:
+            for entry in entries:
+                path = f"{here}/{entry.name}" if here else entry.name
+                if not entry.is_dir(follow_symlinks=False):
+                    found.append(path)
+                elif entry.name not in _PASSED_OVER:
+                    stack.append(path)
+    return sorted(found)
+
+
+def check(scope: Scope, targets: Sequence[str]) -> Report:
+    names = _names(targets if scope.before is None else skills(scope.root, scope.globs))
+    return Report(tuple(spread(partial(_judge_share, scope, names), targets, cores=scope.cores)))
+
+
+def forgiven(report: Report, debt: baseline.Debt, present: Iterable[str]) -> Report:
+    """The report without old debt. `present`: every path that is there, judged or not."""
+    left = baseline.new(report.findings, debt, present)
+    of: dict[str, list[Finding]] = {}
+    for finding in left:
+        of.setdefault(finding.path, []).append(finding)
+    files = tuple(Judged(one.path, tuple(of.get(one.path, ())), one.verdicts, one.fixed) for one in report.files)
+    return Report(files, len(report.findings) - len(left))
+
+
+def _names(targets: Iterable[str]) -> dict[str, list[str]]:
+    """A skill's name is its folder's (GH011), so that no file needs to be read to find two of one name."""
+    found: dict[str, list[str]] = {}
+    for path in targets:
+        if path.lower().endswith("skill.md"):
+            found.setdefault(portability.folded(path.split("/")[-2] if "/" in path else ""), []).append(path)
+    return found
+
+
+def _judge_share(scope: Scope, names: Mapping[str, Sequence[str]], share: Sequence[str]) -> list[Judged]:
+    files = Worktree(scope.root)
+    places = [Place(profile, files, names, scope.today, near=scope.near) for profile in scope.profiles]
+    return [_judge(scope, places, path, files.read(path, _LARGEST)) for path in share]
+
+
+@dataclass(slots=True)
+class _Seen:
+    findings: dict[tuple[str, int, str], Finding] = field(default_factory=dict)
+
+    def add(self, found: Iterable[Finding]) -> None:
+        for finding in found:
+            self.findings.setdefault((finding.gate, finding.line, finding.message), finding)
+
+
+def _judge(scope: Scope, places: Sequence[Place], path: str, data: bytes) -> Judged:
+    kind = kind_of(path) or "skill"
+    doc = Document(path, data, kind)
+    old = scope.before(path) if scope.before else None
+    before = Document(path, old, kind) if old is not None else None
+    seen = _Seen()
+    for place in places:
+        seen.add(findings_of(doc, place._replace(before=before), scope.gates))
+    found = list(seen.findings.values())
+    if before is not None:
+        found += judge.regressions(found, findings_of(before, places[0], scope.gates))
+    verdicts = portability.verdict(doc, found, scope.profiles[0].judge)
+    return Judged(path, tuple(found), verdicts, _fixed(doc, places[0], scope.gates, kind) if scope.fix else None)
+
+
+def findings_of(doc: Document, place: Place, gates: Iterable[Gate]) -> list[Finding]:
+    """What is left after what the author answers for."""
+    return suppress.apply(judge.judge(doc, place, gates), suppress.suppressions(doc, place.today))
+
+
+def _fixed(doc: Document, place: Place, gates: Sequence[Gate], kind: Kind) -> bytes | None:
+    """Rounds until nothing changes, so that a second run of the fixes finds nothing to do."""
+    data = doc.data
+    for _ in range(_ROUNDS):
+        start = data
+        for gate in gates:
+            if gate.fix is not None and kind in gate.kinds:
+                now = Document(doc.path, data, kind)
+                if any(True for _ in gate.check(now, place)):
+                    data = gate.fix(now, place)
+        if data == start:
+            break
+    return data if data != doc.data else None

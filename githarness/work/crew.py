@@ -1,0 +1,56 @@
+"""Work over many files on every core: forked children, each with its share, answers back in order.
+
+For pure work without database, locks or threads. A child that dies (a crash in a C library on one bad file) is named,
+never passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from githarness.errors import Internal
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+_WORTH = 64  # items below which forking costs more than it saves
+
+
+def spread(work: Callable[[Sequence[Item]], list[Answer]], items: Sequence[Item], *, cores: int) -> list[Answer]:
+    """`work` gives one answer per item. Raises what `work` raises here, Internal where a child ends without answers."""
+    count = min(cores, len(items) // _WORTH)
+    if count < 2:
+        return work(items)
+    shares = [items[number * len(items) // count : (number + 1) * len(items) // count] for number in range(count)]
+    pipes = [_start(work, share) for share in shares[1:]]
+    answers = work(shares[0])
+    for (child, pipe), share in zip(pipes, shares[1:], strict=True):
+        answers += _collect(child, pipe, share)
+    return answers
+
+
+def _start(work: Callable[[Sequence[Item]], list[Answer]], share: Sequence[Item]) -> tuple[int, int]:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(writing)
+        return child, reading
+    try:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(pickle.dumps(work(share)))
+        os._exit(0)
+    finally:  # whatever was raised: the parent misses the answers
+        os._exit(1)
+
+
+def _collect(child: int, pipe: int, share: Sequence[Item]) -> list[Answer]:
+    with os.fdopen(pipe, "rb") as file:
+        data = file.read()
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise Internal(f"judging between '{share[0]}' and '{share[-1]}' ended early",
+                       fix="repeat with these paths alone to find the file", details={"status": status})
+    answers: list[Answer] = pickle.loads(data)
+    return answers
