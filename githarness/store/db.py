@@ -126,8 +126,9 @@ class Database:
         if _numbers(conn) == (schema.APPLICATION_ID, schema.VERSION):
             return
         with self._turn():
+            found = _version(conn, self.path)
             conn.execute("PRAGMA journal_mode = WAL")
-            for number in range(_version(conn, self.path) + 1, schema.VERSION + 1):
+            for number in range(found + 1, schema.VERSION + 1):
                 _apply(conn, number, self._clock.now())
 
     def _begin(self, handle: _Handle, *, durable: bool) -> None:
