@@ -54,21 +54,25 @@ class Standing:
         name = name_of(change.path)
         entry = self.index.get(name)
         at_old = same(entry, change.old)
-        may_lack = change.new is None or (at_old and change.old is None) or (entry is not None and entry.skipped)
-        may_lack = may_lack or is_submodule(change) or not self.content.can_make(change.path)
         try:
             with files.folder_of(self.root, name, make=False) as folder:
                 found = files.look(folder, base_of(name))
                 if found is None:
-                    return may_lack
+                    return self._may_lack(change, entry, at_old=at_old)
                 if files.is_folder(found):
                     room = change.new is None or self._will_be_empty(folder, name)
-                    return is_submodule(change) or (may_lack and room)
+                    return is_submodule(change) or (room and self._may_lack(change, entry, at_old=at_old))
                 return self.untouched(name, found) or self._is_wanted(folder, change, at_old=at_old)
         except FileNotFoundError:
-            return may_lack
+            return self._may_lack(change, entry, at_old=at_old)
         except NotADirectoryError:
             return any(one in self.gone for one in folders_of(name))
+
+    def _may_lack(self, change: PathChange, entry: Indexed | None, *, at_old: bool) -> bool:
+        """Whether no file has to be there: nobody removed one."""
+        if change.new is None or (at_old and change.old is None) or (entry is not None and entry.skipped):
+            return True
+        return is_submodule(change) or not self.content.can_make(change.path)
 
     def _is_wanted(self, folder: int, change: PathChange, *, at_old: bool) -> bool:
         base = base_of(name_of(change.path))
