@@ -21,6 +21,7 @@ from githarness import clock
 from githarness.errors import Detail, Integrity, Unavailable
 
 CONFIG_VERSION = 1
+_CHOICES = {"humans": ("warn", "signed"), "gate": ("deny", "hold", "off")}
 # The names that git gives branches (git-check-ref-format), short enough for any file system.
 _BRANCH = re.compile(r"(?![-./]|@$)(?!.*(?:\.\.|@\{|//|/\.|\.lock(?:/|$)))"
                      r"[^\x00-\x20\x7f~^:?*\[\\]{1,200}(?<![./])")
@@ -37,6 +38,7 @@ class Settings:
     token_file: Path | None  # GITHARNESS_TOKEN_FILE
     session: str  # what tells this login session from every other: boot, leader, start time of the leader
     color: bool
+    fts: str | None  # GITHARNESS_FTS: the version of full-text search to use, where it is not to be the best
     environ: Mapping[str, str]  # what child processes inherit, every GIT_* taken out
 
     def run_of(self, agent: str) -> str:
@@ -58,6 +60,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         token_file=Path(env["GITHARNESS_TOKEN_FILE"]) if env.get("GITHARNESS_TOKEN_FILE") else None,
         session=_session(),
         color="NO_COLOR" not in env and env.get("TERM") != "dumb",
+        fts=env.get("GITHARNESS_FTS") or None,
         environ={name: value for name, value in env.items() if not name.startswith("GIT_")},
     )
 
@@ -92,6 +95,7 @@ class RepoConfig:
     memory: tuple[str, ...] = ()
     docs: tuple[str, ...] = ()
     humans: str = "warn"  # or "signed"
+    gate: str = "deny"  # what becomes of a write that brings an error into a skill; or "hold", "off"
 
     @property
     def ref(self) -> str:
@@ -121,10 +125,11 @@ def branch_ref(branch: str) -> str:
 def _typed_config(table: dict[str, Any], version: object) -> RepoConfig:
     unknown = set(table) - set(RepoConfig.__slots__)
     lists: dict[str, Any] = {name: table[name] for name in ("skills", "memory", "docs") if name in table}
-    texts: dict[str, Any] = {name: table[name] for name in ("fleet", "branch", "humans") if name in table}
+    texts: dict[str, Any] = {name: table[name] for name in ("fleet", "branch", *_CHOICES) if name in table}
     good = version == CONFIG_VERSION and not unknown and {"fleet", "branch"} <= set(texts)
     good = good and all(isinstance(text, str) for text in texts.values())
-    if not good or not all(map(_is_texts, lists.values())) or texts.get("humans", "warn") not in ("warn", "signed"):
+    good = good and all(texts[name] in known for name, known in _CHOICES.items() if name in texts)
+    if not good or not all(map(_is_texts, lists.values())):
         raise Integrity("'.githarness/config.toml' is not of the form of schemas/config.schema.json",
                         details={"unknown": list[Detail](sorted(unknown))})
     fields = texts | {name: tuple(globs) for name, globs in lists.items()}

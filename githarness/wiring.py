@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from githarness.policy.model import Human
     from githarness.seal.signer import Signer
     from githarness.store.keyring import Keyring
+    from githarness.work.artifacts import Registry
     from githarness.work.asks import Lane
     from githarness.work.divergence import Verdict
     from githarness.work.governance import Governance
@@ -70,6 +71,12 @@ class Harness:
         from githarness.git.reader import Reader
 
         return Reader(self.repo)
+
+    @cached_property
+    def registry(self) -> Registry:
+        from githarness.work.artifacts import Registry
+
+        return Registry(self.db, self.reader, self.settings.fts)
 
     @cached_property
     def git(self) -> Git:

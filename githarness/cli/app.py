@@ -53,7 +53,9 @@ COMMANDS: dict[str, Row] = {
     "run": Row("Runs", "cmd_run:run", "Run an agent's command in a worktree of its own."),
     "runs": Row("Runs", "cmd_runs:app", "List runs, begin and end them from scripts, cancel them."),
     "serve": Row("Doors", "cmd_serve:serve", "Run the daemon: faster writes for many clients."),
-    "index": Row("Index", "cmd_index:app", "Bring the index of commits up to date, or build it again from git."),
+    "search": Row("Skills and index", "cmd_search:search_command",
+                  "Find skills, memory, policies and documents by any text."),
+    "index": Row("Skills and index", "cmd_index:app", "Bring the index up to date, or build it again from git."),
 }
 
 

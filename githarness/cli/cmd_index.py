@@ -1,8 +1,6 @@
-"""`githarness index`: the commit index, which git can always give again."""
+"""`githarness index`: commits, and artifacts with their words, which git can always give again."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import typer
 
@@ -11,7 +9,7 @@ from githarness.cli.shell import Shell, shell
 from githarness.work import index
 from githarness.work.verify import verifier
 
-app = group("Bring the index of commits up to date, or build it again from git.")
+app = group("Bring the index of commits and artifacts up to date, or build it again from git.")
 
 
 @app.command("update")
@@ -21,7 +19,7 @@ def update(ctx: typer.Context) -> None:
 
     Example: githarness index update
     """
-    _run(shell(ctx), index.update, "indexed")
+    _run(shell(ctx), rebuild=False)
 
 
 @app.command("rebuild")
@@ -31,7 +29,7 @@ def rebuild(ctx: typer.Context) -> None:
 
     Example: githarness index rebuild
     """
-    _run(shell(ctx), index.rebuild, "rebuilt")
+    _run(shell(ctx), rebuild=True)
 
 
 @app.command("status")
@@ -43,15 +41,21 @@ def status(ctx: typer.Context) -> None:
     """
     sh = shell(ctx)
     harness = sh.open()
-    found = index.status(harness.db, harness.head())
-    sh.document({"indexed": found.indexed, "head": found.head, "commits": found.commits, "current": found.current})
-    sh.line(f"{found.commits} commits, {'up to date' if found.current else 'behind the branch'}")
+    head = harness.head()
+    found, known = index.status(harness.db, head), harness.registry.status(head)
+    current = found.current and known.current
+    sh.document({"indexed": found.indexed, "head": head, "commits": found.commits, "artifacts": known.artifacts,
+                 "current": current})
+    sh.line(f"{found.commits} commits, {known.artifacts} artifacts, {'up to date' if current else 'behind the branch'}")
 
 
-def _run(sh: Shell, work: Callable[..., int], done: str) -> None:
+def _run(sh: Shell, *, rebuild: bool) -> None:
     harness = sh.open()
     head = harness.head()
-    with sh.progress("indexing") as progress:
+    with sh.progress("indexing commits") as progress:
+        work = index.rebuild if rebuild else index.update
         added = work(harness.db, harness.reader, head, verifier(harness.parts), progress)
-    sh.document({"head": head, "commits": added})
-    sh.line(f"{done} {added} commits")
+    with sh.progress("indexing artifacts") as progress:
+        read = harness.registry.rebuild(head, progress) if rebuild else harness.registry.update(head, progress)
+    sh.document({"head": head, "commits": added, "artifacts": read})
+    sh.line(f"{'rebuilt' if rebuild else 'indexed'} {added} commits, {read} artifacts")

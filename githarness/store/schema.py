@@ -2,9 +2,10 @@
 
 File header: `application_id` says that the file is ours, `user_version` which version it has; both change in the
 transaction of the migration, which also adds its row to `migrations`. Truth that git does not have: events,
-open_intents, bases, runs. Derived from git and disposable: commits, paths, changes, chains, operations. There
-object ids are 20 bytes, lists of them are concatenated, modes are the digits of git's mode as an integer, and paths
-are interned as raw bytes.
+open_intents, bases, runs. Derived from git and disposable: commits, paths, changes, chains, operations, registry,
+artifacts, bands, verdicts, and the tables of words, which `store/search.py` makes as SQLite is able to. There object
+ids are 20 bytes, lists of them are concatenated, modes are the digits of git's mode as an integer, and paths are raw
+bytes, interned where commits name them.
 """
 
 from __future__ import annotations
@@ -47,5 +48,21 @@ _VERSION_1 = (
     "CREATE INDEX changes_path ON changes (path, seq)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+_VERSION_2 = (
+    "CREATE TABLE registry (id INTEGER PRIMARY KEY CHECK (id = 1), head BLOB, globs TEXT, form TEXT, judged BLOB)",
+    "INSERT INTO registry (id) VALUES (1)",
+    """CREATE TABLE artifacts (
+        id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, kind TEXT NOT NULL, blob BLOB, indexed BLOB, name TEXT,
+        folded TEXT, title TEXT, description TEXT, tags TEXT, start INTEGER, sketch BLOB)""",
+    "CREATE INDEX artifacts_stale ON artifacts (id) WHERE blob IS NOT indexed",
+    "CREATE INDEX artifacts_folded ON artifacts (folded) WHERE kind = 'skill'",
+    "CREATE TABLE bands (artifact INTEGER, band INTEGER, PRIMARY KEY (artifact, band)) WITHOUT ROWID",
+    "CREATE INDEX bands_band ON bands (band)",
+    """CREATE TABLE verdicts (
+        path INTEGER, seq INTEGER, score REAL NOT NULL, errors INTEGER NOT NULL, warnings INTEGER NOT NULL,
+        findings TEXT NOT NULL, portability TEXT NOT NULL, PRIMARY KEY (path, seq)) WITHOUT ROWID""",
+    "CREATE INDEX verdicts_seq ON verdicts (seq)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
 VERSION = len(MIGRATIONS)

@@ -24,6 +24,7 @@ from githarness.git.worktrees import AllHeld
 from githarness.store import commits, events, operations
 from githarness.store.db import Database
 from githarness.store.rows import EventRow
+from githarness.work import artifacts
 from githarness.work.draft import Draft
 from githarness.work.runbook import Runbook
 
@@ -115,7 +116,7 @@ def _give_up(db: Database, drafts: Sequence[Draft], outcome: str) -> None:
 
 
 def record(ground: Ground, batch: Batch, arrival: Arrival) -> None:
-    """What follows from intents and commits alone: outcomes, the commit index where it was at our parent, bases.
+    """What follows from intents and commits alone: outcomes, the indexes where they were at our parent, bases.
 
     Where the checkout could not be finished the intents stay open, so that the next command recovers it.
     """
@@ -124,6 +125,7 @@ def record(ground: Ground, batch: Batch, arrival: Arrival) -> None:
             events.close(conn, [outcome_of(draft.intent, "landed") for draft in batch.drafts])
         if commits.head(conn) == ground.head:
             commits.extend(conn, [draft.row for draft in batch.drafts])
+        artifacts.note(conn, ground.head, batch.drafts)
         if batch.book:
             batch.book.save_bases(conn)
 

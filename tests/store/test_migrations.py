@@ -57,6 +57,7 @@ def test_old_and_new_files_have_the_same_tables(tmp_path: Path) -> None:
 def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its statements and its record are one transaction; the file still opens with what wrote it."""
     home = old_file(tmp_path / "githarness")
+    Database(home, clock.SYSTEM).close()
     before = tables(home)
     with monkeypatch.context() as patch:
         patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE extra (x)", "CREATE TABLE runs (x)")))
