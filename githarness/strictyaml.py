@@ -183,6 +183,7 @@ class _Walk:
         self.flaws: list[Flaw] = []
         self._text = text
         self._count = self._keys = 0
+        self._anchors: set[str] = set()
         self._end = 0  # behind the last scalar or bracket that was read
         if (deep := _deep(text)) is not None:
             self.flaws.append(Flaw("deep", deep, f"brackets nest deeper than {NEST}"))
@@ -221,7 +222,9 @@ class _Walk:
             limit = f"nests deeper than {NEST}" if depth > NEST else f"has more than {NODES} values"
             self._halt("deep" if depth > NEST else "many", event, limit)
         if event.__class__ is yaml.AliasEvent:
-            self._flaw("alias", event, f"is the alias '*{event.anchor}'")
+            known = event.anchor in self._anchors
+            of = "" if known else " of nothing"
+            self._flaw("alias" if known else "syntax", event, f"'*{event.anchor}' is an alias{of}")
             self._end = self._scalar_end(event)
             return None, "null"
         self._mark(event)
@@ -269,6 +272,7 @@ class _Walk:
 
     def _mark(self, event: Any) -> None:
         if event.anchor is not None:
+            self._anchors.add(event.anchor)
             self._flaw("anchor", event, f"has the anchor '&{event.anchor}'")
         if event.tag is not None:
             self._flaw("tag", event, f"has the tag '{event.tag}'")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from githarness.canon import Json
@@ -15,7 +16,7 @@ from githarness.skills.frontmatter import Front, read
 from githarness.strictyaml import Node, Style, nodes
 
 # What YAML 1.1 or 1.2 takes for something else than text where it stands plain.
-_WORDS = frozenset("y n yes no on off true false null".split())
+_WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
 _HARD = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
@@ -37,6 +38,11 @@ def scalar(text: str, style: Style = "plain") -> str:
     if simple and (style == "single" or (style != "double" and ('"' in text or "\\" in text))):
         return "'" + text.replace("'", "''") + "'"
     return _json(text)
+
+
+def shown(value: Json) -> str:
+    """A value as it stands behind a colon."""
+    return scalar(value) if isinstance(value, str) else _json(value)
 
 
 def put(data: bytes, name: str, value: Json) -> bytes:
@@ -133,7 +139,8 @@ def _like(text: str, old: Node, value: Json, indent: str) -> str:
             lines = value.removesuffix("\n").split("\n")
             return text[old.start] + chomp + "".join(f"\n{indent}  {line}".rstrip() for line in lines)
         return scalar(value, old.style)
-    if old.style in ("sequence", "mapping") and text[old.start] not in "[{" and isinstance(value, list | dict) and value:
+    block = old.style in ("sequence", "mapping") and text[old.start] not in "[{"
+    if block and isinstance(value, list | dict) and value:
         deeper = text[text.rfind("\n", 0, old.start) + 1 : old.start]
         return _block(value, indent, deeper if deeper.isspace() or not deeper else indent + "  ").lstrip()
     return _json(value)
@@ -142,15 +149,18 @@ def _like(text: str, old: Node, value: Json, indent: str) -> str:
 def _block(value: Json, indent: str, deeper: str | None = None) -> str:
     """What stands behind the colon: a scalar, or the items of a list or a mapping on lines of their own."""
     deeper = indent + "  " if deeper is None else deeper
-    if isinstance(value, str):
-        return " " + scalar(value)
     if isinstance(value, list) and value:
-        return "".join(f"\n{deeper}- {scalar(item) if isinstance(item, str) else _json(item)}" for item in value)
+        return "".join(f"\n{deeper}- {shown(item)}" for item in value)
     if isinstance(value, dict) and value:
         return "".join(f"\n{deeper}{scalar(key)}:{_block(item, deeper)}" for key, item in value.items())
-    return " " + _json(value)
+    return " " + shown(value)
 
 
 def _json(value: Json) -> str:
     """JSON is YAML, once what YAML 1.1 takes for line breaks or forbids is escaped."""
     return _HARD.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+
+
+def rewrite(data: bytes, change: Callable[[str], str]) -> bytes:
+    """The bytes with their text changed; bytes that are no UTF-8 pass through."""
+    return change(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

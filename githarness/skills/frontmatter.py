@@ -24,7 +24,12 @@ ProblemKind = Literal[
     "duplicate", "anchor", "tag", "merge",  # GH007
 ]
 LARGEST = 1 << 16  # characters between the fences
-_HEAD = 1 << 16  # how far a misplaced block is looked for
+# Fields that are text in every profile: another type there is an accident.
+TEXT = frozenset(("name", "description", "license", "compatibility", "version", "author", "argument-hint", "homepage",
+                  "title", "model", "globs"))
+LINES = 20  # from the top in which a misplaced block is looked for
+MISPLACED = (r"^\ufeff?(?P<fence>(?:`{3,}|~{3,})(?:ya?ml|markdown|md)?[ \t]*\r?\n)?(?P<open>---[ \t]*\r?\n\s*)?"
+             r"(?:## )?(?=(?:name|description|globs|alwaysApply)[ \t]*:)")
 
 
 class Problem(NamedTuple):
@@ -125,11 +130,11 @@ def _front(text: str, spans: tuple[int, int, int], found: Mapping[str, object], 
 
 def _missing(text: str) -> Problem:
     """What stands where the frontmatter should: nothing, or a block that clients do not see."""
-    head = text[:_HEAD]
-    fence = r"\s*(`{3,}|~{3,})[ \t]*(?:ya?ml|markdown|md)?[ \t]*\r?\n(?:---[ \t]*\r?\n)?[a-z][\w-]*:"
-    if found := re.match(fence, head):
-        line = text.count("\n", 0, found.start(1)) + 1
+    found = re.search(MISPLACED, text[: 1 << 13], re.M)
+    line = text.count("\n", 0, found.start()) + 1 if found else 1
+    if found and line <= LINES and found["fence"]:
         return Problem("fenced", line, "frontmatter stands in a fenced code block")
-    for found in re.finditer(r"^---[ \t]*\r?\n(?=(?:name|description|globs|alwaysApply|title)[ \t]*:)", head, re.M):
-        return Problem("late", text.count("\n", 0, found.start()) + 1, "frontmatter does not begin at the first byte")
-    return Problem("absent", 1, "has no frontmatter")
+    if found and line <= LINES and found["open"]:
+        return Problem("late", line, "frontmatter does not begin at the first byte")
+    lacks = "fields stand without the lines '---' around them" if found and line == 1 else "has no frontmatter"
+    return Problem("absent", 1, lacks)
