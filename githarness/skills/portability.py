@@ -1,4 +1,4 @@
-"""What each client makes of a skill: it loads, it loads with warnings, or the client passes it over; and by which gates.
+"""What each client makes of a skill: it loads, it loads with warnings, or the client drops it; and by which gates.
 
 From the frontmatter, the findings and the clients' own rules (`x-githarness` of their schemas): no client is asked.
 """
@@ -8,18 +8,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Literal, NamedTuple
 
 from githarness.skills.document import Document
+from githarness.skills.frontmatter import Field
 from githarness.skills.model import Finding
-from githarness.skills.profiles import NAMES, Judge, Profile, load, schema
+from githarness.skills.profiles import NAMES, Judge, Schema, fits, schema, trimmed
 
 CLIENTS = NAMES[1:]
 _PROBLEMS = {"absent": "GH003", "unclosed": "GH003", "late": "GH003", "fenced": "GH003", "not-mapping": "GH003",
              "large": "GH004", "deep": "GH004", "alias": "GH004", "many": "GH004", "syntax": "GH005",
              "duplicate": "GH007", "anchor": "GH007", "tag": "GH007", "merge": "GH007", "bom": "GH002"}
-_FIELDS = {"name": "GH010", "description": "GH020", "metadata": "GH031", "allowed-tools": "GH032", "license": "GH033",
-           "compatibility": "GH033"}
+_FIELDS = {"name": "GH010", "description": "GH020", "metadata": "GH031"}
 _LOADING = "GH040"  # gates below this one are about whether a file loads
 
 
@@ -32,8 +33,10 @@ def verdict(doc: Document, findings: Iterable[Finding], judge: Judge) -> dict[st
     """By client. Empty for a file that is no skill: other kinds belong to one client each."""
     if doc.kind != "skill":
         return {}
-    found = {finding.gate for finding in findings if finding.severity != "info" and finding.gate < _LOADING}
-    return {name: _of(load(name, judge), doc, found) for name in CLIENTS}
+    found = frozenset(finding.gate for finding in findings if finding.severity != "info" and finding.gate < _LOADING)
+    if _is_ordinary(doc) and not any(found & _client(name).drops for name in CLIENTS):
+        return dict.fromkeys(CLIENTS, _loaded(found))
+    return {name: _of(name, doc, found, judge) for name in CLIENTS}
 
 
 def sentence(verdicts: Mapping[str, Verdict]) -> str:
@@ -55,22 +58,57 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFKC", name.strip()).casefold()
 
 
-def _of(client: Profile, doc: Document, found: set[str]) -> Verdict:
-    rules, front = client.rules, doc.front
-    kinds = {problem.kind for problem in front.problems} | ({"bom"} if doc.text.startswith("\ufeff") else set())
-    broken = {_PROBLEMS[kind] for kind in kinds if kind in rules["breaks"]}
-    wrong = _wrong(client, doc)
-    dropped = broken | {_FIELDS.get(name, "GH030") for name in wrong & set(rules["drops"])} | found & set(rules["drops"])
+class _Client(NamedTuple):
+    breaks: frozenset[str]
+    drops: frozenset[str]
+    wanted: frozenset[str]
+    fields: Mapping[str, Schema]  # those whose value decides
+
+
+@cache
+def _client(name: str) -> _Client:
+    known = schema(f"skill.{name}")
+    drops = frozenset(known["x-githarness"]["drops"])
+    fields = {field: shape for field, shape in known["properties"].items() if field in drops}
+    return _Client(frozenset(known["x-githarness"]["breaks"]), drops, frozenset(known.get("required", ())), fields)
+
+
+def _of(name: str, doc: Document, found: frozenset[str], judge: Judge) -> Verdict:
+    client = _client(name)
+    wrong = _missing(client, doc) | {
+        field for field, shape in client.fields.items()
+        if field in doc.front.fields and _refuses(f"skill.{name}", shape, doc.front.fields[field], judge)}
+    dropped = {_PROBLEMS[kind] for kind in _kinds(doc) & client.breaks} | found & client.drops
+    dropped |= {_FIELDS[field] for field in wrong & client.drops}
     if dropped:
         return Verdict("dropped", tuple(sorted(dropped)))
-    warned = found | {_FIELDS.get(name, "GH030") for name in wrong}
+    return _loaded(found | {_FIELDS[field] for field in wrong})
+
+
+def _loaded(warned: frozenset[str]) -> Verdict:
     return Verdict("warnings", tuple(sorted(warned))) if warned else Verdict("loads")
 
 
-def _wrong(client: Profile, doc: Document) -> set[str]:
-    """Fields that are missing, or whose value the client does not take."""
-    file, front = client.file(doc.path, "skill"), doc.front
-    wanted = set(schema(file).get("required", ()))
+def _is_ordinary(doc: Document) -> bool:
+    """Whether nothing in the block can make a client differ: what the specification takes, all take."""
+    fields, known = doc.front.fields, schema("skill.agentskills")["properties"]
+    nested = fields.get("metadata")
+    return not _kinds(doc) and (nested is None or fits(schema("skill.codex")["properties"]["metadata"], nested.value)) \
+        and all(name in fields and fits(known[name], trimmed(fields[name].value)) for name in ("name", "description"))
+
+
+def _kinds(doc: Document) -> set[str]:
+    bom = {"bom"} if doc.text.startswith("\ufeff") else set()
+    return {problem.kind for problem in doc.front.problems} | bom
+
+
+def _missing(client: _Client, doc: Document) -> frozenset[str]:
+    front = doc.front
     if front.problems and not front.fields:  # who reads on where YAML stops takes lines of one key and one value
-        return wanted - set(re.findall(r"^([\w-]+):", doc.text[front.start : front.close], re.MULTILINE))
-    return wanted - front.fields.keys() | {name for name, field in front.fields.items() if client.wrong(file, field)}
+        return client.wanted.difference(re.findall(r"^([\w-]+):", doc.text[front.start : front.close], re.MULTILINE))
+    return client.wanted.difference(front.fields)
+
+
+def _refuses(file: str, shape: Schema, field: Field, judge: Judge) -> bool:
+    value = trimmed(field.value)
+    return not fits(shape, value) and bool(judge(file, field.name, value))

@@ -21,8 +21,19 @@ from githarness.skills.frontmatter import Field
 
 NAMES = ("agentskills", "claude-code", "codex", "hermes", "copilot", "gemini", "cursor", "openclaw")
 Judge = Callable[[str, str, Json], list[str]]  # schema's name, field, value; what is wrong with it
-Rules = TypedDict("Rules", {"client": str, "sources": list[str], "breaks": list[str], "drops": list[str], "cut": int,
-                            "budget": int, "reserved": list[str], "known": list[str]}, total=False)
+
+
+class Rules(TypedDict, total=False):
+    client: str
+    sources: list[str]
+    breaks: list[str]
+    drops: list[str]
+    cut: int
+    budget: int
+    reserved: list[str]
+    known: list[str]
+
+
 Schema = TypedDict("Schema", {
     "type": str | list[str], "required": list[str], "properties": dict[str, "Schema"], "additionalProperties": "Schema",
     "items": "Schema", "enum": list[str], "minLength": int, "maxLength": int, "pattern": str, "description": str,
@@ -53,7 +64,7 @@ class Profile(NamedTuple):
     def wrong(self, file: str, field: Field) -> list[str]:
         """What is wrong with the value, one text each; nothing for a field that the schema does not know."""
         known = schema(file)["properties"].get(field.name)
-        value = " ".join(field.value.split()) if isinstance(field.value, str) else field.value
+        value = trimmed(field.value)
         return [] if known is None or fits(known, value) else self.judge(file, field.name, value)
 
 
@@ -70,8 +81,15 @@ def schema(file: str) -> Schema:
     return cast(Schema, json.loads(resources.read("schemas", f"{file}.schema.json")))
 
 
+def trimmed(value: Json) -> Json:
+    """A text as clients count it: runs of white space are one space."""
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
 def fits(known: Schema, value: Json) -> bool:
     """True only for what JSON Schema takes too. False says nothing: this knows fewer words, but needs no import."""
+    if not known:
+        return True
     types = known.get("type")
     if types is not None and _KINDS[type(value)].isdisjoint([types] if isinstance(types, str) else types):
         return False

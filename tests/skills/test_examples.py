@@ -5,6 +5,7 @@ What git cannot hold well is written by the case's `case.json`, which is no file
     {"files": [{"path": "skills/x/SKILL.md", "text": "JSON \\u0000 escapes" or "hex": "efbbbf", "mode": "100755",
                 "link": "target", "repeat": 1000}],
      "path": ..., "text": ...           the same for one file, without the list
+     "near": true,                      every other skill of the case is a near-duplicate
      "unfixable": true}                 bad, and the gate's fix does not mend it
 """
 
@@ -18,9 +19,9 @@ from typing import NamedTuple, NotRequired, TypedDict
 import pytest
 
 from githarness.skills.catalogue import GATES
-from githarness.skills.document import kind_of
+from githarness.skills.document import Document, kind_of
 from githarness.skills.judge import applies, judge
-from githarness.skills.model import Finding, Gate
+from githarness.skills.model import Finding, Gate, Neighbour, Place
 from tests.skills.fakes import document, place
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -41,6 +42,7 @@ class Case(NamedTuple):
     files: dict[str, bytes]
     modes: dict[str, str]
     unfixable: bool
+    near: bool = False
 
 
 @cache
@@ -57,7 +59,14 @@ def _case(name: str) -> Case:
     for entry in spec.get("files", [spec] if "path" in spec else []):
         files[entry["path"]] = _bytes(entry)
         modes[entry["path"]] = "120000" if "link" in entry else entry.get("mode", "100644")
-    return Case(files, modes, bool(spec.get("unfixable")))
+    return Case(files, modes, bool(spec.get("unfixable")), bool(spec.get("near")))
+
+
+def _around(case: Case) -> Place:
+    def near(doc: Document) -> list[Neighbour]:
+        return [Neighbour(path, 0.9) for path in case.files if path != doc.path and kind_of(path) == "skill"]
+
+    return place(case.files, modes=case.modes, near=near if case.near else None)
 
 
 def _bytes(entry: Entry) -> bytes:
@@ -67,14 +76,14 @@ def _bytes(entry: Entry) -> bytes:
 
 
 def _found(gate: Gate, case: Case) -> list[Finding]:
-    around = place(case.files, modes=case.modes)
+    around = _around(case)
     documents = [document(path, data) for path, data in sorted(case.files.items()) if kind_of(path)]
     return [finding for doc in documents for finding in judge(doc, around, [gate])]
 
 
 def _fixed(gate: Gate, case: Case) -> Case:
     assert gate.fix is not None
-    around = place(case.files, modes=case.modes)
+    around = _around(case)
     files = dict(case.files)
     for path, data in case.files.items():
         if kind_of(path) and applies(gate, doc := document(path, data)):
