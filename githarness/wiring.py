@@ -16,13 +16,14 @@ from githarness.settings import Settings, branch_ref
 from githarness.store.db import Database
 
 if TYPE_CHECKING:
+    from githarness.canon import Json
     from githarness.git.porcelain import Git
     from githarness.git.reader import Reader
     from githarness.policy.model import Human
     from githarness.seal.signer import Signer
     from githarness.store.keyring import Keyring
     from githarness.work.artifacts import Registry
-    from githarness.work.asks import Lane
+    from githarness.work.asks import Lane, Progress
     from githarness.work.divergence import Verdict
     from githarness.work.governance import Governance
     from githarness.work.lane import LocalLane
@@ -185,6 +186,15 @@ class Harness:
 
         index.update(self.db, self.reader, head, verifier(self.parts))
 
+    def fresh_registry(self, progress: Progress | None = None) -> None:
+        """Brings index, registry and the verdicts on skills up to head."""
+        from githarness.skills import profiles
+        from githarness.work import quality
+
+        self.fresh_index()
+        self.registry.update(self.head(), progress)
+        self.registry.judge(quality.judging(self.reader, profiles.load("agentskills", schema_judge)), progress)
+
     def finish_what_was_left(self) -> None:
         """After a crash, the next command by anybody completes it; beside a living writer there is nothing to do."""
         from githarness.store import events
@@ -203,6 +213,13 @@ class Harness:
     def close(self) -> None:
         if "db" in self.__dict__:
             self.db.close()
+
+
+def schema_judge(file: str, field: str, value: Json) -> list[str]:
+    """`skills.schemas.judge`, with jsonschema imported at the first value that is not plainly right."""
+    from githarness.skills import schemas
+
+    return schemas.judge(file, field, value)
 
 
 def open(directory: Path, settings: Settings) -> Harness:

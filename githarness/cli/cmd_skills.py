@@ -5,7 +5,12 @@ from __future__ import annotations
 from githarness.cli.options import group
 from githarness.cli.skills_check import check
 from githarness.cli.skills_gates import gates
+from githarness.cli.skills_registry import blame, history, list_skills, show
 
 app = group("Check skills, list them, see how they became what they are.")
 app.command("check")(check)
+app.command("list")(list_skills)
+app.command("show")(show)
+app.command("history")(history)
+app.command("blame")(blame)
 app.command("gates")(gates)
