@@ -1,4 +1,4 @@
-"""What the gates say of every version that a skill ever had, from commit index and git alone: who made it what it is."""
+"""From the commit index and git alone: what the gates say of every version of a skill, and who made it what it is."""
 
 from __future__ import annotations
 
