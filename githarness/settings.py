@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from githarness import clock
 from githarness.errors import Detail, Integrity, Unavailable
@@ -74,6 +74,11 @@ def hook_git_dir(environ: Mapping[str, str] | None = None) -> Path | None:
     """The git directory that git named to a hook; only the hooks' door asks, every other takes the folder it is in."""
     named = (os.environ if environ is None else environ).get("GIT_DIR")
     return Path(named) if named else None
+
+
+def of_hook(name: Literal["GIT_INDEX_FILE", "GIT_AUTHOR_EMAIL"]) -> str | None:
+    """What git tells the hook that it runs: the index that it commits, the author's mail."""
+    return os.environ.get(name) or None
 
 
 def _runtime_dir(env: Mapping[str, str]) -> Path:

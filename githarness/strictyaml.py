@@ -60,13 +60,47 @@ def load(data: bytes, name: str) -> dict[str, Json]:
     return _Document(data, name).read()
 
 
+def pairs(data: bytes, name: str) -> Iterator[tuple[str, str, int]]:
+    """Key, scalar and line of every mapping at any depth, also of files that use all of YAML: of an alias the value is
+    that of its anchor. Raises Integrity."""
+    anchors: dict[str, str] = {}
+    open_: list[list[str] | None] = []  # per mapping the key that waits for its value; None for a list
+    for event in _stream(data, name):
+        if isinstance(event, yaml.CollectionEndEvent):
+            open_.pop()
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        text = event.value if isinstance(event, yaml.ScalarEvent) else anchors.get(event.anchor or "")
+        if isinstance(event, yaml.ScalarEvent) and event.anchor:
+            anchors[event.anchor] = event.value
+        keys = open_[-1] if open_ else None
+        if keys and text is not None:
+            yield keys[0], text, event.start_mark.line + 1 if event.start_mark else 0
+        if keys is not None:
+            keys[:] = [] if keys else [text or ""]
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append([] if isinstance(event, yaml.MappingStartEvent) else None)
+
+
+def _stream(data: bytes, name: str) -> Iterator[yaml.Event]:
+    try:
+        yield from yaml.parse(data.decode(), Loader=yaml.CSafeLoader)
+    except UnicodeDecodeError as error:
+        raise Integrity(f"'{name}' is not UTF-8", fix=_FIX) from error
+    except yaml.MarkedYAMLError as error:
+        where = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise Integrity(f"'{name}'{where}: {error.problem or error.context}", fix=_FIX) from error
+    except yaml.YAMLError as error:
+        raise Integrity(f"'{name}' has a character that YAML does not allow", fix=_FIX) from error
+
+
 class _Document:
     def __init__(self, data: bytes, name: str) -> None:
         if len(data) > LARGEST:
             raise Integrity(f"'{name}' is larger than {LARGEST} bytes", fix="split the file")
         self._name = name
         self._keys: list[str] = []  # that lead to where the reading is
-        self._events = self._stream(data)
+        self._events = _stream(data, name)
 
     def read(self) -> dict[str, Json]:
         next(self._events)
@@ -83,17 +117,6 @@ class _Document:
         if not isinstance(value, dict):
             raise self._error("is not a mapping of keys to values", start)
         return value
-
-    def _stream(self, data: bytes) -> Iterator[yaml.Event]:
-        try:
-            yield from yaml.parse(data.decode(), Loader=yaml.CSafeLoader)
-        except UnicodeDecodeError as error:
-            raise Integrity(f"'{self._name}' is not UTF-8", fix=_FIX) from error
-        except yaml.MarkedYAMLError as error:
-            where = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
-            raise Integrity(f"'{self._name}'{where}: {error.problem or error.context}", fix=_FIX) from error
-        except yaml.YAMLError as error:
-            raise Integrity(f"'{self._name}' has a character that YAML does not allow", fix=_FIX) from error
 
     def _node(self, event: yaml.Event, depth: int) -> Json:
         if not isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) or event.anchor is not None:

@@ -20,12 +20,13 @@ def verifier(parts: Parts) -> Callable[[Commit], bool]:
     governance = parts.governed.salvaged(head) if head else None
 
     def verify(commit: Commit) -> bool:
-        return governance is not None and _good(commit, governance)
+        return governance is not None and is_signed(commit, governance)
 
     return verify
 
 
-def _good(commit: Commit, governance: Governance) -> bool:
+def is_signed(commit: Commit, governance: Governance) -> bool:
+    """Whether a commit has a good signature by a key, of whatever time, of the one agent or human that it names."""
     if commit.signature is None or commit.signed_payload is None:
         return False
     keys = [key.key for key in _keys_of(commit, governance)]

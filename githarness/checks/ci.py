@@ -1,0 +1,30 @@
+"""`githarness-ci`: every check on what a range of commits brings: skills, secrets, pins, signatures; one list."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+
+from githarness.checks import door, pinned, revisions, secrets, skills
+from githarness.errors import Usage
+from githarness.skills.model import Finding
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return door.run(door.parser("githarness-ci", __doc__, files=False), _check, argv)
+
+
+def _check(options: argparse.Namespace) -> Iterator[Finding]:
+    if options.since is None:
+        raise Usage("--since is missing", fix="githarness-ci --since origin/main, or --since '' for everything")
+    scope = revisions.since(options.since)
+    judged = skills.check(scope)
+    yield from judged
+    known = {(finding.path, finding.line, finding.gate) for finding in judged}
+    for each in (secrets.check(scope), pinned.check(scope), revisions.unsigned(scope)):
+        yield from (one for one in each if (one.path, one.line, one.gate) not in known)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""What the hooks' console scripts share: options, printing, exit codes. A check that cannot be made refuses.
+
+    0 nothing found but warnings   1 an error was found   2 the call is off   3 it could not be checked, and why
+
+Whatever goes wrong inside ends in 3 with one line and a fix, never in a traceback. Findings are printed on stdout, as
+`githarness skills check` prints them, or as a table in markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+from githarness import __version__
+from githarness.canon import Json, printable
+from githarness.checks import scope as scopes
+from githarness.checks.scope import Scope
+from githarness.errors import HarnessError, Internal, Interrupted, Usage
+from githarness.skills import report
+from githarness.skills.model import SEVERITIES, Finding
+
+FORMATS = ("text", "json", "github", "sarif", "markdown")
+_MOST_ROWS = 200  # of a table: GitHub shows no summary above 1 MiB
+
+
+def parser(name: str, about: str | None, *, files: bool = True) -> argparse.ArgumentParser:
+    """Its `about` is the first line of a module, `` `NAME`: WHAT ``."""
+    what = (about or "").partition("\n")[0].partition(": ")[2]
+    made = argparse.ArgumentParser(prog=name, description=what[:1].upper() + what[1:], allow_abbrev=False)
+    if files:
+        made.add_argument("files", nargs="*", metavar="FILE", help="what changed, as pre-commit passes it")
+        made.add_argument("--staged", action="store_true", help="what the next commit changes, as it is staged")
+    made.add_argument("--since", metavar="REV", help="what changed from REV to HEAD, as committed; an empty REV: all")
+    made.add_argument("--format", choices=FORMATS, default="text", help="how to print what is found")
+    return made
+
+
+def run(asked: argparse.ArgumentParser, check: Callable[[argparse.Namespace], Iterable[Finding]],
+        argv: Sequence[str] | None) -> int:
+    """The exit code."""
+    options = asked.parse_args(argv)
+    try:
+        findings = list(check(options))
+        _print(_shown(findings, options.format))
+        return int(any(finding.severity == "error" for finding in findings))
+    except HarnessError as error:
+        problem = error
+    except KeyboardInterrupt:
+        problem = Interrupted("interrupted")
+    except Exception as error:
+        problem = Internal(f"internal error: {type(error).__name__}: {error}",
+                           fix="report it with the files that were named")
+    sys.stderr.write(printable(f"error: {asked.prog} could not check: {problem.message}".replace("\n", " ")) + "\n")
+    sys.stderr.write(printable(f"hint: {problem.fix}") + "\n")
+    return problem.exit_code if isinstance(problem, Usage | Interrupted) else 3
+
+
+def scope(options: argparse.Namespace) -> Scope:
+    """What the options name. Raises Usage for two ways at once."""
+    if (options.since is not None) + options.staged + bool(options.files) > 1:
+        raise Usage("files, --staged and --since are three ways to say what is checked", fix="use one of them")
+    if options.since is None and not options.staged:
+        return scopes.named(options.files)
+    from githarness.checks import revisions  # libgit2 is loaded only where git's history is asked
+
+    return revisions.staged() if options.staged else revisions.since(options.since)
+
+
+def _shown(findings: Sequence[Finding], form: str) -> str:
+    if form == "json":
+        return json.dumps({"items": [report.item(finding) for finding in findings]}, indent=2)
+    if form == "sarif":
+        return json.dumps(_sarif(findings), indent=2)
+    if form == "markdown":
+        return _table(findings)
+    line = report.github if form == "github" else report.text
+    return "\n".join(line(finding) for finding in findings)
+
+
+def _sarif(findings: Sequence[Finding]) -> dict[str, Json]:
+    from githarness.skills import catalogue  # every gate, for the names of the rules
+
+    return report.sarif(findings, catalogue.GATES, title=catalogue.title, version=__version__)
+
+
+def _table(findings: Sequence[Finding]) -> str:
+    counts = [f"{sum(each.severity == severity for each in findings)} {severity}" for severity in SEVERITIES]
+    rows = [f"| {finding.gate} | {finding.severity} | {_code(f'{finding.path}:{finding.line}')} "
+            f"| {_code(finding.message)} |" for finding in findings[:_MOST_ROWS]]
+    head = ["| gate | severity | where | what |", "|---|---|---|---|"] if rows else []
+    more = [f"\n{len(findings) - len(rows)} more are not shown."] if len(findings) > len(rows) else []
+    return "\n".join([f"### githarness: {', '.join(counts)}\n", *head, *rows, *more])
+
+
+def _code(text: str) -> str:
+    """Text that no reader of markdown takes for markup."""
+    return "`" + printable(" ".join(text.split())).replace("`", "'").replace("|", "\\|") + "`"
+
+
+def _print(text: str) -> None:
+    """UTF-8 whatever the locale says; what goes wrong with it is seen here, not at exit."""
+    if text:
+        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
+        sys.stdout.buffer.flush()

@@ -1,0 +1,78 @@
+"""What changed as git has it: staged for the next commit, or committed since a revision. Loads libgit2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from githarness import settings
+from githarness.checks.scope import History, Scope, names_of, read_index
+from githarness.errors import NotFound, Unavailable
+from githarness.git.index import Index
+from githarness.git.objects import Entry
+from githarness.git.reader import Reader
+from githarness.git.repo import discover, is_shallow
+from githarness.policy import trailers
+from githarness.skills.model import Finding
+from githarness.work import attributed
+from githarness.work.files_of import Committed, Staged
+
+
+def staged() -> Scope:
+    """The index that git names to a hook, else the worktree's own."""
+    repo = discover(settings.hook_git_dir() or Path.cwd())
+    listed, reader = read_index(Path(settings.of_hook("GIT_INDEX_FILE") or repo.git_dir / "index")), Reader(repo)
+    head = _head(reader)
+    before = dict(reader.files(head)) if head else {}
+    files = Staged(repo.worktree or repo.git_dir, listed, reader)
+    return Scope(files, _changed(before, listed), names_of(listed), base=Committed(reader, head) if head else None)
+
+
+def _head(reader: Reader) -> str | None:
+    try:
+        return reader.resolve("HEAD")
+    except NotFound:
+        return None  # the first commit
+
+
+def _changed(before: Mapping[str, Entry], listed: Index) -> list[str]:
+    names = names_of(listed)
+    there = {name: listed.get(name.encode("utf-8", "surrogateescape")) for name in names}
+    new = [name for name, entry in there.items() if entry and (
+        name not in before or (before[name].oid, before[name].mode) != (entry.oid, f"{entry.mode:o}"))]
+    return sorted([*new, *(before.keys() - there.keys())])
+
+
+def since(rev: str, tip: str = "HEAD") -> Scope:
+    """From where `tip` left `rev`'s history; everything for an empty name, or a commit that is not there any more.
+
+    Raises NotFound for a name that is none, Unavailable in a shallow clone.
+    """
+    repo = discover(Path.cwd())
+    if is_shallow(repo):
+        raise Unavailable("this clone is shallow, so what changed cannot be told",
+                          fix="git fetch --unshallow; in CI fetch-depth: 0 (GitHub) or GIT_DEPTH: 0 (GitLab)")
+    reader = Reader(repo)
+    head = reader.resolve(tip)
+    base = _base(reader, rev, head)
+    changes = reader.diff_trees(reader.commit(base).tree if base else None, reader.commit(head).tree)
+    return Scope(Committed(reader, head), [change.path for change in changes], [path for path, _ in reader.files(head)],
+                 base=Committed(reader, base) if base else None, history=History(reader, base, head))
+
+
+def _base(reader: Reader, rev: str, head: str) -> str | None:
+    """After a forced push GitHub names a commit that no clone has, and for a new branch one of zeros."""
+    is_id = len(rev) == 40 and not rev.strip("0123456789abcdef")
+    if not rev or (is_id and not reader.has(rev)):
+        return None
+    return reader.merge_base(reader.resolve(rev), head)
+
+
+def unsigned(scope: Scope) -> Iterator[Finding]:
+    """Commits of the scope's history without the signature that they must have."""
+    if scope.history is None:
+        return
+    for commit, why in attributed.unsigned(*scope.history):
+        subject = trailers.subject_of(commit.message)[:80]
+        yield Finding(f"commit {commit.oid[:12]}", 1, "GH060", "error", f"{why}, and no key of theirs has signed it",
+                      "let who is named make the change through githarness, and rebase this commit away", subject)

@@ -1,0 +1,66 @@
+"""`githarness-skills`: every gate on the skills that changed, and on other files that agents take instructions from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+from githarness.checks import door, judging
+from githarness.checks.scope import Scope
+from githarness.skills import judge, portability
+from githarness.skills.catalogue import GATES
+from githarness.skills.document import kind_of
+from githarness.skills.model import Finding, Place
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    asked = door.parser("githarness-skills", __doc__)
+    asked.add_argument("--profile", action="append", metavar="P", help="judge by what this client expects; repeatable")
+    return door.run(asked, lambda options: check(door.scope(options), options.profile), argv)
+
+
+def check(scope: Scope, profiles: Sequence[str] | None = None) -> list[Finding]:
+    """Raises Usage for a profile that is none, Integrity for a baseline that does not load."""
+    names = _names(scope.tracked)
+    places = [judging.place(scope, profile, names) for profile in profiles or ("agentskills",)]
+    return judging.forgiven(scope, [found for path in _targets(scope) for found in _judged(scope, places, path)])
+
+
+def _targets(scope: Scope) -> list[str]:
+    """What changed and is judged itself, and the skill whose folder holds what changed."""
+    found: dict[str, None] = {}
+    for path in scope.paths:
+        if scope.files.mode(path) is not None and kind_of(path) is not None:
+            found[path] = None
+        folder = path
+        while folder := folder.rpartition("/")[0]:
+            if scope.files.mode(f"{folder}/SKILL.md") is not None:
+                found[f"{folder}/SKILL.md"] = None
+                break
+    return list(found)
+
+
+def _names(tracked: Iterable[str]) -> dict[str, list[str]]:
+    """A skill's name is its folder's (GH011), so that no file needs to be read to find two of one name."""
+    found: dict[str, list[str]] = {}
+    for path in tracked:
+        if path.endswith("/SKILL.md"):
+            found.setdefault(portability.folded(path.split("/")[-2]), []).append(path)
+    return found
+
+
+def _judged(scope: Scope, places: Sequence[Place], path: str) -> Iterator[Finding]:
+    kind = kind_of(path) or "skill"
+    doc = judging.document(scope, path, kind)
+    before = None
+    if scope.base is not None and scope.base.mode(path) is not None:
+        before = judging.document(scope._replace(files=scope.base), path, kind)
+    found = dict.fromkeys(each for place in places
+                          for each in judging.findings(doc, place._replace(before=before), GATES))
+    yield from found
+    if before is not None:
+        yield from judge.regressions(list(found), judging.findings(before, places[0], GATES))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
