@@ -78,9 +78,8 @@ def _of(name: str, doc: Document, found: frozenset[str], judge: Judge) -> Verdic
     wrong = _missing(client, doc) | {
         field for field, shape in client.fields.items()
         if field in doc.front.fields and _refuses(f"skill.{name}", shape, doc.front.fields[field], judge)}
-    dropped = {_PROBLEMS[kind] for kind in _kinds(doc) & client.breaks} | found & client.drops
-    dropped |= {_FIELDS[field] for field in wrong & client.drops}
-    if dropped:
+    broken = {_PROBLEMS[kind] for kind in _kinds(doc) & client.breaks}
+    if dropped := broken or {_FIELDS[field] for field in wrong & client.drops} | found & client.drops:
         return Verdict("dropped", tuple(sorted(dropped)))
     return _loaded(found | {_FIELDS[field] for field in wrong})
 

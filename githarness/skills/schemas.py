@@ -12,6 +12,7 @@ from referencing import Registry
 
 from githarness.canon import Json
 from githarness.skills import profiles
+from githarness.skills.profiles import Schema
 
 
 def judge(file: str, field: str, value: Json) -> list[str]:
@@ -20,9 +21,14 @@ def judge(file: str, field: str, value: Json) -> list[str]:
     return [f"{error.json_path.replace('$', field, 1)}: {_short(error.message)}" for error in errors[:5]]
 
 
+def build(known: Schema) -> Draft202012Validator:
+    """With an empty registry: a reference to another file, near or far, is an error and no request."""
+    return Draft202012Validator(known, registry=Registry())
+
+
 @cache
 def _validator(file: str, field: str) -> Draft202012Validator:
-    return Draft202012Validator(profiles.schema(file)["properties"][field], registry=Registry())
+    return build(profiles.schema(file)["properties"][field])
 
 
 def _short(message: str) -> str:

@@ -29,7 +29,7 @@ def check(doc: Document, _: Place) -> Iterator[Found]:
     fault = None
     if taken := words.intersection(rules["reserved"]):
         fault = f"has the reserved word '{min(taken)}'"
-    elif words and words <= _VAGUE | {""}:
+    elif name and words and words <= _VAGUE:
         fault = "does not say what the skill does"
     elif claim := words & _CLAIMS:
         fault = f"claims with '{min(claim)}' what no name can show"

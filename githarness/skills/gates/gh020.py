@@ -43,7 +43,7 @@ def _length(doc: Document, text: str, limit: int | None) -> Iterator[Found]:
     elif listed > _CUT:
         yield Found(line, f"'description' and 'when_to_use' have {listed} characters, of which {_CUT} are listed",
                     "put what matters first, and the rest into the body", "warning")
-    elif len(text.encode()) < _SHORTEST:
+    elif len(text.encode("utf-8", "replace")) < _SHORTEST:
         yield Found(line, f"'description' has {len(text)} characters, too few to be found by", _FIX, "warning")
 
 

@@ -4,8 +4,8 @@ Why: a model matches a request against the description. Without a word on when, 
 a sentence of the conversation; a tag in angle brackets ends up in the system prompt as structure and is refused where
 skills are uploaded; other markup is shown as it is.
 
-Looked at: a cue for when (use, when, if, for, trigger ... in English and some other languages), first or second person
-at the beginning, tags, bold text and links. Source: platform.claude.com (Agent Skills, best practices).
+Looked at: a cue for when (use, when, if, for, trigger ...) in text that is mostly of Latin letters, first or second
+person at the beginning, tags, bold text and links. Source: platform.claude.com (Agent Skills, best practices).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from githarness.skills.model import Found, Gate, Place
 
 _WHEN = (r"\b(?:use[ds]?|using|when|whenever|while|if|trigger\w*|activat\w+|invok\w+|before|after|during|asks?|asking|"
          r"mentions?|needs?|wants?|requests?|ideal|suitable|helps?|designed|for|cuando|usa[rd]?|quand|utilis\w+|wenn|"
-         r"quando|\u043a\u043e\u0433\u0434\u0430)\b"
-         r"|[\u5f53\u65f6\u7528\u7576\u6642\u306b]|\uacbd\uc6b0|\uc0ac\uc6a9|\ub54c")
+         r"quando)\b")
 
 
 def check(doc: Document, _: Place) -> Iterator[Found]:
     text, line = doc.front.text("description").strip(), doc.front.line("description")
     if not text:
         return
-    if not re.search(_WHEN, f"{text} {doc.front.text('when_to_use')}", re.IGNORECASE):
+    latin = len(text.encode("utf-8", "replace")) < 1.2 * len(text)
+    if latin and not re.search(_WHEN, f"{text} {doc.front.text('when_to_use')}", re.IGNORECASE):
         yield Found(line, "'description' does not say when to use the skill", "add 'Use when ...'")
     if found := re.match(r"(?:I|I'm|I'll|I can|We|My|You|Your)\b", text):
         yield Found(line, f"'description' begins with '{found[0]}'", "write about the skill: 'Extracts ...'")

@@ -18,7 +18,7 @@ from githarness.skills.model import Found, Gate, Place
 from githarness.skills.profiles import load
 from githarness.strictyaml import nodes
 
-_BLOCKS = {"openclaw": "openclaw", "clawdbot": "openclaw", "hermes": "hermes"}
+_BLOCKS = {"openclaw": "openclaw", "clawdbot": "openclaw", "hermes": "hermes"}  # client by name of its block
 
 
 def check(doc: Document, place: Place) -> Iterator[Found]:
@@ -36,7 +36,8 @@ def check(doc: Document, place: Place) -> Iterator[Found]:
             for fault in client.wrong(f"skill.{client.name}", inner):
                 yield Found(field.line, f"wrong for {client.name}: {fault}", "write what its documentation says")
         elif not isinstance(value, str):
-            fix = "write it as one text" if isinstance(value, list | dict) else "quote it"
+            fix = (f"name the block {' or '.join(sorted(_BLOCKS))} if it is one, or write it as text"
+                   if isinstance(value, dict) else "write it as one text in quotes")
             yield Found(field.line, f"'metadata.{key[:60]}' is not text", fix)
 
 
