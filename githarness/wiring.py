@@ -96,7 +96,8 @@ class Harness:
         from githarness.work.governance import Governed
         from githarness.work.parts import Parts
 
-        return Parts(self.repo, self.ref, self.clock, self.db, self.reader, self.keyring, Governed(self.reader))
+        return Parts(self.repo, self.ref, self.clock, self.db, self.reader, self.keyring, Governed(self.reader),
+                     schema_judge)
 
     @cached_property
     def local(self) -> LocalLane:

@@ -49,18 +49,23 @@ class Reason:
 
 def hold(parts: Parts, base: str, changes: Sequence[PathChange], reason: Reason, signer: Signer) -> list[str]:
     """Keeps each changed path for good under an id of its own, in their order. Durable when it returns."""
+    with flock.exclusive(parts.repo.home / "lane.lock", what="the write path"):
+        return keep(parts, base, changes, reason, signer)
+
+
+def keep(parts: Parts, base: str, changes: Sequence[PathChange], reason: Reason, signer: Signer) -> list[str]:
+    """The same for who has the lane."""
     now, fleet = parts.clock.now(), _fleet(parts)
     stamp = draft.Stamp(draft.agent_person(reason.agent, fleet), fleet, int(now), signer)
     made: list[Raw] = []
     tops = {clock.new_id("h", now): _commit(parts, base, change, reason, stamp, made) for change in changes}
     note = refs.Note(str(stamp.author), stamp.when, "githarness: held")
     try:
-        with flock.exclusive(parts.repo.home / "lane.lock", what="the write path"):
-            stem = pack.write(parts.repo.common_dir / "objects" / "pack", made)
-            for held, top in tops.items():
-                refs.update(parts.repo, _PREFIX + held, top, old=None, note=note)
-            if stem:
-                pack.release(stem)
+        stem = pack.write(parts.repo.common_dir / "objects" / "pack", made)
+        for held, top in tops.items():
+            refs.update(parts.repo, _PREFIX + held, top, old=None, note=note)
+        if stem:
+            pack.release(stem)
     except OSError as error:
         raise Unavailable(f"a change could not be held: {error.strerror}",
                           fix="free disk space or repair the file system, then repeat") from error
@@ -79,6 +84,8 @@ def _commit(parts: Parts, base: str, change: PathChange, reason: Reason, stamp: 
     trees, root = Trees(parts.reader.tree), parts.reader.commit(base).tree
     made += [Raw("blob", entry.oid, parts.reader.blob(entry.oid)) for entry in (change.old, change.new)
              if entry and entry.mode != SUBMODULE and parts.reader.has(entry.oid)]
+    if change.new and change.data is not None:
+        made.append(Raw("blob", change.new.oid, change.data))
     shown = change.path.encode("utf-8", "backslashreplace").decode()
     named = [("Agent", reason.agent), ("Run", reason.run), ("Held", reason.why[change.path])]
     if parts.reader.entry(base, change.path) != change.old:
