@@ -13,6 +13,7 @@ from pathlib import Path
 
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "GITHARNESS_"))}
 ENV["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
+ENV.pop("PYTHONDONTWRITEBYTECODE", None)  # what pip installs has its bytecode; a checkout has it after the first call
 
 
 def git(folder: Path, *args: str, stdin: bytes | None = None, check: bool = True) -> bytes:
@@ -45,7 +46,8 @@ def scratch() -> Iterator[Path]:
         home = folder / "home"
         home.mkdir()
         ENV.update(
-            HOME=str(home), XDG_DATA_HOME=str(home / "data"), XDG_RUNTIME_DIR=str(home / "run"), GIT_CONFIG_NOSYSTEM="1"
+            HOME=str(home), XDG_DATA_HOME=str(home / "data"), XDG_RUNTIME_DIR=str(home / "run"), GIT_CONFIG_NOSYSTEM="1",
+            PYTHONPYCACHEPREFIX=str(home / "bytecode"),
         )
         (home / "run").mkdir(mode=0o700)
         git(folder, "config", "--global", "user.name", "Bench")
