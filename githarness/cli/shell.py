@@ -27,7 +27,11 @@ class Shell:
 
     @property
     def directory(self) -> Path:
-        return self.flags.directory
+        """Where the command starts from. Raises NotFound."""
+        folder = self.flags.directory
+        if not folder.is_dir():
+            raise NotFound(f"there is no folder '{folder}'", fix="name an existing one with -C")
+        return folder
 
     @property
     def json(self) -> bool:
