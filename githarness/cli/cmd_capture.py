@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from githarness.cli.captured import held_error, note_of, rows
-from githarness.cli.options import command
+from githarness.cli.options import agent_option, command
 from githarness.cli.shell import Shell, shell
 from githarness.cli.write_options import agent_name
 from githarness.errors import Detail, NotFound
@@ -29,7 +29,7 @@ def capture(
     ctx: typer.Context,
     only: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help="Only these [all].")] = None,
     *,
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="The agent that acts [GITHARNESS_AGENT].")] = None,
+    agent: Annotated[str | None, agent_option("The agent that acts [GITHARNESS_AGENT].")] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="The run that acts [GITHARNESS_RUN].")] = None,
     worktree: Annotated[Path | None, typer.Option(metavar="DIR", help="The worktree [the run's, else this].")] = None,
     message: Annotated[str | None, typer.Option("-m", "--message", metavar="MSG", help="The commit's message.")] = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from githarness.cli.options import command
+from githarness.cli.options import agent_option, command
 from githarness.cli.shell import shell
 from githarness.cli.write_options import Path
 from githarness.work.asks import Doc, ReadAsk
@@ -18,7 +18,7 @@ def read(
     ctx: typer.Context,
     path: Path,
     *,
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="The agent that reads [GITHARNESS_AGENT].")] = None,
+    agent: Annotated[str | None, agent_option("The agent that reads [GITHARNESS_AGENT].")] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="The run that reads [GITHARNESS_RUN].")] = None,
     at: Annotated[str | None, typer.Option(metavar="REV", help="A revision instead of the governed branch.")] = None,
 ) -> None:

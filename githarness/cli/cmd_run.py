@@ -8,7 +8,7 @@ import typer
 
 from githarness import clock
 from githarness.cli.captured import held_error, note_of, rows
-from githarness.cli.options import command
+from githarness.cli.options import agent_option, command
 from githarness.cli.shell import Shell, shell
 from githarness.cli.write_options import agent_name
 from githarness.daemon import place
@@ -27,7 +27,7 @@ def run(
     ctx: typer.Context,
     words: Command = None,
     *,
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="The agent that acts [GITHARNESS_AGENT].")] = None,
+    agent: Annotated[str | None, agent_option("The agent that acts [GITHARNESS_AGENT].")] = None,
     timeout: Annotated[str | None, typer.Option(metavar="T", help="End the process tree after T: 30s, 10m.")] = None,
     parent: Annotated[str | None, typer.Option(metavar="RUN", help="The run that caused it [GITHARNESS_RUN].")] = None,
     message: Annotated[str | None, typer.Option("-m", "--message", metavar="MSG", help="The commit's message.")] = None,

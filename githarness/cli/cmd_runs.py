@@ -10,7 +10,7 @@ import typer
 from githarness import clock
 from githarness.cli.captured import note_of
 from githarness.cli.cmd_run import cause, stage
-from githarness.cli.options import command, group
+from githarness.cli.options import agent_option, command, group
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.cli.write_options import agent_name
@@ -32,7 +32,7 @@ _COLOURS = {"open": "cyan", "ok": "green", "failed": "red", "timeout": "red", "c
 def show_all(
     ctx: typer.Context,
     *,
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Runs of this agent.")] = None,
+    agent: Annotated[str | None, agent_option("Runs of this agent.")] = None,
     status: Annotated[str | None, typer.Option(metavar="S", help="open, ok, failed, cancelled or timeout.")] = None,
     number: Annotated[int, typer.Option("-n", metavar="N", min=1, help="At most N runs.")] = 50,
 ) -> None:
@@ -74,7 +74,7 @@ def show(ctx: typer.Context, run: Run) -> None:
 def start(
     ctx: typer.Context,
     *,
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="The agent that acts [GITHARNESS_AGENT].")] = None,
+    agent: Annotated[str | None, agent_option("The agent that acts [GITHARNESS_AGENT].")] = None,
     parent: Annotated[str | None, typer.Option(metavar="RUN", help="The run that caused it [GITHARNESS_RUN].")] = None,
 ) -> None:
     """Begin a run and print its id; pass it as --run or GITHARNESS_RUN, and end it with runs finish.

@@ -17,13 +17,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import typer
 
 from githarness.cli import out
 from githarness.cli.flags import Flags
-from githarness.errors import Usage
+from githarness.errors import HarnessError, Usage
+from githarness.git.repo import discover
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -67,3 +69,18 @@ def _named(ctx: typer.Context) -> None:
         raise Usage(f"no subcommand of '{ctx.command_path}' was named", fix=f"{ctx.command_path} --help")
     out.text(sys.stderr, ctx.get_help(), color=False)
     raise typer.Exit(2)
+
+
+def agent_option(about: str) -> Any:
+    """`--agent`, completed by the shell: `Annotated[str | None, agent_option("…")]`."""
+    return typer.Option("--agent", metavar="NAME", autocompletion=_agent_names, help=about)
+
+
+def _agent_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Of those that have an identity file in the worktree."""
+    try:
+        repo = discover(Path(*(ctx.find_root().params.get("directory") or ())))
+    except HarnessError:
+        return []
+    files = (repo.worktree or repo.git_dir).glob(".githarness/agents/*.yaml")
+    return sorted(file.stem for file in files if file.stem.startswith(incomplete))

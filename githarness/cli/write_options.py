@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from githarness.cli.options import agent_option
 from githarness.cli.shell import Shell
 from githarness.errors import Usage
 from githarness.work.asks import Ask, Landed, Op, Written
@@ -22,7 +23,7 @@ Merge = Annotated[bool, typer.Option("--merge", help="Admit a clean three-way me
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="The agent that acts [GITHARNESS_AGENT].")] = None
+    agent: Annotated[str | None, agent_option("The agent that acts [GITHARNESS_AGENT].")] = None
     human: Annotated[str | None, typer.Option("--as", metavar="HUMAN", help="Act as a person of the fleet.")] = None
     run: Annotated[str | None, typer.Option(metavar="RUN", help="The run that acts [GITHARNESS_RUN].")] = None
     message: Annotated[str | None, typer.Option("-m", "--message", metavar="MSG", help="The commit's message.")] = None

@@ -58,6 +58,19 @@ def test_wrong_usage_has_our_error_shape(cli, argv: list[str], message: str, fix
     assert document.json == {"error": {"code": "usage", "message": message, "fix": fix, "details": {}}}
 
 
+def test_help_of_a_command_is_text_also_with_json(cli) -> None:
+    """As git does; the group's and the command's."""
+    for argv in (["log"], ["agent"], ["agent", "add"]):
+        done = cli("--json", *argv, "--help")
+        assert (done.code, done.out, done.err) == (0, cli(*argv, "--help").out, "")
+
+
+def test_a_folder_that_is_not_there_is_named(cli, tmp_path) -> None:
+    """Not the repository is missing: `-C` is wrong."""
+    done = cli("-C", tmp_path / "nowhere", "log")
+    assert (done.code, done.err.splitlines()[0]) == (14, f"error: there is no folder '{tmp_path / 'nowhere'}'")
+
+
 def test_version_as_text_and_as_json(cli) -> None:
     """`--version` prints the package's version."""
     text = cli("--version").out
@@ -68,6 +81,18 @@ def test_outside_a_repository_is_not_found(cli, tmp_path) -> None:
     """`-C` leads to a folder that is no repository: exit 14 and one JSON document."""
     done = cli("-C", tmp_path, "log", "--json")
     assert (done.code, done.json["error"]["code"]) == (14, "not-found")
+
+
+@pytest.mark.parametrize("name", ["write", "log", "read", "run"])
+def test_completion_knows_agents(cli, fleet, name: str) -> None:
+    """By their identity files, also of another folder's repository; outside of one there is none."""
+    line = f"githarness {name} --agent "
+    ask = {"_GITHARNESS_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": "3"}
+    assert cli(cwd=fleet, **ask).out.split() == ["deployer", "scribe"]
+    assert cli(cwd=fleet, **ask | {"COMP_WORDS": line + "s"}).out.split() == ["scribe"]
+    elsewhere = {"COMP_WORDS": f"githarness -C {fleet} {name} --agent ", "COMP_CWORD": "5"}
+    assert cli(cwd=fleet.parent, **ask | elsewhere).out.split() == ["deployer", "scribe"]
+    assert cli(cwd=fleet.parent, **ask).out.split() == []
 
 
 @pytest.mark.parametrize(
