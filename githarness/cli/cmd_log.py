@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from githarness import clock, paths
-from githarness.cli.options import command
+from githarness.cli.options import agent_option, command
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.store import commits
@@ -17,7 +17,7 @@ from githarness.store.rows import CommitRow
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Commits of this agent.")] = None
+    agent: Annotated[str | None, agent_option("Commits of this agent.")] = None
     run: Annotated[str | None, typer.Option(metavar="RUN", help="Commits of this run.")] = None
     since: Annotated[str | None, typer.Option(metavar="T", help="From T on: RFC 3339, 2h, 3d, yesterday.")] = None
     until: Annotated[str | None, typer.Option(metavar="T", help="Up to T.")] = None
@@ -38,6 +38,9 @@ def log(ctx: typer.Context, *, options: LogOptions) -> None:
     harness.fresh_index()
     with harness.db.read() as conn:
         rows = commits.log(conn, wanted)
+        known = rows or commits.log(conn, commits.CommitFilter(agent=options.agent, chain=options.chain, limit=1))
+    if options.agent and not known:
+        harness.governance().agent(options.agent)  # NotFound, unless it has only not written yet
     sh.document({"items": [_item(row) for row in rows]})
     for row in rows:
         _line(sh, row)

@@ -31,6 +31,15 @@ def test_log_selects(cli, busy, argv: tuple[str, ...], subjects: list[str]) -> N
     assert [item["subject"] for item in cli("log", *argv, "--json", cwd=busy).json["items"]] == subjects
 
 
+def test_an_agent_that_nobody_knows_is_not_found(cli, busy) -> None:
+    """One that has only not written, or not then, is: an empty list."""
+    cli("agent", "add", "idle", cwd=busy)
+    for argv in (("--agent", "idle"), ("--agent", "deployer", "--until", "2020-01-01")):
+        assert cli("log", *argv, "--json", cwd=busy).json == {"items": []}
+    done = cli("log", "--agent", "nobody", "--json", cwd=busy)
+    assert (done.code, done.json["error"]["fix"]) == (14, "githarness agent list")
+
+
 def test_log_items_have_the_documented_fields(cli, busy, git) -> None:
     """The fields of the public interface, and the person where it was one."""
     item = cli("log", "-n", "1", "--json", cwd=busy).json["items"][0]
