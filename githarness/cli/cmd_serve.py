@@ -11,7 +11,7 @@ from githarness.cli import out
 from githarness.cli.options import command
 from githarness.cli.shell import Shell, shell
 from githarness.daemon import serve as daemon
-from githarness.errors import Usage
+from githarness.errors import Locked, Usage
 
 
 @command
@@ -45,7 +45,11 @@ def _serve(sh: Shell) -> None:
         else:
             sh.note(f"serving {harness.repo.common_dir} on {text}" if kind == "ready" else text)
 
-    counts = daemon.serve(sh.settings, harness.repo, harness.served, say=say, clock=harness.clock)
+    try:
+        counts = daemon.serve(sh.settings, harness.repo, harness.served, say=say, clock=harness.clock)
+    except Locked as error:
+        error.fix = "githarness serve --status, or githarness serve --stop"
+        raise
     harness.close()
     if sh.json:
         out.json_line({"event": "stopped", **counts})

@@ -23,7 +23,10 @@ _INIT = "githarness init"
 def set_up(subject: Subject) -> Iterator[Finding]:
     record, values = adopted.load(subject.repo.home), Values(subject.git)
     if record is None:
-        yield Finding("set-up", "fail", "this clone is not set up", _INIT)
+        if subject.repo.worktree is None:
+            yield Finding("set-up", "fail", "this is a bare repository: nobody works in it", "look at a clone of it")
+        else:
+            yield Finding("set-up", "fail", "this clone is not set up", _INIT)
         return
     wanted = {BRANCH: record.branch, ALLOWED_SIGNERS: SIGNERS}
     wrong = [key for key, text in wanted.items() if values.last(key) != text]

@@ -37,7 +37,8 @@ def test_commands_find_the_daemon_and_end_it(serving: subprocess.Popen[str], fle
     done = cli("write", "a.md", "--agent", "deployer", "--json", cwd=fleet, stdin="hello\n")
     assert done.code == 0 and done.json["worktree"] == "updated"
     assert cli("serve", "--status", "--json", cwd=fleet).json["writes"] == 1
-    assert cli("serve", "--json", cwd=fleet).json["error"]["code"] == "locked"
+    second = cli("serve", "--json", cwd=fleet).json["error"]
+    assert second["code"] == "locked" and "githarness serve --stop" in second["fix"]
     assert cli("serve", "--stop", cwd=fleet).code == 0
     assert serving.wait(10) == 0
     assert serving.stdout and json.loads(serving.stdout.read())["event"] == "stopped"

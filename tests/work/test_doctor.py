@@ -123,6 +123,12 @@ def test_kinds_of_clones(cli, git, fleet, tmp_path):
     assert (items["history"]["state"], items["sparse checkout"]["state"]) == ("warn", "warn")
 
 
+def test_a_bare_repository_is_not_sent_to_init(cli, git, fleet, tmp_path):
+    """Init would send it back."""
+    git(tmp_path, "clone", "-q", "--bare", fleet, tmp_path / "bare")
+    assert "clone" in _items(cli, tmp_path / "bare")["set-up"]["fix"]
+
+
 def test_people_read_a_line_a_check(cli, fleet):
     """Without --json every finding is a line, with its fix below where there is something to do."""
     lines = cli("doctor", cwd=fleet).out.splitlines()
