@@ -39,8 +39,9 @@ def look(stage: Stage) -> None:
     """How a reviewer looks who only knows git; the last commits, checked by git and ssh-keygen."""
     stage.say("title", "the same with plain git")
     stage.git("log", "-5", "--format=%h %G? %an: %s", shown=True)
+    stage.say("tell", "and more to type where --keep leaves the repository:")
     for command in LOOK:
-        stage.say("command", command)
+        stage.say("output", command)
 
 
 def _changed(stage: Stage, commits: list[str]) -> list[str]:
