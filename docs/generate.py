@@ -5,8 +5,11 @@ A test compares both with their sources.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # this checkout, whatever is installed
 
 from githarness.cli.app import COMMANDS, command_line
 

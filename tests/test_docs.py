@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -46,6 +48,15 @@ def _script(name: str) -> ModuleType:
 def test_the_page_of_commands_is_up_to_date() -> None:
     """docs/cli.md is the help of every command; `make docs` writes it."""
     assert (ROOT / "docs" / "cli.md").read_text() == _script("generate").cli_page()
+
+
+def test_pages_are_generated_from_this_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python docs/generate.py` takes the package beside it, installed or not."""
+    monkeypatch.delenv("PYTHONPATH")
+    script = str(ROOT / "docs" / "generate.py")
+    code = f"import runpy; print(runpy.run_path({script!r})['command_line'].__code__.co_filename)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(ROOT / "githarness" / "cli" / "app.py")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
