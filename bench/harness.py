@@ -46,8 +46,8 @@ def scratch() -> Iterator[Path]:
         home = folder / "home"
         home.mkdir()
         ENV.update(
-            HOME=str(home), XDG_DATA_HOME=str(home / "data"), XDG_RUNTIME_DIR=str(home / "run"), GIT_CONFIG_NOSYSTEM="1",
-            PYTHONPYCACHEPREFIX=str(home / "bytecode"),
+            HOME=str(home), XDG_DATA_HOME=str(home / "data"), XDG_RUNTIME_DIR=str(home / "run"),
+            GIT_CONFIG_NOSYSTEM="1", PYTHONPYCACHEPREFIX=str(home / "bytecode"),
         )
         (home / "run").mkdir(mode=0o700)
         git(folder, "config", "--global", "user.name", "Bench")
