@@ -126,23 +126,29 @@ def _set(text: str, front: Front, part: _Part, item: tuple[str, Json]) -> str:
 
 
 def _spliced(text: str, part: _Part, old: Node, new: str) -> str:
-    space = "" if text[part.start + old.start - 1].isspace() or new.startswith("\n") else " "
-    return text[: part.start + old.start] + space + new + text[part.start + old.end :]
+    head, tail = text[: part.start + old.start], text[part.start + old.end :]
+    if new.startswith(("\n", "\r")):
+        return head.rstrip() + new + tail
+    if old.style in ("sequence", "mapping") and text[len(head)] not in "[{":
+        bare = head.rstrip()
+        head = bare if bare.endswith(":") else head + part.indent + "  "
+    return head + ("" if head[-1].isspace() else " ") + new + tail
 
 
 def _like(text: str, old: Node, value: Json, indent: str) -> str:
     """The value as the old one was written: block or flow, with its quotes."""
     if isinstance(value, str):
-        fits = value.rstrip("\n") and value[0] not in " \n" and not _HARD.search(value) and "\t" not in value
+        fits = value[:1] not in ("", " ", "\n") and not value.endswith("\n\n") and value.replace("\n", "").isprintable()
         if fits and (old.style == "literal" or (old.style == "folded" and "\n" not in value.rstrip("\n"))):
-            chomp = "" if value.endswith("\n") and not value.endswith("\n\n") else "-"
+            chomp = "" if value.endswith("\n") else "-"
             lines = value.removesuffix("\n").split("\n")
-            return text[old.start] + chomp + "".join(f"\n{indent}  {line}".rstrip() for line in lines)
+            return text[old.start] + chomp + "".join(f"\n{indent}  {line}" if line else "\n" for line in lines)
         return scalar(value, old.style)
     block = old.style in ("sequence", "mapping") and text[old.start] not in "[{"
     if block and isinstance(value, list | dict) and value:
         deeper = text[text.rfind("\n", 0, old.start) + 1 : old.start]
-        return _block(value, indent, deeper if deeper.isspace() or not deeper else indent + "  ").lstrip()
+        kept = deeper.isspace() if isinstance(value, dict) else not deeper.strip()
+        return _block(value, indent, deeper if kept else None)
     return _json(value)
 
 

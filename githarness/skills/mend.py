@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from githarness.skills.edit import scalar
-from githarness.skills.frontmatter import LINES, MISPLACED, Front, read
+from githarness.skills.frontmatter import LINES, MISPLACED, TEXT, Front, read
 
 _ATTEMPTS = 40  # scalars quoted in one file
 _KEY = r"[ \t]*(?:- )?[A-Za-z_][\w.-]*"
@@ -32,7 +32,8 @@ def quoted(text: str) -> str:
 
 def placed(text: str) -> str:
     """Frontmatter that stands behind other lines, in a fenced block or without its fences, moved to the first byte."""
-    for new in _placements(text):
+    problems = read(text).problems
+    for new in _placements(text) if problems else ():
         front = read(new)
         if not front.problems and {"name", "description"} & front.fields.keys():
             return new
@@ -61,7 +62,9 @@ def _candidates(text: str, front: Front, broken: int) -> Iterator[str]:
     first = text.count("\n", 0, front.start)
     if any(line.startswith("\t") for line in lines[first:]):
         yield re.sub(r"^\t+", lambda found: "  " * len(found[0]), text[: front.close], flags=re.M) + text[front.close :]
-    for number in range(min(broken, len(lines)) - 1, max(first, broken - 50) - 1, -1):
+    order = range(min(broken, len(lines)) - 1, max(first, broken - 50) - 1, -1)
+    top = next((number for number in order if (found := _FIELD.match(lines[number])) and found[1] in TEXT), order[0])
+    for number in (top, *order):
         line = lines[number].rstrip("\r\n")
         end_of_line = lines[number][len(line) :]
         for new, used in _rewritten(line, [each.rstrip("\r\n") for each in lines[number + 1 :]]):
@@ -77,14 +80,15 @@ def _rewritten(line: str, rest: list[str]) -> Iterator[tuple[str, int]]:
     key, value = found[1], (found[2] or "").strip()
     if value.startswith("{") and (missing := value.count("{") - value.count("}")) > 0:
         yield f"{key}: {value}{'}' * missing}", 0
-    if value and value[0] not in "|>":
-        yield f"{key}: {scalar(_bare(value))}", 0
+    if value.startswith(("|", ">")):
+        return
     indent = len(line) - len(line.lstrip())
     ends = (n for n, each in enumerate(rest) if each.strip() and len(each) - len(each.lstrip()) <= indent)
     used = next(ends, len(rest))
-    if used and (value[:1] not in ("|", ">", "") or key == "description"):
-        folded = " ".join([value, *(each.strip() for each in rest[:used])])
-        yield f"{key}: {scalar(_bare(folded.strip()))}", used
+    for number in (used, 0) if key in TEXT else (0, used):
+        folded = " ".join([value, *(each.strip() for each in rest[:number])]).strip()
+        if folded and (value or key in TEXT):
+            yield f"{key}: {scalar(_bare(folded))}", number
 
 
 def _bare(value: str) -> str:
@@ -100,9 +104,10 @@ def _bare(value: str) -> str:
 def _placements(text: str) -> Iterator[str]:
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     found = re.search(MISPLACED, text[: 1 << 13], re.M)
-    seen = read(text).problems[0].kind if found else ""
-    if found is None or text.count("\n", 0, found.start()) > LINES or (seen == "absent" and found.start()):
+    if found is None or text.count("\n", 0, found.start()) > LINES:
         return
+    if found.start() and not (found["fence"] or found["open"]):
+        return  # a field in the body
     end_of_line = "\r\n" if "\r\n" in text[: found.end() + 200] else "\n"
     before, inside = text[: found.start()].strip("\ufeff\r\n \t"), text[found.end() :]
     after = ""
