@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from githarness import clock, flock
 from githarness.errors import Conflict, Integrity, NotFound, StaleWrite, Unavailable, Usage
 from githarness.git import pack, refs
 from githarness.git.objects import EXECUTABLE, FILE, SUBMODULE, Entry, PathChange, Raw, raw
-from githarness.git.porcelain import Git
 from githarness.git.trees import Trees
 from githarness.policy import trailers
 from githarness.seal.signer import Signer
@@ -20,6 +20,9 @@ from githarness.work import draft
 from githarness.work.asks import Ask, Lane, Op, Written
 from githarness.work.draft import Stamp
 from githarness.work.parts import Parts
+
+if TYPE_CHECKING:  # the write path comes by here, and GitPython takes longer to load than a write
+    from githarness.git.porcelain import Git
 
 _PREFIX = "refs/githarness/held/"
 
