@@ -22,8 +22,8 @@ from githarness.skills.profiles import NAMES, fits, schema
 FOLDER = Path(__file__).resolve().parents[2] / "schemas"
 FILES = sorted(path.name.removesuffix(".schema.json") for path in FOLDER.glob("*.*.schema.json"))
 FIELDS = [(file, field) for file in FILES for field in schema(file)["properties"]]
-TEXTS = ["", "pdf-tables", "PDF", "a" * 64, "a" * 65, "b" * 1024, "b" * 1025, "-a", "a-", "fork", "high", "brew", "linux",
-         "tool", "raw", "bash", "plan", "user", "worktree", "vscode"]
+TEXTS = ["", "pdf-tables", "PDF", "a" * 64, "a" * 65, "b" * 1024, "b" * 1025, "-a", "a-", "fork", "high", "brew",
+         "linux", "tool", "raw", "bash", "plan", "user", "worktree", "vscode"]
 PLAIN: list[Json] = [None, True, False, 0, 1, 1.0, 1.5, *TEXTS]
 MANY: list[Json] = [*PLAIN, [], {}, *([each] for each in PLAIN), *({"short-description": each} for each in PLAIN),
                     *([{"name": each}] for each in PLAIN), *({"openclaw": {"os": each}} for each in PLAIN)]
