@@ -24,6 +24,7 @@ lint: $(READY)
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/hooks_catalogue.py
 
 changelog: $(READY)
 	$(BIN)/python docs/changelog.py

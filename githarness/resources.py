@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def path(kind: str, name: str) -> Path:
-    """Where `schemas/NAME`, `policies/NAME` or `hooks/NAME` is; it is for the caller to find that it exists."""
+    """Where a file of `schemas/`, `policies/`, `hooks/` or `templates/` is; the caller finds out whether it exists."""
     shipped = _PACKAGE / "_data" / kind
     return (shipped if shipped.is_dir() else _PACKAGE.parent / kind) / name
 

@@ -156,7 +156,8 @@ def test_package_inits_are_empty() -> None:
 
 
 def _sources() -> list[Path]:
-    folders = ("githarness", "tests", "docs", "bench", "hooks", "schemas", "policies", "changes", ".github")
+    folders = ("githarness", "tests", "docs", "bench", "hooks", "schemas", "policies", "templates", "changes",
+               ".github")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
     files += [path for path in ROOT.iterdir() if path.is_file() and path.suffix in (".md", ".toml", ".yaml", "")]
     return [path for path in files if "__pycache__" not in path.parts and path.name != ".git"]

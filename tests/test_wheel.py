@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SHIPPED = ("schemas", "policies", "hooks")
+SHIPPED = ("schemas", "policies", "hooks", "templates")
 NOT_SOURCE = shutil.ignore_patterns(".*venv*", ".git", "__pycache__", ".*_cache", ".hypothesis", "dist", "build")
 FIND = "from githarness import resources; print(resources.read('schemas', 'error.schema.json').decode()[:1])"
 
@@ -84,7 +84,7 @@ def _works(environment: Path, cwd: Path) -> None:
 
 
 def test_the_wheel_has_the_data_and_only_the_package(wheels: dict[str, Path]) -> None:
-    """Schemas, policies and hooks are in `githarness/_data`, tests are not there at all."""
+    """Schemas, policies, hooks and templates are in `githarness/_data`, tests are not there at all."""
     names = zipfile.ZipFile(wheels["wheel"]).namelist()
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"githarness"}
     for kind in SHIPPED:

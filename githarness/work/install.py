@@ -1,0 +1,144 @@
+"""The files by which GitHub, GitLab and pre-commit run our checks: written, and taken away again, byte for byte.
+
+What was written opens with a line that holds the digest of the rest. With that line a file, or a part of pre-commit's
+configuration, is known as ours and unedited; what is not is never overwritten and never removed.
+
+    # githarness install github: sha256 of what follows HEX
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from githarness import __version__, canon, resources
+from githarness.errors import Conflict, Unavailable
+from githarness.work.adopted import write_file
+
+FILES = {"github": (".github/workflows/githarness.yml", "github.yml"),
+         "gitlab": (".gitlab/githarness.yml", "gitlab.yml"),
+         "pre-commit": (".pre-commit-config.yaml", "pre-commit.yaml")}
+NEXT = {"github": "git add .github, and commit it",
+        "gitlab": "include .gitlab/githarness.yml in .gitlab-ci.yml, as its head says",
+        "pre-commit": "pre-commit install --hook-type pre-commit --hook-type commit-msg"}
+_SEAL = r"# githarness install {target}: sha256 of what follows ([0-9a-f]{{64}})\r?\n"
+_END = "# end of what githarness install pre-commit wrote"
+_NEW = "default_install_hook_types: [pre-commit, commit-msg]\nrepos:\n"  # a configuration that has none but our entry
+# The line `repos:`, where a list follows, and how far its entries are indented.
+_LIST = re.compile(r"^repos:[ \t]*(?:#[^\n]*|\r)?\n(?=(?:[ \t]*(?:#[^\n]*|\r)?\n)*( *)- )", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a file was and becomes; None: it is not there."""
+
+    path: Path
+    before: bytes | None
+    after: bytes | None
+
+    @property
+    def action(self) -> str:
+        if self.before == self.after:
+            return "unchanged"
+        return "removed" if self.after is None else "written" if self.before is None else "changed"
+
+    def make(self) -> None:
+        """Raises Unavailable where the file cannot be written."""
+        try:
+            if self.after is None:
+                self.path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # a folder that still holds something
+                    os.removedirs(self.path.parent)
+            elif self.after != self.before:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                mode = self.path.stat().st_mode & 0o777 if self.before is not None else 0o644
+                write_file(self.path, self.after)
+                self.path.chmod(mode)
+        except OSError as error:
+            raise Unavailable(f"'{self.path}' cannot be written: {error.strerror}",
+                              fix=f"ls -l '{self.path}'") from error
+
+
+def plan(root: Path, target: str, *, remove: bool) -> Change:
+    """What to do for `github`, `gitlab` or `pre-commit`. Raises Conflict for what somebody else wrote or edited."""
+    place, template = FILES[target]
+    path = root / place
+    before = _read(path)
+    text = resources.read("templates", template).decode().replace("@REQUIREMENT@", requirement(target))
+    after = (_in_list if target == "pre-commit" else _whole)(path, before, "" if remove else text, target)
+    return Change(path, before, after)
+
+
+def requirement(target: str) -> str:
+    """What pip installs to get this githarness: its version, or the commit of a repository that it was installed from.
+
+    Hooks run on this machine, so that for them a folder of it will do.
+    """
+    try:
+        origin = json.loads(metadata.distribution("githarness").read_text("direct_url.json") or "{}")
+    except metadata.PackageNotFoundError:
+        origin = {}
+    if "vcs_info" in origin:
+        return f"githarness @ {origin['vcs_info']['vcs']}+{origin['url']}@{origin['vcs_info']['commit_id']}"
+    if "dir_info" in origin and target == "pre-commit":
+        return f"githarness @ {origin['url']}"
+    return f"githarness=={__version__}"
+
+
+def _read(path: Path) -> bytes | None:
+    if not os.path.lexists(path):
+        return None
+    if path.is_symlink() or not path.is_file():
+        raise Conflict(f"'{path}' is no plain file", fix=f"ls -l '{path}'")
+    return path.read_bytes()
+
+
+def _sealed(target: str, text: str) -> str:
+    return f"# githarness install {target}: sha256 of what follows {canon.sha256(text.encode())}\n{text}"
+
+
+def _whole(path: Path, before: bytes | None, text: str, target: str) -> bytes | None:
+    if before is not None:
+        seal = re.match(_SEAL.format(target=target).encode(), before)
+        if not seal or canon.sha256(before[seal.end():]) != seal[1].decode():
+            raise _foreign(path)
+    return _sealed(target, text).encode() if text else None
+
+
+def _in_list(path: Path, before: bytes | None, text: str, target: str) -> bytes | None:
+    """Ours is the first entry of `repos`, its lines end as those of the file do; all other bytes stay."""
+    there = (before or b"").decode("utf-8", "surrogateescape")
+    left = _without(path, there, target)
+    new = before is None or (left == _NEW and there != left)  # nothing in it but ours
+    if new or not text:
+        made = _NEW + _sealed(target, text) + _END + "\n" if text else left
+        return None if new and not text else made.encode("utf-8", "surrogateescape")
+    found = _LIST.search(left)
+    if not found:
+        raise Conflict(f"'{path}' has no list 'repos' of the usual form", fix="write 'repos:' and its entries as lines")
+    ends = "\r\n" if found[0].endswith("\r\n") else "\n"
+    lines = [found[1] + line + ends for line in (_sealed(target, text) + _END).split("\n")]
+    return (left[:found.end()] + "".join(lines) + left[found.end():]).encode("utf-8", "surrogateescape")
+
+
+def _without(path: Path, text: str, target: str) -> str:
+    """The configuration without our part. Raises Conflict where that was edited."""
+    seal = re.search("^( *)" + _SEAL.format(target=target), text, re.MULTILINE)
+    if not seal:
+        return text
+    end = re.compile(f"^{seal[1]}{_END}\r?\n", re.MULTILINE).search(text, seal.end())
+    ours = text[seal.end():end.start()] if end else ""
+    plain = re.sub(f"^{seal[1]}", "", ours.replace("\r\n", "\n"), flags=re.MULTILINE)
+    if not end or canon.sha256(plain.encode("utf-8", "surrogateescape")) != seal[2]:
+        raise _foreign(path)
+    return text[:seal.start()] + text[end.end():]
+
+
+def _foreign(path: Path) -> Conflict:
+    return Conflict(f"'{path}' is there already, and not as githarness wrote it",
+                    fix="move it away, or take out by hand what githarness wrote in it")
