@@ -43,7 +43,7 @@ def signer_of(desk: Desk, agent: str) -> Signer:
 
 
 def commit(desk: Desk, author: str, message: str, signer: Signer | None = None, *, namespace: str = "git",
-           when: int = 1_800_000_000) -> str:
+           when: int = 4_000_000_000) -> str:
     """One more commit on main with plumbing, of an empty change, signed by whom you like."""
     tree = desk.git("rev-parse", "main^{tree}")
     mail = f"{author} <{author}@acme.invalid>"
@@ -69,6 +69,34 @@ def test_a_commit_with_the_right_key_is_signed(desk: Desk) -> None:
     """The control of what follows."""
     commit(desk, "deployer", "mine\n\nAgent: deployer\n", signer_of(desk, "deployer"))
     assert signed(desk)
+
+
+def test_a_renamed_fleet_keeps_its_old_commits(desk: Desk) -> None:
+    """Their authors have the fleet's name of their time; the key says whose they are."""
+    commit(desk, "deployer", "mine\n\nAgent: deployer\n", signer_of(desk, "deployer"))
+    config = desk.folder / ".githarness/config.toml"
+    config.write_text(config.read_text().replace("acme", "later"))
+    desk.git("commit", "-q", "-m", "another name", "--", config)
+    assert desk.run("index", "rebuild").code == 0
+    assert desk.run("log", "--json", "-n", "2").json["items"][1]["signed"]
+
+
+@pytest.mark.parametrize(("window", "when", "good"), [
+    ("retired", 1_900_000_000, True), ("retired", 2_000_080_000, True), ("retired", 2_000_100_000, False),
+    ("compromised-since", 1_999_999_999, True), ("compromised-since", 2_000_000_000, False),
+    (None, 1_500_000_000, False),
+])
+def test_a_key_signs_within_its_window(desk: Desk, window: str | None, when: int, good: bool) -> None:
+    """By the commit's time; retiring has a day of grace, a stolen key none."""
+    signer = signer_of(desk, "deployer")
+    if window:
+        file = desk.folder / ".githarness/agents/deployer.yaml"
+        ends = file.read_text().replace("  host:", f"  {window}: '2033-05-18T03:33:20Z'\n  host:")
+        assert ends != file.read_text()
+        file.write_text(ends)
+        desk.git("commit", "-q", "-a", "-m", "by hand")
+    commit(desk, "deployer", "mine\n\nAgent: deployer\n", signer, when=when)
+    assert signed(desk) is good
 
 
 @pytest.mark.parametrize(("author", "message"), [
