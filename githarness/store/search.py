@@ -24,8 +24,11 @@ COLUMNS = ("name", "description", "tags", "body")
 WEIGHTS = (10.0, 5.0, 3.0, 1.0)
 Words = tuple[str, str, str, str]  # the text of each column
 _RARE = 20  # terms that a long query is cut down to
-_LONG = 64  # terms whose frequency is looked up: of more, the longest
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_LONG = 48  # terms whose frequency is looked up: of more, the longest
+_FEW = 3  # terms that are looked for however common they are
+_COMMON = 2_000  # documents from which on nobody counts
+_CJK = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+_AROUND = re.compile(f"(?={_CJK})|(?<={_CJK})")
 _TERM = re.compile(r"[^\W_]+")
 _MOST = 100_000  # characters of a query that are looked at
 _LIST = ", ".join(COLUMNS)
@@ -61,23 +64,19 @@ class Engine(NamedTuple):
     create: tuple[str, ...]
     remove: str
     rank: str  # the lower the better
-    documents: str  # in how many documents a word is
-    postings: int  # how many of them a query may rank, beyond those of its rarest term
+    postings: int  # how many places of a long query's terms are ranked
 
 
 _FTS5 = Engine(
     "1-fts5", "words5",
     (f"CREATE VIRTUAL TABLE words5 USING fts5({_LIST}, content='', tokenize='unicode61 remove_diacritics 2')",
-     f"INSERT INTO words5 (words5, rank) VALUES ('rank', 'bm25({', '.join(map(str, WEIGHTS))})')",
-     "CREATE VIRTUAL TABLE terms5 USING fts5vocab(words5, row)"),
+     f"INSERT INTO words5 (words5, rank) VALUES ('rank', 'bm25({', '.join(map(str, WEIGHTS))})')"),
     f"INSERT INTO words5 (words5, rowid, {_LIST}) VALUES ('delete', ?, ?, ?, ?, ?)",
-    "rank", "SELECT doc FROM terms5 WHERE term = ?", 10_000)
+    "rank", 3_000)
 _FTS4 = Engine(
     "1-fts4", "words4",
-    (f"""CREATE VIRTUAL TABLE words4 USING fts4({_LIST}, tokenize=unicode61 "remove_diacritics=2")""",
-     "CREATE VIRTUAL TABLE terms4 USING fts4aux(words4)"),
-    "DELETE FROM words4 WHERE rowid = ?1",
-    "weighted(matchinfo(words4, 'pcnalx'))", "SELECT documents FROM terms4 WHERE term = ? AND col = '*'", 500)
+    (f"""CREATE VIRTUAL TABLE words4 USING fts4({_LIST}, tokenize=unicode61 "remove_diacritics=2")""",),
+    "DELETE FROM words4 WHERE rowid = ?1", "weighted(matchinfo(words4, 'pcnalx'))", 500)
 
 
 def engine(conn: sqlite3.Connection, version: str | None) -> Engine:
@@ -91,9 +90,8 @@ def engine(conn: sqlite3.Connection, version: str | None) -> Engine:
 
 
 def create(conn: sqlite3.Connection, kind: Engine) -> None:
-    """Makes the tables anew, empty."""
-    for table in (kind.table.replace("words", "terms"), kind.table):
-        conn.execute(f"DROP TABLE IF EXISTS {table}")
+    """Makes the table anew, empty."""
+    conn.execute(f"DROP TABLE IF EXISTS {kind.table}")
     for statement in kind.create:
         conn.execute(statement)
 
@@ -109,7 +107,7 @@ def remove(conn: sqlite3.Connection, kind: Engine, number: int, words: Words) ->
 
 def spaced(text: str) -> str:
     """The text as the tables get it: a space around each character of CJK."""
-    return text if text.isascii() else _CJK.sub(r" \g<0> ", unicodedata.normalize("NFC", text))
+    return text if text.isascii() else _AROUND.sub(" ", unicodedata.normalize("NFC", text))
 
 
 def words(text: str) -> list[str]:
@@ -131,31 +129,27 @@ def terms(text: str) -> list[str]:
 def rarest(conn: sqlite3.Connection, kind: Engine, wanted: Sequence[str]) -> list[str]:
     """The terms that tell most: those in the fewest documents, but not in none, as many as can be ranked in time."""
     longest = sorted(wanted, key=len, reverse=True)[:_LONG]
-    counts = ((_documents(conn, kind, term), term) for term in longest)
-    known = sorted(one for one in counts if one[0] or not one[1].isascii())  # of others our folding may differ
-    kept, left = [term for _, term in known[:1]], kind.postings
-    for count, term in known[1:_RARE]:
-        left -= count
-        if left < 0:
+    known = sorted((count, -len(term), term) for term in longest if (count := _documents(conn, kind, term)))
+    kept: list[str] = []
+    left = kind.postings
+    for count, _, term in known[:_RARE]:
+        left -= count if count < _COMMON else kind.postings
+        if left < 0 and len(kept) >= _FEW:
             break
         kept.append(term)
     return kept
 
 
 def _documents(conn: sqlite3.Connection, kind: Engine, term: str) -> int:
-    rows = [conn.execute(kind.documents, (_plain(word),)).fetchone() for word in term.split()]
-    return min(row[0] if row else 0 for row in rows)
-
-
-def _plain(word: str) -> str:
-    """As the tokenizer keeps a word: without diacritics."""
-    if word.isascii():
-        return word
-    return "".join(sign for sign in unicodedata.normalize("NFD", word) if not unicodedata.combining(sign))
+    """In how many documents a term is, counted no further than to what is common."""
+    some = f"SELECT 1 FROM {kind.table} WHERE {kind.table} MATCH ? LIMIT {_COMMON}"
+    return int(conn.execute(f"SELECT count(*) FROM ({some})", (_quoted(term),)).fetchone()[0])
 
 
 def matches(conn: sqlite3.Connection, kind: Engine, wanted: Wanted) -> tuple[list[Match], int]:
-    """The best ones, best first, and how many there are."""
+    """The best ones, best first, and how many there are; none without a term."""
+    if not wanted.terms:
+        return [], 0
     conn.create_function("weighted", 1, _weighted, deterministic=True)
     table = kind.table
     inside = f"SELECT rowid FROM {table} WHERE {table} MATCH ?"
@@ -163,10 +157,11 @@ def matches(conn: sqlite3.Connection, kind: Engine, wanted: Wanted) -> tuple[lis
     clauses += ["kind = ?"] if wanted.kind else []
     values = [*map(_quoted, (*wanted.phrases, *wanted.without)), *([wanted.kind] if wanted.kind else [])]
     rows = conn.execute(f"""
-        SELECT path, kind, lower(hex(indexed)), name, title, description, tags, start, -rank, count(*) OVER ()
-        FROM (SELECT rowid AS number, {kind.rank} AS rank FROM {table} WHERE {table} MATCH ? LIMIT -1)
-        JOIN artifacts ON id = number WHERE blob IS NOT NULL {''.join(f' AND {one}' for one in clauses)}
-        ORDER BY rank, path LIMIT ?""",
+        WITH found AS (SELECT rowid AS number, {kind.rank} AS rank FROM {table} WHERE {table} MATCH ? LIMIT -1),
+        best AS (SELECT number, rank, count(*) OVER () AS total FROM found JOIN artifacts ON id = number
+            WHERE blob IS NOT NULL{''.join(f' AND {one}' for one in clauses)} ORDER BY rank, path LIMIT ?)
+        SELECT path, kind, lower(hex(indexed)), name, title, description, tags, start, -rank, total
+        FROM best JOIN artifacts ON id = number ORDER BY rank, path""",
         (" OR ".join(map(_quoted, wanted.terms)), *values, wanted.limit)).fetchall()
     return [Match(row[0].decode("utf-8", "surrogateescape"), *row[1:-1]) for row in rows], rows[0][-1] if rows else 0
 

@@ -17,7 +17,8 @@ from githarness.store.search import Match, Wanted
 from githarness.work.artifacts import Registry
 
 _WIDTH = 160  # characters of a snippet
-_PLACES = 2000  # hits of a text that are looked at
+_PLACES = 20  # of a word in a text that are looked at
+Snippet = tuple[tuple[str, bool], ...]  # pieces of text, each with whether it was looked for
 
 
 class Query(NamedTuple):
@@ -31,7 +32,7 @@ class Query(NamedTuple):
 
 class Hit(NamedTuple):
     match: Match
-    snippet: tuple[tuple[str, bool], ...]  # pieces of text, each with whether it was looked for
+    snippet: Snippet
     reasons: Mapping[str, Mapping[str, int]]  # hits by column and term, where asked for
 
 
@@ -50,9 +51,9 @@ def find(registry: Registry, query: Query) -> Hits:
     with registry.db.read() as conn:
         terms = search.rarest(conn, registry.engine, search.terms(query.text))
         wanted = Wanted(terms, phrases, without, query.kind, query.limit)
-        found, total = search.matches(conn, registry.engine, wanted) if terms else ([], 0)
+        found, total = search.matches(conn, registry.engine, wanted)
     texts = [registry.text(match.blob) for match in found]
-    marks = _pattern([*phrases, *terms])
+    marks = _marks([*phrases, *terms])
     words = [(match.name, match.description, match.tags, text) for match, text in zip(found, texts, strict=True)]
     reasons = search.reasons(words, [*terms, *phrases]) if query.explain else [{} for _ in found]
     return Hits([Hit(match, _snippet(match, text, marks), reason)
@@ -61,34 +62,36 @@ def find(registry: Registry, query: Query) -> Hits:
 
 
 
-def _pattern(terms: Sequence[str]) -> re.Pattern[str]:
-    """Any of the terms in a text that went through `_flat`; between the signs of one term may stand anything."""
-    flat = sorted({_flat(term) for term in terms}, key=len, reverse=True)
-    return re.compile("|".join(_alone(r"[\W_]{0,3}".join(map(re.escape, term.split())), term) for term in flat))
+def _marks(terms: Sequence[str]) -> list[str]:
+    """What to look for in a text that went through `_flat`: words, and neighbours in CJK, which stand side by side."""
+    return [*{_flat(word) for term in terms for word in (term.split() if term.isascii() else [term.replace(" ", "")])}]
 
 
-def _alone(pattern: str, term: str) -> str:
-    """As a whole word, where its script sets words apart."""
-    return rf"(?<![^\W_]){pattern}(?![^\W_])" if term.isascii() else pattern
-
-
-def _snippet(match: Match, text: str, marks: re.Pattern[str]) -> tuple[tuple[str, bool], ...]:
+def _snippet(match: Match, text: str, marks: Sequence[str]) -> Snippet:
     """The stretch of description and body with the most different terms, long ones before short ones."""
     text = unicodedata.normalize("NFC", f"{match.description}\n{text[match.start:]}")
-    spans = []
-    for number, found in enumerate(marks.finditer(_flat(text))):
-        if found.end() == found.start() or number == _PLACES:
-            break
-        spans.append((found.span(), found[0]))
+    flat = _flat(text)
+    spans = sorted((at, at + len(mark)) for mark in marks for at in _places(flat, mark))
     best, most = 0, 0
-    for number, ((start, _), _) in enumerate(spans):
-        near = {term for (_, end), term in spans[number:number + 30] if end <= start + _WIDTH}
+    for number, (start, _) in enumerate(spans):
+        near = {flat[at:end] for at, end in spans[number:number + 30] if end <= start + _WIDTH}
         if (weight := sum(map(len, near))) > most:
             best, most = start, weight
-    return _cut(text, max(0, best - 30), [span for span, _ in spans])
+    return _cut(text, max(0, best - 30), spans)
 
 
-def _cut(text: str, start: int, spans: Sequence[tuple[int, int]]) -> tuple[tuple[str, bool], ...]:
+def _places(flat: str, mark: str) -> list[int]:
+    """Where a word stands by itself; a CJK one stands anywhere."""
+    found: list[int] = []
+    at = flat.find(mark)
+    while at >= 0 and len(found) < _PLACES:
+        if not mark.isascii() or not (flat[at - 1:at].isalnum() or flat[at + len(mark):at + len(mark) + 1].isalnum()):
+            found.append(at)
+        at = flat.find(mark, at + len(mark))
+    return found
+
+
+def _cut(text: str, start: int, spans: Sequence[tuple[int, int]]) -> Snippet:
     """One line from about `start` on, without half words at its ends."""
     end = min(len(text), start + _WIDTH)
     if start and (space := re.compile(r"\s").search(text, start, start + 25)):
@@ -98,7 +101,7 @@ def _cut(text: str, start: int, spans: Sequence[tuple[int, int]]) -> tuple[tuple
     pieces: list[tuple[str, bool]] = []
     at = start
     for one, other in spans:
-        if start <= one and other <= end:
+        if at <= one and other <= end:
             pieces += [(text[at:one], False), (text[one:other], True)]
             at = other
     pieces.append((text[at:end], False))
