@@ -7,12 +7,15 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from githarness import clock
 from githarness.store import bases
 from githarness.store.rows import RunRow
 
 _COLUMNS = """id, agent, started, parent, chain, status, finished, tier, start_commit, worktree, pid, pid_start,
     command, note, token_hash"""
 _SELECT = f"SELECT {_COLUMNS} FROM runs"
+_FORGET = """DELETE FROM runs WHERE started < ? AND status = 'open' AND id GLOB 'r-session-*'
+    AND id NOT IN (SELECT run FROM bases) AND id NOT IN (SELECT run FROM events WHERE id >= ? AND run IS NOT NULL)"""
 _DAY = 86400.0
 _IDLE = 30 * _DAY
 
@@ -25,11 +28,14 @@ def get(conn: sqlite3.Connection, run: str) -> RunRow | None:
 def add(conn: sqlite3.Connection, row: RunRow) -> None:
     """Records a run; two first uses of one id at once make one record, the earlier.
 
-    The first run of a day also forgets what idle ones have seen: often enough, and no command waits for it twice.
+    The first run of a day also forgets what idle ones have seen, and sessions that did nothing more: often enough, and
+    no command waits for it twice. A session that goes on all the same is recorded again.
     """
     last = conn.execute("SELECT started FROM runs ORDER BY rowid DESC LIMIT 1").fetchone()
     if last and row.started // _DAY > last[0] // _DAY:
-        bases.forget_idle(conn, row.started - _IDLE)
+        before = row.started - _IDLE
+        bases.forget_idle(conn, before)
+        conn.execute(_FORGET, (before, clock.new_id("e", before)))
     conn.execute(
         f"INSERT INTO runs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (row.id, row.agent, row.started, row.parent, json.dumps(row.chain), row.status, row.finished, row.tier,

@@ -159,3 +159,17 @@ def test_bases_of_idle_sessions_are_forgotten(harness: Harness) -> None:
             rows.add(conn, RunRow(name, "deployer", now + later * DAY))
             left.append([run for run in ("r-idle", "r-tree", "r-busy", "r-fresh") if bases.seen(conn, run)])
     assert left == [["r-idle", "r-tree", "r-busy", "r-fresh"], ["r-tree", "r-busy", "r-fresh"]]
+
+
+def test_sessions_that_ended_unsaid_are_forgotten(harness: Harness) -> None:
+    """Nobody finishes them; started runs stay, and so does a session that has written since."""
+    now = harness.clock.now()
+    names = ("r-session-idle", "r-session-busy", "r-session-fresh", "r-started")
+    with harness.db.write() as conn:
+        for name in names:
+            rows.add(conn, RunRow(name, "deployer", now - (0 if "fresh" in name else 31) * DAY))
+        bases.put(conn, "r-session-idle", {"a.md": "b" * 40})
+    harness.local.write(Ask("deployer", "r-session-busy", (Op("append", "journal", b"x\n"),)))
+    with harness.db.write() as conn:
+        rows.add(conn, RunRow("r-tomorrow", "deployer", now + DAY))
+        assert [name for name in names if rows.get(conn, name) is None] == ["r-session-idle"]
