@@ -1,6 +1,6 @@
-"""Writes what is generated: `docs/cli.md`, the help of every command, and the README's table of `docs/numbers.md`.
+"""Writes what is generated: `docs/cli.md`, the help of every command; `docs/gates.md`; the README's table of numbers.
 
-A test compares both with their sources.
+A test compares them with their sources.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # this checkout, whatever is installed
+
+import gates_page
 
 from githarness.cli.app import COMMANDS, command_line
 
 DOCS = Path(__file__).resolve().parent
 PAGE = DOCS / "cli.md"
+GATES = DOCS / "gates.md"
 README = DOCS.parent / "README.md"
 BEGIN, END = "<!-- numbers: from docs/numbers.md by `make docs` -->\n", "<!-- end of numbers -->\n"
 HEAD = """\
@@ -59,4 +63,5 @@ def readme() -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(cli_page(), encoding="utf-8")
+    GATES.write_text(gates_page.page(), encoding="utf-8")
     README.write_text(readme(), encoding="utf-8")

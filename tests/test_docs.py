@@ -59,6 +59,11 @@ def test_pages_are_generated_from_this_checkout(tmp_path: Path, monkeypatch: pyt
     assert done.stdout.strip() == str(ROOT / "githarness" / "cli" / "app.py")
 
 
+def test_the_page_of_gates_is_up_to_date() -> None:
+    """docs/gates.md is what the gates and their examples say; `make docs` writes it."""
+    assert (ROOT / "docs" / "gates.md").read_text() == _script("generate").gates_page.page()
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_shows_an_example(name: str) -> None:
     """Each command, or each of its subcommands, has one call to copy."""

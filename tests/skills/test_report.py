@@ -7,7 +7,8 @@ import json
 from githarness.skills import report
 from githarness.skills.model import Finding, Found, Gate
 
-FINDING = Finding("skills/a,b:c/SKILL.md", 3, "GH010", "error", "name 'A%\n' is bad", "name: a", "name: A\x1b[31m", "f1")
+FINDING = Finding("skills/a,b:c/SKILL.md", 3, "GH010", "error", "name 'A%\n' is bad", "name: a", "name: A\x1b[31m",
+                  "f1")
 GATE = Gate("GH010", "error", lambda _doc, _place: [Found(1, "", "")])
 
 
