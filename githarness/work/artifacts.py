@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from githarness.git.reader import Reader
 from githarness.settings import RepoConfig
 from githarness.skills import frontmatter, near
 from githarness.skills.frontmatter import Front
+from githarness.skills.portability import folded
 from githarness.store import artifacts, commits, search, verdicts
 from githarness.store.artifacts import Described, Globs, Kind, Stale, State
 from githarness.store.db import Connection, Database
@@ -227,11 +227,6 @@ def described(path: str, text: str) -> Described:
     return Described(name, folded(name), _plain(heading[1], 200) if heading else name,
                      _plain(front.text("description"), 2000), _plain(_tags(front), 500), front.end, sketch,
                      near.keys(sketch))
-
-
-def folded(name: str) -> str:
-    """A name in the form in which names are compared."""
-    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _name(path: str) -> str:

@@ -14,12 +14,12 @@ from githarness.skills import judge, portability, report
 from githarness.skills.catalogue import GATES
 from githarness.skills.document import Document
 from githarness.skills.model import Place
+from githarness.skills.portability import folded
 from githarness.skills.profiles import Profile
 from githarness.store import artifacts, verdicts
 from githarness.store.artifacts import Artifact
 from githarness.store.db import Connection
 from githarness.store.verdicts import Judged, Unjudged, Verdict
-from githarness.work.artifacts import folded
 from githarness.work.check import findings_of
 from githarness.work.files_of import Committed
 
