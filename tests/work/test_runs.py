@@ -164,7 +164,7 @@ def test_bases_of_idle_sessions_are_forgotten(harness: Harness) -> None:
 def test_sessions_that_ended_unsaid_are_forgotten(harness: Harness) -> None:
     """Nobody finishes them; started runs stay, and so does a session that has written since."""
     now = harness.clock.now()
-    names = ("r-session-idle", "r-session-busy", "r-session-fresh", "r-started")
+    names = ("r-session-fresh", "r-session-idle", "r-session-busy", "r-started")
     with harness.db.write() as conn:
         for name in names:
             rows.add(conn, RunRow(name, "deployer", now - (0 if "fresh" in name else 31) * DAY))
