@@ -12,7 +12,15 @@ import pytest
 
 from tests.conftest import Ran
 
-GOOD = "---\nname: {name}\ndescription: Deploys the service. Use when somebody asks for a release of {name}.\n---\n# How\n\nRun it.\n"
+GOOD = """\
+---
+name: {name}
+description: Deploys the service. Use when somebody asks for a release of {name}.
+---
+# How
+
+Run it.
+"""
 BAD = "---\nname: {name}\ndescription: [unclosed\n---\n# How\n\nRun it.\n"
 Hook = Callable[..., Ran]
 

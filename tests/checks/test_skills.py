@@ -111,7 +111,8 @@ def test_a_baseline_forgives(cli, hook, skills: Path) -> None:
 def test_a_profile_that_is_none(hook, skills: Path) -> None:
     """A wrong call is exit 2 with the fix."""
     done = hook("skills", "--profile", "nobody", "README.md", cwd=skills)
-    assert (done.code, "there is no profile 'nobody'" in done.err, "hint: one of agentskills" in done.err) == (2, True, True)
+    assert done.code == 2
+    assert "there is no profile 'nobody'" in done.err and "hint: one of agentskills" in done.err
 
 
 def test_a_suppression_with_reason_and_day(hook, skills: Path) -> None:

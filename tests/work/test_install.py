@@ -96,7 +96,10 @@ def test_an_edited_entry_stays(cli, repo: Path) -> None:
     assert place.read_text() == edited
 
 
-@pytest.mark.parametrize("text", ["repos: []\n", "default_install_hook_types: [pre-commit, commit-msg]\nrepos:\n", "{repos: [{repo: local}]}\n", "", "repos:\n", "x: 1\n"])
+ONLY_A_HEAD = "default_install_hook_types: [pre-commit, commit-msg]\nrepos:\n"
+
+
+@pytest.mark.parametrize("text", ["repos: []\n", ONLY_A_HEAD, "{repos: [{repo: local}]}\n", "", "repos:\n", "x: 1\n"])
 def test_an_unusual_configuration_is_refused(cli, repo: Path, text: str) -> None:
     """What has no list of lines is not guessed at."""
     (repo / ".pre-commit-config.yaml").write_text(text)

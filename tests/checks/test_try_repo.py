@@ -1,0 +1,88 @@
+"""pre-commit and prek run our hooks from a clean clone, in environments that they build with pip."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.checks.conftest import BAD, GOOD
+from tests.conftest import run_git
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_SOURCE = shutil.ignore_patterns(".*venv*", ".git", "__pycache__", ".*_cache", ".hypothesis", "dist", "build")
+CONFIG = "repos:\n- repo: {repo}\n  rev: {rev}\n  hooks:\n  - id: githarness-skills\n  - id: githarness-attribution\n"
+Tool = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def clone(_session_world: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of this tree, committed. Skips where pip reaches no index: the tools build environments of their own."""
+    folder = tmp_path_factory.mktemp("c")
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), "hatchling"]
+    if subprocess.run(pip, capture_output=True, check=False).returncode:
+        pytest.skip("pip reaches no index, so no environment can be built for the hooks")
+    source = shutil.copytree(ROOT, folder / "source", ignore=NOT_SOURCE)
+    run_git(source, "init", "-q")
+    run_git(source, "add", "--all")
+    run_git(source, "commit", "-q", "-m", "this tree")
+    run_git(folder, "clone", "-q", source, folder / "clone")
+    return folder / "clone"
+
+
+@pytest.fixture
+def tool(clone: Path, skills: Path) -> Tool:
+    """`tool("pre-commit", "run")` in a repository with skills; downloads are kept for the next one."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env |= {"PIP_CACHE_DIR": str(clone.parent / "pip"), "UV_CACHE_DIR": str(clone.parent / "uv"),
+            "PATH": f"{Path(sys.executable).parent}:{env['PATH']}"}
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=skills, env=env, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def _changed(git: Callable[..., str], repo: Path) -> None:
+    """A bad skill, a secret and a tag are staged; another bad skill was there before; one edit is not staged."""
+    (repo / "skills/old").mkdir()
+    (repo / "skills/old/SKILL.md").write_text(BAD.format(name="old"))
+    git(repo, "add", "--all")
+    git(repo, "commit", "-q", "--no-verify", "-m", "debt")
+    (repo / "skills/beta/SKILL.md").write_text(BAD.format(name="beta"))
+    (repo / "config.ini").write_text("token = ghp_" + "aB3dE6gH9jK2" * 3 + "\n")
+    (repo / "action.yml").write_text("runs:\n  steps:\n    - uses: actions/checkout@v4\n")
+    git(repo, "add", "--all")
+    (repo / "skills/beta/SKILL.md").write_text(GOOD.format(name="beta"))
+
+
+@pytest.mark.parametrize("name", ["pre-commit", "prek"])
+def test_try_repo_judges_what_is_staged(git, clone: Path, skills: Path, tool: Tool, name: str) -> None:
+    """Every hook finds its own, as staged, and nothing of what was there before."""
+    _changed(git, skills)
+    done = tool(name, "try-repo", str(clone))
+    assert done.returncode == 1, done.stderr
+    for found in ("skills/beta/SKILL.md:4: GH005 error", "config.ini:1: GH050 error", "action.yml:3: GH055 error"):
+        assert found in done.stdout
+    assert ("Traceback" in done.stdout, "skills/old" in done.stdout, "aB3dE6" in done.stdout) == (False, False, False)
+    assert (skills / "skills/beta/SKILL.md").read_text() == GOOD.format(name="beta")
+
+
+def test_a_commit_is_refused_until_it_is_good(git, clone: Path, skills: Path, tool: Tool) -> None:
+    """Installed as git's hooks: a bad skill and a message of an agent stop the commit, a good one passes."""
+    (skills / ".pre-commit-config.yaml").write_text(CONFIG.format(repo=clone, rev=git(clone, "rev-parse", "HEAD")))
+    git(skills, "add", "--all")
+    git(skills, "commit", "-q", "-m", "configuration")
+    assert tool("pre-commit", "install", "-t", "pre-commit", "-t", "commit-msg").returncode == 0
+    (skills / "skills/beta/SKILL.md").write_text(BAD.format(name="beta"))
+    refused = tool("git", "commit", "-a", "-m", "broken")
+    assert (refused.returncode, "GH005 error" in refused.stderr) == (1, True), refused.stderr
+    (skills / "skills/beta/SKILL.md").write_text(GOOD.format(name="beta") + "\nMore.\n")
+    claimed = tool("git", "commit", "-a", "-m", "fine", "-m", "Agent: deployer")
+    assert (claimed.returncode, "GH060 error" in claimed.stderr) == (1, True), claimed.stderr
+    assert tool("git", "commit", "-a", "-m", "fine").returncode == 0
