@@ -1,0 +1,154 @@
+"""`githarness skills`: what people and programs see of the gates, and what `--fix` does to their files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+GOOD = "---\nname: greeting\ndescription: Shows what a skill is. Use when one is asked for.\n---\n\n# Greeting\n\nDo it.\n"
+INVALID = GOOD.replace("Shows what a skill is.", "Shows: what a skill is.")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """No repository: a folder with one good skill and one that is not YAML."""
+    for name, text in (("greeting", GOOD), ("other", INVALID.replace("name: greeting", "name: other"))):
+        (tmp_path / "skills" / name).mkdir(parents=True)
+        (tmp_path / "skills" / name / "SKILL.md").write_text(text)
+    return tmp_path
+
+
+def check(cli, folder: Path, *args: str) -> dict:
+    return json.loads(cli("skills", "check", "--json", *args, cwd=folder).out)
+
+
+def test_check_names_file_line_gate_and_fix(cli, folder: Path) -> None:
+    """Exit 1 where one fails, the count on stderr, what each client makes of it behind the findings."""
+    done = cli("skills", "check", cwd=folder)
+    assert done.code == 1 and done.err == "checked 2 files: 1 with errors, 0 with warnings\n"
+    assert done.out.startswith("skills/other/SKILL.md:3: GH005 error: ") and "hint: " in done.out
+    assert "drop" in done.out.splitlines()[-1] and "score" in done.out.splitlines()[-1]
+
+
+def test_good_skills_pass_without_a_word_on_stdout(cli, folder: Path) -> None:
+    """Exit 0."""
+    done = cli("skills", "check", "skills/greeting", cwd=folder)
+    assert (done.code, done.out) == (0, "")
+
+
+def test_the_document_counts_and_judges_each_client(cli, folder: Path) -> None:
+    """Items, checked and failed as the interface has them; each file with its score and its clients."""
+    found = check(cli, folder)
+    assert (found["checked"], found["failed"]) == (2, 1)
+    assert set(found["items"][0]) >= {"path", "line", "gate", "severity", "message", "fix"}
+    clients = {each["path"]: each["clients"] for each in found["files"]}
+    assert clients["skills/greeting/SKILL.md"]["codex"]["state"] == "loads"
+    assert clients["skills/other/SKILL.md"]["codex"] == {"state": "dropped", "gates": ["GH005"]}
+
+
+def test_formats_for_machines(cli, folder: Path) -> None:
+    """Annotations are one line each, SARIF is one document."""
+    lines = cli("skills", "check", "--format", "github", cwd=folder).out.splitlines()
+    assert lines and all(line.startswith("::") for line in lines)
+    sarif = json.loads(cli("skills", "check", "--format", "sarif", cwd=folder).out)
+    assert sarif["version"] == "2.1.0" and sarif["runs"][0]["results"][0]["ruleId"] == "GH005"
+
+
+def test_fix_mends_once_and_a_dry_run_nothing(cli, folder: Path) -> None:
+    """The dry run shows the diff; the fix changes that one value; a second fix finds nothing to do."""
+    file = folder / "skills/other/SKILL.md"
+    before = file.read_text()
+    dry = cli("skills", "check", "--fix", "--dry-run", cwd=folder)
+    assert dry.code == 1 and "+description: " in dry.out and file.read_text() == before
+    assert cli("skills", "check", "--fix", cwd=folder).code == 0
+    mended = file.read_text()
+    assert [old for old, new in zip(before.split("\n"), mended.split("\n"), strict=True) if old != new] == [
+        before.split("\n")[2]]
+    assert "mended 0 files" in cli("skills", "check", "--fix", cwd=folder).err
+
+
+def test_fix_keeps_the_mode(cli, folder: Path) -> None:
+    """A file that others may read stays so."""
+    file = folder / "skills/other/SKILL.md"
+    file.chmod(0o644)
+    cli("skills", "check", "--fix", cwd=folder)
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_baseline_lets_old_debt_pass_and_nothing_new(cli, folder: Path) -> None:
+    """Also debt of a skill that moved; --no-baseline shows it all the same."""
+    assert cli("skills", "check", "--write-baseline", cwd=folder).code == 0
+    assert check(cli, folder)["failed"] == 0 and check(cli, folder)["baselined"] > 0
+    assert check(cli, folder, "--no-baseline")["failed"] == 1
+    (folder / "skills/greeting/SKILL.md").write_text(INVALID)
+    assert check(cli, folder)["failed"] == 1
+
+
+def test_since_judges_what_changed_and_says_what_got_worse(cli, folder: Path, git) -> None:
+    """Only changed files; errors that were not there are GH061, a falling score is GH062."""
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "start")
+    assert check(cli, folder, "--since", "HEAD")["checked"] == 0
+    (folder / "skills/greeting/SKILL.md").write_text(INVALID)
+    found = check(cli, folder, "--since", "HEAD")
+    assert found["checked"] == 1 and {"GH061", "GH062"} <= {each["gate"] for each in found["items"]}
+    (folder / "skills/other/SKILL.md").write_text(INVALID.replace("name: greeting", "name: other") + "More.\n")
+    found = check(cli, folder, "--since", "HEAD", "skills/other")
+    assert "GH061" not in {each["gate"] for each in found["items"]}
+
+
+def test_one_bad_file_does_not_stop_the_run(cli, folder: Path) -> None:
+    """Binary, endless, unreadable, a link into nothing and a folder of the name: each is a finding or passed over."""
+    for number, data in enumerate((b"\xff\xfe\0" * 1000, b"---\n" + b"[" * 30_000 + b"\n---\n", b"", b"---\n" * 9)):
+        (folder / f"skills/bad{number}").mkdir()
+        (folder / f"skills/bad{number}/SKILL.md").write_bytes(data)
+    (folder / "skills/link").mkdir()
+    (folder / "skills/link/SKILL.md").symlink_to("nowhere")
+    (folder / "skills/dir/SKILL.md").mkdir(parents=True)
+    found = check(cli, folder)
+    assert found["checked"] == 7 and found["failed"] == 6
+
+
+def test_the_least_severity_is_chosen(cli, folder: Path) -> None:
+    """Nothing less is printed; the exit code stays."""
+    (folder / "skills/greeting/SKILL.md").write_text(GOOD.rstrip("\n"))
+    assert {each["severity"] for each in check(cli, folder)["items"]} == {"error", "warning"}
+    assert {each["severity"] for each in check(cli, folder, "--min-severity", "error")["items"]} == {"error"}
+
+
+@pytest.mark.parametrize(("args", "code", "word"), [
+    (("nowhere",), 14, "no file 'nowhere'"), (("--profile", "emacs"), 2, "codex"), (("../",), 2, "outside"),
+    (("--dry-run",), 2, "--fix"), (("--since", "HEAD"), 2, "repository")])
+def test_wrong_calls_name_the_way_on(cli, folder: Path, args: tuple[str, ...], code: int, word: str) -> None:
+    """One error with its fix each."""
+    done = cli("skills", "check", *args, cwd=folder)
+    assert done.code == code and word in done.err
+
+
+def test_a_gate_explains_itself(cli) -> None:
+    """By id, in any letter case; an unknown one is not found."""
+    done = cli("skills", "gates", "gh010")
+    assert done.code == 0 and "Why:" in done.out
+    assert cli("skills", "gates", "GH999").code == 14
+    assert len(json.loads(cli("skills", "gates", "--json").out)["items"]) >= 20
+
+
+def test_history_and_blame_name_who_broke_it(cli, fleet: Path, git) -> None:
+    """Each version with its score; the first of the failing stretch, with the command that takes it back."""
+    path = fleet / "skills/greeting/SKILL.md"
+    path.parent.mkdir(parents=True)
+    for text in (GOOD, INVALID, INVALID + "More.\n"):
+        path.write_text(text)
+        git(fleet, "add", ".")
+        git(fleet, "commit", "-qm", "a person's")
+    items = json.loads(cli("skills", "history", "greeting", "--json", cwd=fleet).out)["items"]
+    assert [item["errors"] > 0 for item in items] == [True, True, False]
+    done = cli("skills", "blame", "greeting", "--json", cwd=fleet)
+    found = json.loads(done.out)
+    assert done.code == 1 and found["commit"]["commit"] == items[1]["commit"] in found["undo"]
+    listed = json.loads(cli("skills", "list", "--status", "failing", "--json", cwd=fleet).out)["items"]
+    assert [item["name"] for item in listed] == ["greeting"]
+    assert json.loads(cli("skills", "show", "greeting", "--json", cwd=fleet).out)["findings"]
