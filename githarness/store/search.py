@@ -28,7 +28,7 @@ _LONG = 48  # terms whose frequency is looked up: of more, the longest
 _FEW = 3  # terms that are looked for however common they are
 _COMMON = 2_000  # documents from which on nobody counts
 _CJK = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
-_AROUND = re.compile(f"(?={_CJK})|(?<={_CJK})")
+_APART = re.compile(f"[^\\w\\x00-\\x7f]+|(?={_CJK})|(?<={_CJK})")
 _TERM = re.compile(r"[^\W_]+")
 _MOST = 100_000  # characters of a query that are looked at
 _LIST = ", ".join(COLUMNS)
@@ -76,7 +76,7 @@ _FTS5 = Engine(
 _FTS4 = Engine(
     "1-fts4", "words4",
     (f"""CREATE VIRTUAL TABLE words4 USING fts4({_LIST}, tokenize=unicode61 "remove_diacritics=2")""",),
-    "DELETE FROM words4 WHERE rowid = ?1", "weighted(matchinfo(words4, 'pcnalx'))", 500)
+    "DELETE FROM words4 WHERE rowid = ?", "weighted(matchinfo(words4, 'pcnalx'))", 500)
 
 
 def engine(conn: sqlite3.Connection, version: str | None) -> Engine:
@@ -102,12 +102,15 @@ def add(conn: sqlite3.Connection, kind: Engine, number: int, words: Words) -> No
 
 def remove(conn: sqlite3.Connection, kind: Engine, number: int, words: Words) -> None:
     """Takes out what was added with just these words."""
-    conn.execute(kind.remove, (number, *map(spaced, words)))
+    conn.execute(kind.remove, (number, *map(spaced, words))[:kind.remove.count("?")])
 
 
 def spaced(text: str) -> str:
-    """The text as the tables get it: a space around each character of CJK."""
-    return text if text.isascii() else _AROUND.sub(" ", unicodedata.normalize("NFC", text))
+    """The text as the tables get it: a space around each character of CJK and for what is part of no word.
+
+    SQLite's tokenizer knows an older Unicode: left to itself it would part words otherwise than `words` does.
+    """
+    return text if text.isascii() else _APART.sub(" ", unicodedata.normalize("NFC", text))
 
 
 def words(text: str) -> list[str]:

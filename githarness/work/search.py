@@ -17,7 +17,7 @@ from githarness.store.search import Match, Wanted
 from githarness.work.artifacts import Registry
 
 _WIDTH = 160  # characters of a snippet
-_PLACES = 20  # of a word in a text that are looked at
+_PLACES = 8  # of a word in a text that are looked at
 Snippet = tuple[tuple[str, bool], ...]  # pieces of text, each with whether it was looked for
 
 
@@ -74,7 +74,7 @@ def _snippet(match: Match, text: str, marks: Sequence[str]) -> Snippet:
     spans = sorted((at, at + len(mark)) for mark in marks for at in _places(flat, mark))
     best, most = 0, 0
     for number, (start, _) in enumerate(spans):
-        near = {flat[at:end] for at, end in spans[number:number + 30] if end <= start + _WIDTH}
+        near = {flat[at:end] for at, end in spans[number:number + 12] if end <= start + _WIDTH}
         if (weight := sum(map(len, near))) > most:
             best, most = start, weight
     return _cut(text, max(0, best - 30), spans)
@@ -121,4 +121,4 @@ _FOLDING = _Folding()
 
 
 def _flat(text: str) -> str:
-    return text.lower() if text.isascii() else text.translate(_FOLDING)
+    return re.sub(r"[^\x00-\x7f]+", lambda found: found[0].translate(_FOLDING), text).lower()
