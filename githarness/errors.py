@@ -97,7 +97,7 @@ class Conflict(Refused):
 
 class Dirty(Refused):
     code = "dirty"
-    default_fix = "commit or stash the edit in the working tree"
+    default_fix = "git stash push --include-untracked -- PATH, or commit the edit"
 
 
 class Locked(HarnessError):

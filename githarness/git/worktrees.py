@@ -7,10 +7,12 @@ wrote.
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from githarness.errors import Dirty
 from githarness.git.checkout import CheckedOut, Held
 from githarness.git.objects import PathChange
 
@@ -23,6 +25,13 @@ class AllHeld:
 
     def dirty(self, changes: Sequence[PathChange]) -> list[str]:
         return _union(held.dirty(changes) for held in self.each)
+
+    def must_be_clean(self, changes: Sequence[PathChange]) -> None:
+        """Raises Dirty."""
+        if dirty := self.dirty(changes):
+            place = shlex.quote(f":/{dirty[0]}")  # from the top of the working tree, wherever it is typed
+            raise Dirty(f"'{dirty[0]}' has an uncommitted edit in the working tree", details={"paths": list(dirty)},
+                        fix=f"git stash push --include-untracked -- {place}, or commit the edit")
 
     def bring(self, changes: Sequence[PathChange]) -> list[str]:
         return _union([held.bring(changes) for held in self.each])

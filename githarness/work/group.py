@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from githarness import canon, clock
-from githarness.errors import Denied, Dirty, HarnessError, Usage
+from githarness.errors import Denied, HarnessError, Usage
 from githarness.git.objects import Raw
 from githarness.git.worktrees import AllHeld
 from githarness.policy import renames, trailers
@@ -74,8 +74,8 @@ class Group:
         admission = Admission(ask, agent, chain, tier(run, ask.token), self.scene, self.book)
         admission.judge()
         changes = admission.changes()
-        if self.held and changes and (dirty := self.held.dirty(changes)):
-            raise Dirty(f"'{dirty[0]}' has an uncommitted edit in the working tree", details={"paths": list(dirty)})
+        if self.held and changes:
+            self.held.must_be_clean(changes)
         placed: int | Written = Written(None, tuple(admission.landed.values()), ask.operation, None, "none")
         if changes:
             placed = self._draft(ask, agent, run, admission)

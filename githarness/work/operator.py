@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from githarness import flock
-from githarness.errors import Dirty
 from githarness.git.objects import PathChange
 from githarness.git.reader import Reader
 from githarness.git.repo import checkouts
@@ -39,9 +38,8 @@ def must_be_clean(parts: Parts, changes: Sequence[PathChange]) -> None:
         return
     with (flock.exclusive(parts.repo.home / "lane.lock", what="the write path"),
           Worktrees(tuple(checked_out(parts, one) for one in found)).hold() as held):
-        dirty = held.dirty(changes) if held else []
-    if dirty:
-        raise Dirty(f"'{dirty[0]}' has an uncommitted edit in the working tree", details={"paths": list(dirty)})
+        if held:
+            held.must_be_clean(changes)
 
 
 def diff(changes: Sequence[PathChange], reader: Reader) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from githarness import canon, clock
-from githarness.errors import Dirty
 from githarness.git import refs
 from githarness.git.objects import Entry, Raw
 from githarness.git.trees import Trees
@@ -40,8 +39,8 @@ def draft_plan(plan: Plan, footing: Footing, parts: Parts, trees: Trees) -> Draf
     for change in plan.changes:
         if (trees.lookup(footing.root, change.path) if footing.root else None) != change.old:
             raise refs.Moved(change.path)
-    if footing.seen and (dirty := footing.seen.dirty(plan.changes)):
-        raise Dirty(f"'{dirty[0]}' has an uncommitted edit in the working tree", details={"paths": list(dirty)})
+    if footing.seen:
+        footing.seen.must_be_clean(plan.changes)
     now = parts.clock.now()
     governance = parts.governed.salvaged(footing.head) if footing.head and not plan.fleet else None
     fleet = governance.config.fleet if governance else plan.fleet

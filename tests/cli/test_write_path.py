@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
@@ -156,6 +157,17 @@ def test_a_dry_run_sees_a_persons_edit(act, fleet) -> None:
         refused = act("write", RUNBOOK, "--json", *more, stdin="mine\n")
         assert (refused.code, refused.json["error"]["code"]) == (11, "dirty")
     assert (fleet / RUNBOOK).read_text() == "by hand\n"
+
+
+def test_the_way_out_of_a_dirty_path_can_be_pasted(act, fleet) -> None:
+    """From any folder, for a file that git knows and for one that it does not; then the write lands."""
+    (fleet / "it's new.md").write_text("by hand\n")
+    act("read", RUNBOOK)
+    (fleet / RUNBOOK).write_text("by hand\n")
+    for path in ("it's new.md", RUNBOOK):
+        fix = act("write", path, "--json", stdin="mine\n").json["error"]["fix"].partition(", or")[0]
+        subprocess.run(["sh", "-ec", fix], cwd=fleet / "runbooks", check=True, capture_output=True)
+        assert act("write", path, stdin="mine\n").code == 0
 
 
 def test_an_empty_stdin_does_not_empty_an_artifact(act, git, fleet) -> None:
