@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from githarness.git.reader import Reader
     from githarness.policy.model import Human
     from githarness.seal.signer import Signer
+    from githarness.skills.document import Document
+    from githarness.skills.model import Neighbour
     from githarness.store.keyring import Keyring
     from githarness.work.artifacts import Registry
     from githarness.work.asks import Lane, Progress
@@ -221,6 +223,22 @@ def schema_judge(file: str, field: str, value: Json) -> list[str]:
     from githarness.skills import schemas
 
     return schemas.judge(file, field, value)
+
+
+def neighbours(repo: Repo) -> Callable[[Document], Sequence[Neighbour]] | None:
+    """Near-duplicates by the registry of this clone, opened at the first question: a process that forks asks after."""
+    if not (repo.home / "harness.db").exists():
+        return None
+    opened: list[Database] = []
+
+    def near(doc: Document) -> Sequence[Neighbour]:
+        from githarness.work import quality
+
+        opened.extend([] if opened else [Database(repo.home, clock.SYSTEM)])
+        with opened[0].read() as conn:
+            return quality.neighbours(conn, doc)
+
+    return near
 
 
 def open(directory: Path, settings: Settings) -> Harness:

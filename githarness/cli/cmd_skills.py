@@ -6,6 +6,7 @@ from githarness.cli.options import group
 from githarness.cli.skills_check import check
 from githarness.cli.skills_gates import gates
 from githarness.cli.skills_registry import blame, history, list_skills, show
+from githarness.cli.skills_tend import new, prune
 
 app = group("Check skills, list them, see how they became what they are.")
 app.command("check")(check)
@@ -14,3 +15,5 @@ app.command("show")(show)
 app.command("history")(history)
 app.command("blame")(blame)
 app.command("gates")(gates)
+app.command("new")(new)
+app.command("prune")(prune)

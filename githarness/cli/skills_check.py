@@ -93,7 +93,8 @@ def _scope(chosen: Skillset, options: CheckOptions, targets: list[str]) -> tuple
         targets, before = chosen.changed_since(options.since, targets, Reader(chosen.repo))
     today = datetime.fromtimestamp(clock.SYSTEM.now(), UTC).date()
     judges = [profiles.load(name, wiring.schema_judge) for name in options.profile or ("agentskills",)]
-    return Scope(chosen.root, catalogue.GATES, judges, today, chosen.globs, before, cores=os.cpu_count() or 1,
+    near = wiring.neighbours(chosen.repo) if chosen.repo else None
+    return Scope(chosen.root, catalogue.GATES, judges, today, chosen.globs, before, near, cores=os.cpu_count() or 1,
                  fix=options.fix), targets
 
 

@@ -22,6 +22,11 @@ def get(conn: sqlite3.Connection, run: str, path: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def readers(conn: sqlite3.Connection, path: str) -> int:
+    """How many runs that are not forgotten have read the path, or written it whole."""
+    return int(conn.execute("SELECT count(*) FROM bases WHERE path = ?", (_key(path),)).fetchone()[0])
+
+
 def seen(conn: sqlite3.Connection, run: str) -> dict[str, str]:
     """All that the run has seen, by path."""
     rows = conn.execute("SELECT path, blob FROM bases WHERE run = ?", (run,))

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from githarness import canon
 from githarness.errors import NotFound
 from githarness.git.reader import Reader
-from githarness.skills import judge, portability, report
+from githarness.skills import judge, near, portability, report
 from githarness.skills.catalogue import GATES
 from githarness.skills.document import Document
-from githarness.skills.model import Place
+from githarness.skills.model import Neighbour, Place
 from githarness.skills.portability import folded
 from githarness.skills.profiles import Profile
 from githarness.store import artifacts, verdicts
@@ -67,6 +67,23 @@ def named(conn: Connection, name: str) -> Standing:
     if not found:
         raise NotFound(f"there is no skill '{name}' on the governed branch", fix="githarness skills list")
     return Standing(found[0], verdicts.present(conn, found[0].path, found[0].blob))
+
+
+def neighbours(conn: Connection, doc: Document) -> list[Neighbour]:
+    """Skills of the registry that are nearly the same, the likest first."""
+    return _near(conn, doc.path, near.signature(doc.body))
+
+
+def alike(conn: Connection, skill: Artifact) -> list[tuple[str, float]]:
+    """Path and score of the skills that are nearly the same."""
+    found = [artifacts.get(conn, one.path) for one in _near(conn, skill.path, skill.sketch)]
+    return [(one.path, one.score or 0) for one in found if one]
+
+
+def _near(conn: Connection, path: str, sketch: bytes) -> list[Neighbour]:
+    rows = artifacts.near(conn, near.keys(sketch))
+    found = [Neighbour(other, near.likeness(sketch, theirs)) for other, theirs in rows if other != path]
+    return sorted((one for one in found if one.likeness >= near.NEAR), key=lambda one: -one.likeness)
 
 
 def trend(history: Sequence[Judged]) -> str:

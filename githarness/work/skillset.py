@@ -66,6 +66,12 @@ class Skillset:
         place.parent.mkdir(exist_ok=True)
         write_file(place, baseline.dump(report.findings))
 
+    def create(self, path: str, data: bytes) -> None:
+        place = self.root / path
+        place.parent.mkdir(parents=True)
+        with open(place, "xb") as file:
+            file.write(data)
+
     def write(self, path: str, data: bytes) -> None:
         """The mended file in place of the old one, with its mode."""
         place = self.root / path
