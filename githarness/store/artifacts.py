@@ -113,7 +113,8 @@ def mirror(conn: sqlite3.Connection, path: str, kind: Kind | None, blob: str | N
     key = _key(path)
     if kind and blob:
         conn.execute(_MIRROR, (key, kind, bytes.fromhex(blob)))
-    else:
+    else:  # one that nobody has read leaves nothing to forget
+        conn.execute("DELETE FROM artifacts WHERE path = ? AND indexed IS NULL", (key,))
         conn.execute("UPDATE artifacts SET blob = NULL WHERE path = ?", (key,))
 
 

@@ -60,7 +60,7 @@ def library(request: pytest.FixtureRequest, tmp_path: Path) -> Library:
 
 
 def test_columns_have_their_weights(library: Library) -> None:
-    """A word in the name counts more than in the description, there more than in the tags, there more than in the body."""
+    """A word in the name counts more than one in the description, that more than one in the tags, or the body."""
     library.put("in-body", body="canary")
     library.put("in-tags", tags="canary")
     library.put("in-description", description="canary")
@@ -113,8 +113,9 @@ def test_what_was_removed_is_not_found(library: Library) -> None:
     assert [library.find(word) for word in ("canary", "gone", "部署", "unicode")] == [[], [], [], []]
 
 
-OPERATORS = ['"', "a AND b", "a OR", "NOT x", "NEAR(a b, 2)", "name:canary", "a*", "^a", "(", "-a", "{name}: x", "a + b",
-             "'; DROP TABLE words5; --", "\0canary", "\ud800canary", "😀", "", "_", "%", "*", "ﬁ İ ς ß", "\u0301", "๑ ไทย"]
+OPERATORS = ['"', "a AND b", "a OR", "NOT x", "NEAR(a b, 2)", "name:canary", "a*", "^a", "(", "-a", "{name}: x",
+             "a + b", "'; DROP TABLE words5; --", "\0canary", "\ud800canary", "\U0001f600", "", "_", "%", "*",
+             "\ufb01 \u0130 \u03c2 \xdf", "\u0301", "\u0e51 \u0e44\u0e17\u0e22"]
 
 
 @pytest.mark.parametrize("text", [*OPERATORS, "x" * (1 << 20), "canary " * 150_000, "\0" * (1 << 20)],

@@ -26,7 +26,7 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main"], cwd=folder, check=True)
-        self._import = subprocess.Popen(["git", "fast-import", "--quiet", "--date-format=raw"], cwd=folder,
+        self._import = subprocess.Popen(["git", "fast-import", "--quiet", "--force", "--date-format=raw"], cwd=folder,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.marks = 0
         self.tip = 0
