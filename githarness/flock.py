@@ -14,9 +14,13 @@ from githarness.errors import Locked, Unavailable
 WAIT = 5.0
 
 
+class Held(Locked):
+    """Another process holds the lock: nothing was done."""
+
+
 @contextlib.contextmanager
 def exclusive(path: Path, *, wait: float = WAIT, what: str) -> Iterator[None]:
-    """Holds the lock for the length of the block. Raises Locked when it was not to be had within `wait` seconds."""
+    """Holds the lock for the length of the block. Raises Held when it was not to be had within `wait` seconds."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
@@ -39,11 +43,13 @@ def _take(descriptor: int, wait: float, what: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        _queue(descriptor, wait, what)
+        if wait <= 0 or not _queued(descriptor, wait):
+            raise Held(f"another process holds the lock of {what}",
+                       fix="wait for it, or run githarness doctor") from None
 
 
-def _queue(descriptor: int, wait: float, what: str) -> None:
-    """Blocks in the kernel's queue, which is fair where polling starves; a thread bounds the wait.
+def _queued(descriptor: int, wait: float) -> bool:
+    """Whether it was to be had. Blocks in the kernel's queue, which is fair where polling starves; a thread bounds it.
 
     The thread works on a descriptor of its own for the same open file: when we give up, a lock that it is given later
     goes with that descriptor.
@@ -58,5 +64,4 @@ def _queue(descriptor: int, wait: float, what: str) -> None:
         os.close(mine)
 
     threading.Thread(target=block, daemon=True).start()
-    if not got.wait(wait):
-        raise Locked(f"another process holds the lock of {what}", fix="wait for it, or run githarness doctor")
+    return got.wait(wait)

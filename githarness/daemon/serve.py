@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from githarness import flock
 from githarness.clock import SYSTEM, Clock
-from githarness.daemon import link, listen, place, process, requests
+from githarness.daemon import aside, link, listen, place, process, requests
 from githarness.daemon.connection import Limits
 from githarness.daemon.desk import Desk, Ledger
 from githarness.daemon.server import Server
@@ -32,11 +32,11 @@ def serve(settings: Settings, repo: Repo, ledger: Ledger, *, say: Say, limits: L
     if sys.platform != "linux":
         raise Unavailable("the daemon runs on Linux", fix="go on without it: every command works in process")
     process.harden()
-    with listen.taken(settings, repo) as seat:
+    with aside.started(ledger.maintain) as maintain, listen.taken(settings, repo) as seat:
         def note(text: str) -> None:
             say("note", text)
 
-        desk, upkeep = Desk(ledger, place.repository(repo), note), Upkeep(ledger.maintain, limits, note)
+        desk, upkeep = Desk(ledger, place.repository(repo), note), Upkeep(maintain, limits, note)
         server = Server(seat.listener, desk, upkeep, limits=limits, clock=clock)
         for number in _ENDS:
             signal.signal(number, lambda *_: server.stop())

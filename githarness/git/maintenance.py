@@ -90,9 +90,9 @@ def _repacked(git: Git, pack_dir: Path, sources: list[_Pack]) -> list[Path]:
 
 def _check_complete(sources: list[_Pack], made: list[Path]) -> None:
     """Nothing is removed on git's word alone."""
-    there = {entry.oid for stem in made for entry in pack.read_index(stem.with_suffix(".idx"))}
+    there = {oid for stem in made for oid in pack.read_ids(stem.with_suffix(".idx"))}
     for source in sources:
-        lost = {entry.oid for entry in pack.read_index(source.stem.with_suffix(".idx"))} - there
+        lost = pack.read_ids(source.stem.with_suffix(".idx")) - there
         if lost:
             raise Integrity(f"a repack left out object '{min(lost).hex()}'", fix="git fsck")
 

@@ -41,6 +41,13 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftAsk(Ask):
+    """One that is carried out for another process, which waits for it (`work/waiting.py`)."""
+
+    left: str = ""  # where its result goes
+
+
+@dataclass(frozen=True, slots=True)
 class Landed:
     path: str
     blob: str | None  # None: deleted

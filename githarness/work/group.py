@@ -17,7 +17,7 @@ from githarness.store import operations
 from githarness.store.rows import CommitRow, EventRow, RunRow
 from githarness.work import draft, landing, people
 from githarness.work.admit import Admission, Scene
-from githarness.work.asks import Ask, Landed, TooLarge, Written
+from githarness.work.asks import Ask, Landed, LeftAsk, TooLarge, Written
 from githarness.work.draft import Draft
 from githarness.work.governance import FOLDER_NAME, Governance
 from githarness.work.runbook import ASSERTED, Runbook, name_of, tier
@@ -50,7 +50,8 @@ class Group:
         except TooLarge as error:
             return error  # another lane will do it: no refusal
         except HarnessError as error:
-            self.refused.append(self._refusal(ask, error))
+            if not isinstance(ask, LeftAsk):  # else its owner meets the refusal by itself
+                self.refused.append(self._refusal(ask, error))
             return error
 
     def _known(self, ask: Ask) -> bool:
@@ -111,8 +112,9 @@ class Group:
             subject=trailers.subject_of(message), agent=None if ask.human else agent.name, human=ask.human, run=ask.run,
             chain=admission.chain, operation=ask.operation, decision=decision, signed=True,
             renames=tuple(admission.renames), changes=tuple(map(draft.change_row, changes)))
+        left = ask.left if isinstance(ask, LeftAsk) else None
         intent = EventRow(event, self.now, "intent", row.agent, ask.human, ask.run, ask.operation, commit.oid,
-                          body=landing.intent_body(changes, admission.learned))
+                          body=landing.intent_body(changes, admission.learned, left))
         self.drafts.append(Draft(commit, changes, row, intent, ask.operation, _answer(event, admission)))
         self.scene.objects += [*admission.blobs, *made, commit]
         self.scene.root, self.tip = root, commit.oid

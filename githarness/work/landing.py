@@ -25,6 +25,7 @@ from githarness.store import commits, events, operations
 from githarness.store.db import Database
 from githarness.store.rows import EventRow
 from githarness.work import artifacts
+from githarness.work.asks import Landed, Written
 from githarness.work.draft import Draft
 from githarness.work.runbook import Runbook
 
@@ -149,10 +150,11 @@ def net(drafts: Sequence[Draft]) -> list[PathChange]:
     return [replace(change, old=first[path]) for path, change in last.items()]
 
 
-def intent_body(changes: Sequence[PathChange], learned: dict[str, str | None]) -> str:
+def intent_body(changes: Sequence[PathChange], learned: dict[str, str | None], left: str | None = None) -> str:
+    """`left`: who waits for it in another process, as in `LeftAsk`."""
     rows = [[c.path, *((c.old.mode, c.old.oid) if c.old else (None, None)),
              *((c.new.mode, c.new.oid) if c.new else (None, None))] for c in changes]
-    return canon.dumps({"paths": rows, "learned": learned})
+    return canon.dumps({"paths": rows, "learned": learned, **({"left": left} if left else {})})
 
 
 def changes_of(intent: EventRow) -> list[PathChange]:
@@ -164,3 +166,16 @@ def changes_of(intent: EventRow) -> list[PathChange]:
 def learned_of(intent: EventRow) -> dict[str, str | None]:
     learned: dict[str, str | None] = json.loads(intent.body)["learned"]
     return learned
+
+
+def left_of(intent: EventRow) -> str | None:
+    """Who waits for it in another process."""
+    body = json.loads(intent.body)
+    return str(body["left"]) if "left" in body else None
+
+
+def written_of(intent: EventRow, arrival: Arrival) -> Written:
+    """The result of an intent that landed, as far as the intent tells."""
+    changes = changes_of(intent)
+    paths = tuple(Landed(c.path, c.new.oid if c.new else None, c.old.oid if c.old else None) for c in changes)
+    return Written(intent.commit_oid, paths, intent.operation, intent.id, arrival.of(changes))

@@ -32,11 +32,8 @@ from githarness.work.landing import Arrival, Batch, Ground
 from githarness.work.parts import Parts, checked_out
 from githarness.work.read import read
 from githarness.work.runbook import Runbook
+from githarness.work.together import TRIES, Ack, Result, Together, in_turn, too_busy
 from githarness.work.verify import verifier
-
-_TRIES = 6
-Result = Written | HarnessError
-Ack = Callable[[list[Result]], None]
 
 
 class LocalLane:
@@ -53,18 +50,16 @@ class LocalLane:
         self._checkouts: dict[Checkout, CheckedOut] = {}
         self._signers: dict[tuple[Key, ...], Signer] = {}
         self._last = ("", "")  # a commit that we made, and its tree
+        self._together = Together(parts.repo.home, self._locked, self._group)
 
     def write(self, ask: Ask) -> Written:
-        done: list[Result] = []
-        try:
-            self.write_group([ask], done.extend)
-        except HarnessError:
-            if not done:
-                raise  # else it is on disk, and the next command does the bookkeeping
+        """By itself where the lane is free; else whoever has it carries this out along with its own."""
+        self._know_operations([ask])
+        done = self._together.write(ask)
         self.fold()
-        if isinstance(done[0], HarnessError):
-            raise done[0]
-        return done[0]
+        if isinstance(done, HarnessError):
+            raise done
+        return done
 
     def write_as(self, ask: Ask, human: str) -> Written:
         """The same by a person of the fleet, with that person's key."""
@@ -92,10 +87,7 @@ class LocalLane:
         `ack` is called as soon as everything is on disk, before the bookkeeping that a crash cannot hurt.
         """
         self._know_operations(asks)
-        for _ in range(_TRIES):
-            with self._locked(), contextlib.suppress(refs.Moved):
-                return self._group(asks, ack)
-        raise self._too_busy()
+        return in_turn(self._locked, lambda: self._group(asks, ack))
 
     def _know_operations(self, asks: Sequence[Ask]) -> None:
         """Some may be in commits that this database has not seen: of another clone, or from before it was deleted."""
@@ -145,7 +137,7 @@ class LocalLane:
 
     def land(self, plan: Plan) -> Written:
         """A change that a person decided. Raises refs.Moved where a path is not as the plan found it, Dirty, Locked."""
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             with self._locked():
                 head = refs.read(self._parts.repo.common_dir, self._parts.ref)
                 try:
@@ -153,7 +145,7 @@ class LocalLane:
                 except refs.Moved:
                     if refs.read(self._parts.repo.common_dir, self._parts.ref) == head:
                         raise
-        raise self._too_busy()
+        raise too_busy()
 
     def _land_plan(self, plan: Plan, head: str | None) -> Written:
         parts = self._parts
@@ -193,10 +185,12 @@ class LocalLane:
         fold.fold_where_due(self._parts.repo)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, wait: float = flock.WAIT) -> Iterator[None]:
         self._parts.repo.home.mkdir(mode=0o700, exist_ok=True)
         self._await_rebase(flock.WAIT)
-        with flock.exclusive(self._parts.repo.home / "lane.lock", what="the write path"):
+        lock = flock.exclusive(self._parts.repo.home / "lane.lock", wait=wait, what="the write path")
+        with contextlib.ExitStack() as afterwards, lock:
+            afterwards.callback(self._together.ring)
             self._await_rebase(0.0)
             worktrees = self._worktrees()
             if recover.needed(self._parts, worktrees):
@@ -235,9 +229,6 @@ class LocalLane:
                                   fix=f"githarness agent enroll {agent.name}")
             self._signers[agent.keys] = known
         return known
-
-    def _too_busy(self) -> Locked:
-        return Locked(f"'{self._parts.ref}' kept moving under {_TRIES} attempts", fix="repeat the command")
 
 
 def _result(one: int | Written | HarnessError, group: Group, arrival: Arrival) -> Result:

@@ -19,6 +19,7 @@ from githarness.store.db import Connection
 from githarness.store.rows import EventRow
 from githarness.work import landing
 from githarness.work.parts import Parts
+from githarness.work.waiting import Waiting
 
 _LATE = 120.0  # seconds
 _CHECKOUT = 60.0  # seconds that a checkout may take
@@ -86,9 +87,20 @@ def recover(parts: Parts, worktrees: Worktrees) -> int:
                 _relearn(conn, intent)
             elif intent.operation:
                 operations.drop(conn, intent.agent or intent.human or "", intent.operation)
+    _answer(parts.repo, landed, landing.Arrival(bool(worktrees.each)))
     (parts.repo.home / "boot").write_text("\n".join(marks), encoding="ascii")
     pack.sweep(parts.repo.common_dir / "objects" / "pack")
     return len(intents)
+
+
+def _answer(repo: Repo, landed: Sequence[EventRow], arrival: landing.Arrival) -> None:
+    """To those whose asks were carried out by a process that died before it could say so."""
+    waiting = Waiting(repo.home)
+    if rebooted(repo):
+        waiting.clear()
+    for intent in landed:
+        if left := landing.left_of(intent):
+            waiting.answer(left, landing.written_of(intent, arrival))
 
 
 def _has_landed(parts: Parts, intent: EventRow, head: str) -> bool:

@@ -60,7 +60,7 @@ def test_a_runtime_folder_that_others_enter_is_refused(daemon: Start, home: Path
 def test_a_second_daemon_is_locked_out(daemon: Start) -> None:
     """And leaves the first one's socket and note alone."""
     served = daemon()
-    assert "Locked" in refused(daemon)
+    assert "Held" in refused(daemon)
     assert link.reach(settings.load(), served.repo) is not None
 
 
