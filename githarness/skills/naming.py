@@ -34,8 +34,8 @@ def squeezed(word: str) -> str:
 
 def one_slip(one: str, other: str) -> bool:
     """Whether at most one letter was left out, added, replaced, or swapped with its neighbour."""
-    if abs(len(one) - len(other)) > 1:
-        return False
+    if abs(len(one) - len(other)) > 1 or (one[:1] != other[:1] and one[-1:] != other[-1:] and len(one) > 2):
+        return False  # one slip leaves the first letter or the last
     at = next((number for number, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
               min(len(one), len(other)))
     left, right = one[at:], other[at:]

@@ -55,7 +55,7 @@ def sentence(verdicts: Mapping[str, Verdict]) -> str:
 
 def folded(name: str) -> str:
     """The form in which two names are one: file systems and clients tell neither case nor width apart."""
-    return unicodedata.normalize("NFKC", name.strip()).casefold()
+    return name.strip().lower() if name.isascii() else unicodedata.normalize("NFKC", name.strip()).casefold()
 
 
 class _Client(NamedTuple):

@@ -19,6 +19,7 @@ from githarness.skills.profiles import schema
 _VAGUE = frozenset(("agent", "ai", "assistant", "common", "data", "demo", "documents", "example", "files", "general",
                     "helper", "helpers", "misc", "my", "new", "skill", "skills", "stuff", "test", "tool", "tools",
                     "util", "utils"))
+_SHORT = 5  # letters, up to which one slip leads from a word to another
 _CLAIMS = frozenset(("official", "verified", "certified"))
 
 
@@ -33,7 +34,7 @@ def check(doc: Document, _: Place) -> Iterator[Found]:
         fault = "does not say what the skill does"
     elif claim := words & _CLAIMS:
         fault = f"claims with '{min(claim)}' what no name can show"
-    elif near := [known for known in rules["known"] if len(name) > 5 and name != known and one_slip(name, known)]:
+    elif near := [known for known in rules["known"] if len(name) > _SHORT and name != known and one_slip(name, known)]:
         fault = f"is one letter away from the known skill '{near[0]}'"
     if fault:
         yield Found(doc.front.line("name"), f"name '{name[:80]}' {fault}", "name it after what it does")

@@ -16,9 +16,11 @@ from collections.abc import Iterator
 from githarness.skills.document import Document
 from githarness.skills.model import Found, Gate, Place
 
-_WHEN = (r"\b(?:use[ds]?|using|when|whenever|while|if|trigger\w*|activat\w+|invok\w+|before|after|during|asks?|asking|"
-         r"mentions?|needs?|wants?|requests?|ideal|suitable|helps?|designed|for|cuando|usa[rd]?|quand|utilis\w+|wenn|"
-         r"quando)\b")
+_WHEN = frozenset((
+    "use", "used", "uses", "using", "when", "whenever", "while", "if", "trigger", "triggers", "triggered", "activate",
+    "activates", "activated", "invoke", "invokes", "invoked", "before", "after", "during", "ask", "asks", "asking",
+    "mention", "mentions", "need", "needs", "want", "wants", "request", "requests", "ideal", "suitable", "help",
+    "helps", "designed", "for", "cuando", "usa", "usar", "quand", "utilise", "utiliser", "wenn", "quando"))
 
 
 def check(doc: Document, _: Place) -> Iterator[Found]:
@@ -26,13 +28,13 @@ def check(doc: Document, _: Place) -> Iterator[Found]:
     if not text:
         return
     latin = len(text.encode("utf-8", "replace")) < 1.2 * len(text)
-    if latin and not re.search(_WHEN, f"{text} {doc.front.text('when_to_use')}", re.IGNORECASE):
+    if latin and _WHEN.isdisjoint(re.findall(r"[a-z]+", f"{text} {doc.front.text('when_to_use')}".lower())):
         yield Found(line, "'description' does not say when to use the skill", "add 'Use when ...'")
     if found := re.match(r"(?:I|I'm|I'll|I can|We|My|You|Your)\b", text):
         yield Found(line, f"'description' begins with '{found[0]}'", "write about the skill: 'Extracts ...'")
-    if found := re.search(r"(?<!\w)</?[A-Za-z][\w-]{0,40}\s*/?>", text):
+    if "<" in text and (found := re.search(r"(?<!\w)</?[A-Za-z][\w-]{0,40}\s*/?>", text)):
         yield Found(line, f"'description' has the tag '{found[0]}'", "write it without angle brackets")
-    elif re.search(r"\*\*\w|\]\(\w", text):
+    elif ("**" in text or "](" in text) and re.search(r"\*\*\w|\]\(\w", text):
         yield Found(line, "'description' has markup that is shown as it is", "write plain text")
 
 

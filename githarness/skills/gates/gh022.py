@@ -22,8 +22,7 @@ _FEWEST = 5
 
 
 def check(doc: Document, place: Place) -> Iterator[Found]:
-    mine = _words(doc)
-    if place.near is None or len(mine) < _FEWEST:
+    if place.near is None or len(mine := _words(doc)) < _FEWEST:
         return
     for neighbour in place.near(doc):
         theirs = _words(Document(neighbour.path, place.files.read(neighbour.path, _LARGEST), "skill"))

@@ -18,31 +18,29 @@ from githarness.skills.document import Document
 from githarness.skills.model import Found, Gate, Place
 from githarness.skills.profiles import schema
 
-_HEAD = 1 << 13
+_HEAD = 1 << 11
 _BUDGETED = ("skill.claude-code", "skill.codex")
 
 
 def check(doc: Document, place: Place) -> Iterator[Found]:
     if not place.names or next(iter(place.names.values()))[0] != doc.path:
         return
-    paths = [path for group in place.names.values() for path in group]
     sizes: Counter[str] = Counter()
-    for path in paths:
-        sizes[_root(path)] += _listed(place.files.read(path, _HEAD).decode("utf-8", "replace"))
+    counts: Counter[str] = Counter()
+    for path in (path for group in place.names.values() for path in group):
+        root = "/".join(path.split("/")[:-2])
+        counts[root] += 1
+        sizes[root] += _listed(place.files.read(path, _HEAD).decode("utf-8", "replace"))
     rules = [schema(file)["x-githarness"] for file in _BUDGETED]
     for root, size in sorted(sizes.items()):
         if clients := [f"{each['client']} {each['budget']}" for each in rules if size > each["budget"]]:
-            count = sum(_root(path) == root for path in paths)
-            yield Found(1, f"the {count} skills of '{root or '.'}' take {size} characters to list, more than is shown "
-                        f"({', '.join(clients)})", "shorten descriptions, or move skills that are rarely needed")
-
-
-def _root(path: str) -> str:
-    return "/".join(path.split("/")[:-2])
+            yield Found(1, f"the {counts[root]} skills of '{root or '.'}' take {size} characters to list, more than is "
+                        f"shown ({', '.join(clients)})", "shorten descriptions, or move skills that are rarely needed")
 
 
 def _listed(text: str) -> int:
-    fields = re.findall(r"^(?:name|description|when_to_use):(.*(?:\n[ \t]+.*)*)", text, re.MULTILINE)
+    block = text.partition("\n---")[0]
+    fields = re.findall(r"^(?:name|description|when_to_use):(.*(?:\n[ \t]+.*)*)", block, re.MULTILINE)
     return sum(len(" ".join(value.split())) for value in fields[:3])
 
 

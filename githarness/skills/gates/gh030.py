@@ -20,7 +20,7 @@ from githarness.skills.frontmatter import Field
 from githarness.skills.model import EVERY, Found, Gate, Place
 from githarness.skills.naming import one_slip, squeezed
 from githarness.skills.portability import CLIENTS
-from githarness.skills.profiles import schema
+from githarness.skills.profiles import fits, schema
 
 # Fields that have gates of their own.
 _OTHERS = frozenset(("name", "description", "metadata", "allowed-tools", "license", "compatibility"))
@@ -57,7 +57,8 @@ def _advice(doc: Document, field: Field, readers: list[str]) -> str:
 
 def _meant(doc: Document, field: Field, file: str) -> str:
     meant = _slip(field.name, file)
-    return "" if meant in doc.front.fields else meant
+    taken = not meant or meant in doc.front.fields
+    return "" if taken or not fits(schema(file)["properties"][meant], field.value) else meant
 
 
 @cache

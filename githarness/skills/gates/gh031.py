@@ -15,7 +15,7 @@ from githarness.canon import Json
 from githarness.skills import edit
 from githarness.skills.document import Document
 from githarness.skills.model import Found, Gate, Place
-from githarness.skills.profiles import load
+from githarness.skills.profiles import fits, load, schema
 from githarness.strictyaml import nodes
 
 _BLOCKS = {"openclaw": "openclaw", "clawdbot": "openclaw", "hermes": "hermes"}  # client by name of its block
@@ -23,7 +23,7 @@ _BLOCKS = {"openclaw": "openclaw", "clawdbot": "openclaw", "hermes": "hermes"}  
 
 def check(doc: Document, place: Place) -> Iterator[Found]:
     field = doc.front.fields.get("metadata")
-    if field is None or not place.profile.wrong(place.profile.file(doc.path, doc.kind), field):
+    if field is None or fits(schema(place.profile.file(doc.path, doc.kind))["properties"]["metadata"], field.value):
         return
     if not isinstance(field.value, dict):
         yield Found(field.line, "'metadata' is not a mapping", "write lines 'key: \"text\"' below it, or leave it out")

@@ -18,6 +18,7 @@ from githarness.skills import edit
 from githarness.skills.document import Document
 from githarness.skills.frontmatter import Field
 from githarness.skills.model import Found, Gate, Place
+from githarness.skills.profiles import schema
 
 _WIDE = frozenset(("*", "bash", "bash(*)", "bash(*:*)", "bash(:*)", "shell", "shell(*)"))
 
@@ -36,10 +37,12 @@ def check(doc: Document, place: Place) -> Iterator[Found]:
 
 
 def _fault(place: Place, doc: Document, field: Field) -> str:
-    """What is wrong with the form, empty where nothing is."""
-    if place.profile.wrong(place.profile.file(doc.path, doc.kind), field):
+    """What is wrong with the form, empty where nothing is. Who takes a list as well takes commas too."""
+    file = place.profile.file(doc.path, doc.kind)
+    if place.profile.wrong(file, field):
         return "a list" if field.kind == "list" else "not text"
-    outside = re.sub(r"\([^()]*\)", "", field.value) if isinstance(field.value, str) else ""
+    strict = schema(file)["properties"]["allowed-tools"].get("type") == "string"
+    outside = re.sub(r"\([^()]*\)", "", field.value) if strict and isinstance(field.value, str) else ""
     return "separated by commas" if "," in outside else ""
 
 
