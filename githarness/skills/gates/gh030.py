@@ -17,7 +17,7 @@ from functools import cache
 from githarness.skills import edit
 from githarness.skills.document import Document
 from githarness.skills.frontmatter import Field
-from githarness.skills.model import EVERY, Found, Gate, Place
+from githarness.skills.model import WITH_FRONTMATTER, Found, Gate, Place
 from githarness.skills.naming import one_slip, squeezed
 from githarness.skills.portability import CLIENTS
 from githarness.skills.profiles import fits, schema
@@ -98,4 +98,4 @@ def _moved(data: bytes, doc: Document, field: Field) -> bytes:
     return edit.remove(copied, field.name) if copied != data else data
 
 
-GATE = Gate("GH030", "warning", check, fix, kinds=EVERY)
+GATE = Gate("GH030", "warning", check, fix, kinds=WITH_FRONTMATTER)
