@@ -21,6 +21,7 @@ PLANTS = {
     "owner-gitpython": ("work/asks.py", "import git"),
     "owner-cryptography": ("store/rows.py", "import cryptography"),
     "owner-sqlite": ("cli/out.py", "import sqlite3"),
+    "owner-fts4": ("work/search.py", "import sqlite_fts4"),
     "owner-yaml": ("policy/model.py", "import yaml"),
     "owner-frontmatter": ("skills/document.py", "import frontmatter"),
 }

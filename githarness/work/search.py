@@ -16,6 +16,7 @@ from githarness.store.artifacts import Kind
 from githarness.store.search import Match, Wanted
 from githarness.work.artifacts import Registry
 
+_COMPOSED, _PARTED = "NFC", "NFD"  # Unicode's forms with and without characters that carry their accents
 _WIDTH = 160  # characters of a snippet
 _PLACES = 8  # of a word in a text that are looked at
 Snippet = tuple[tuple[str, bool], ...]  # pieces of text, each with whether it was looked for
@@ -69,7 +70,7 @@ def _marks(terms: Sequence[str]) -> list[str]:
 
 def _snippet(match: Match, text: str, marks: Sequence[str]) -> Snippet:
     """The stretch of description and body with the most different terms, long ones before short ones."""
-    text = unicodedata.normalize("NFC", f"{match.description}\n{text[match.start:]}")
+    text = unicodedata.normalize(_COMPOSED, f"{match.description}\n{text[match.start:]}")
     flat = _flat(text)
     spans = sorted((at, at + len(mark)) for mark in marks for at in _places(flat, mark))
     best, most = 0, 0
@@ -112,7 +113,7 @@ class _Folding(dict[int, str]):
     """Each character without case and diacritics, as one character."""
 
     def __missing__(self, code: int) -> str:
-        base = unicodedata.normalize("NFD", chr(code))[0].lower()
+        base = unicodedata.normalize(_PARTED, chr(code))[0].lower()
         self[code] = base if len(base) == 1 else chr(code)
         return self[code]
 
