@@ -49,7 +49,7 @@ def new(
     if not is_valid(name):
         near = slug(name) or "my-skill"
         raise Usage(f"'{name[:80]}' is not the name of a skill", fix=f"githarness skills new {near}")
-    about = options.description or f"Does the work of {name}. Use when TODO: say when."
+    about = options.description or f"Does the work of {name}. Use when (say when, and what it does)."
     text = _TEMPLATE.format(name=name, about=scalar(about), title=name.replace("-", " ").capitalize())
     chosen = skillset.at(sh.directory)
     path = f"{(options.folder or 'skills').strip('/')}/{name}/SKILL.md"

@@ -71,7 +71,7 @@ def test_old_debt_does_not_block(harness: wiring.Harness, gate: Callable[[str], 
 def test_a_bundled_file_is_judged_with_its_skill(harness: wiring.Harness) -> None:
     """A key in a script of a skill is an error of that skill; elsewhere it is no matter of the gates."""
     write(harness, Op("write", SKILL, GOOD))
-    key = b"AWS_KEY=AKIA" + b"QX7ZP3M2LK9TW4RB\n"
+    key = b"AWS_KEY=AKIA" + b"QX7ZP3M2LK6TW4RB\n"
     with pytest.raises(Denied, match="GH050"):
         write(harness, Op("write", "skills/demo/scripts/run.sh", key))
     assert write(harness, Op("write", "notes/run.sh", key))
