@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from githarness.errors import Unavailable
+from githarness.errors import NeedsApproval, Unavailable
 from githarness.git.objects import PathChange
 from githarness.policy.model import Human
 from githarness.seal.signer import Signer
@@ -92,6 +92,14 @@ class Doc:
 
 class TooLarge(Unavailable):
     """Not for this lane (the daemon's) or this group: nothing was done, a lane without its limits does it."""
+
+
+class Withheld(NeedsApproval):
+    """A change that is to be held as it is: what it would have done, for who keeps it before anybody hears of it."""
+
+    def __init__(self, why: NeedsApproval, changes: tuple[PathChange, ...]) -> None:
+        super().__init__(why.message, fix=why.fix, details=why.details)
+        self.changes = changes
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from githarness import canon, clock
-from githarness.errors import Denied, HarnessError, Usage
+from githarness.errors import Denied, HarnessError, NeedsApproval, Usage
 from githarness.git.objects import Raw
 from githarness.git.worktrees import AllHeld
 from githarness.policy import renames, trailers
@@ -17,8 +17,9 @@ from githarness.store import operations
 from githarness.store.rows import CommitRow, EventRow, RunRow
 from githarness.work import draft, landing, people
 from githarness.work.admit import Admission, Scene
-from githarness.work.asks import Ask, Landed, LeftAsk, TooLarge, Written
+from githarness.work.asks import Ask, Landed, LeftAsk, TooLarge, Withheld, Written
 from githarness.work.draft import Draft
+from githarness.work.gate import WriteGate
 from githarness.work.governance import FOLDER_NAME, Governance
 from githarness.work.runbook import ASSERTED, Runbook, name_of, tier
 
@@ -30,6 +31,7 @@ class Group:
     tip: str
     scene: Scene
     governance: Governance
+    gate: WriteGate
     book: Runbook
     held: AllHeld | None
     signer_of: Callable[[Agent], Signer]
@@ -75,6 +77,10 @@ class Group:
         admission = Admission(ask, agent, chain, tier(run, ask.token), self.scene, self.book)
         admission.judge()
         changes = admission.changes()
+        try:
+            self.gate.check(self.scene, changes)
+        except NeedsApproval as error:
+            raise Withheld(error, changes) from error
         if self.held and changes:
             self.held.must_be_clean(changes)
         placed: int | Written = Written(None, tuple(admission.landed.values()), ask.operation, None, "none")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from time import sleep
 
 from githarness import flock
 from githarness.clock import SYSTEM
-from githarness.errors import HarnessError, Locked, Unavailable
+from githarness.errors import Detail, HarnessError, Locked, NeedsApproval, Unavailable
 from githarness.git import fold, refs
 from githarness.git.checkout import CheckedOut
 from githarness.git.repo import Checkout, checkouts, rebasing
@@ -21,13 +22,16 @@ from githarness.git.trees import Trees
 from githarness.git.worktrees import AllHeld, Worktrees
 from githarness.policy.model import Agent, Key
 from githarness.seal.signer import Signer
-from githarness.store import commits, events
+from githarness.skills import profiles
+from githarness.store import artifacts, commits, events
 from githarness.store.db import Connection
-from githarness.work import index, landing, plans, recover
+from githarness.work import held, index, landing, people, plans, recover
 from githarness.work.admit import Scene
-from githarness.work.asks import Ask, Doc, Plan, ReadAsk, Written
+from githarness.work.asks import Ask, Doc, LeftAsk, Plan, ReadAsk, Withheld, Written
+from githarness.work.gate import WriteGate
 from githarness.work.governance import FOLDER_NAME
 from githarness.work.group import Group, answered
+from githarness.work.held import Reason
 from githarness.work.landing import Arrival, Batch, Ground
 from githarness.work.parts import Parts, checked_out
 from githarness.work.read import read
@@ -107,19 +111,35 @@ class LocalLane:
         batch = Batch(group.drafts, group.scene.objects, group.refused, group.book)
         arrival = self._land(ground, batch) if group.drafts else self._note(batch, Arrival(seen is not None))
         self._last = (group.tip, group.scene.root)
-        results = [_result(one, group, arrival) for one in placed]
+        results = [self._kept(ask, one, group) if isinstance(one, Withheld) and not isinstance(ask, LeftAsk)
+                   else _result(one, group, arrival) for ask, one in zip(asks, placed, strict=True)]
         if ack:
             ack(results)
         if group.drafts or group.book.learned:
             landing.record(ground, batch, arrival)
         return results
 
+    def _kept(self, ask: Ask, withheld: Withheld, group: Group) -> HarnessError:
+        """What its caller hears once the change is held; on the commit that this group left."""
+        agent = people.as_writer(group.governance, ask.human) if ask.human else group.governance.agent(ask.agent)
+        codes = {change.path: withheld.code for change in withheld.changes}
+        why = Reason(agent.name, ask.run, codes, ask.message or "")
+        try:
+            kept = held.keep(self._parts, group.tip, withheld.changes, why, self._signer(agent))
+        except HarnessError as error:
+            return error
+        return NeedsApproval(f"{withheld.message}; it is held as {', '.join(kept)}",
+                             fix=f"githarness held resolve {kept[0]} --from FILE, once it is mended: {withheld.fix}",
+                             details={**withheld.details, "held": kept[0], "all_held": list[Detail](kept)})
+
     def _new_group(self, head: str, conn: Connection, held: AllHeld | None) -> Group:
         parts, now = self._parts, self._parts.clock.now()
         root = self._root(head)
         governance = parts.governed.of(head, self._trees.lookup(root, FOLDER_NAME))
         scene = Scene(parts.reader, self._trees, root, self._largest)
-        return Group(head, scene, governance, Runbook(conn, now), held, self._signer, now)
+        gate = WriteGate(profiles.load("agentskills", parts.judge), governance.config, artifacts.Names(conn),
+                         datetime.fromtimestamp(now, UTC).date())
+        return Group(head, scene, governance, gate, Runbook(conn, now), held, self._signer, now)
 
     def _land(self, ground: Ground, batch: Batch) -> Arrival:
         with _disk_faults():
