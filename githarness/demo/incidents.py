@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from githarness.demo import appends, erased, stale
+from githarness.demo import appends, erased, malformed, stale
 from githarness.demo.incident import Incident
 
-INCIDENTS: tuple[Incident, ...] = (appends.INCIDENT, stale.INCIDENT, erased.INCIDENT)
+INCIDENTS: tuple[Incident, ...] = (appends.INCIDENT, stale.INCIDENT, erased.INCIDENT, malformed.INCIDENT)
 
 # What lies in the repository before its adoption.
 FILES = {
@@ -13,4 +13,5 @@ FILES = {
     appends.LOG: "",
     stale.SKILL: stale.TEXT,
     erased.RUNBOOK: erased.TEXT,
+    **malformed.files(),
 }

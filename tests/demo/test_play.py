@@ -43,7 +43,7 @@ def test_every_incident_is_stopped(played: tuple[dict, Path]) -> None:
     """The document names each incident, and says that each was stopped."""
     document, _ = played
     found = {one["incident"]: one["stopped"] for one in document["incidents"]}
-    assert document["stopped"] and found == {"appends": True, "stale": True, "erased": True}
+    assert document["stopped"] and found == {"appends": True, "stale": True, "erased": True, "malformed": True}
 
 
 def test_every_line_is_kept_and_plain_git_loses_most(played: tuple[dict, Path], git) -> None:
@@ -91,5 +91,5 @@ def test_a_folder_that_is_not_empty_is_not_played_in(cli, tmp_path: Path) -> Non
 def test_nothing_is_left_behind(cli, home: Path) -> None:
     """Without --keep the folder goes; for people it is text without colours where nobody has a terminal."""
     done = cli("demo", "--agents", "2")
-    assert done.code == 0 and "3 of 3 incidents stopped" in done.out and "\x1b" not in done.out
+    assert done.code == 0 and "4 of 4 incidents stopped" in done.out and "\x1b" not in done.out
     assert list((home / "tmp").iterdir()) == []
