@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from functools import cached_property
 from typing import Literal
 
 from githarness.skills import frontmatter, markdown
 from githarness.skills.frontmatter import Front
 
+_LARGE = 65_536  # characters: below, counting the lines anew for each finding is cheaper than a table of them
 Kind = Literal["skill", "agent", "command", "rule", "prompt", "instructions"]
 
 
@@ -65,7 +68,12 @@ class Document:
 
     def line_at(self, offset: int) -> int:
         """The number of the line that the character at `offset` of `text` stands in."""
-        return self.text.count("\n", 0, offset) + 1
+        return bisect_left(self._ends, offset) + 1 if len(self.text) > _LARGE else self.text.count("\n", 0, offset) + 1
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Offsets of line ends."""
+        return [match.start() for match in re.finditer("\n", self.text)]
 
 
 def kind_of(path: str) -> Kind | None:

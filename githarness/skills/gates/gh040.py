@@ -38,7 +38,7 @@ def check(doc: Document, place: Place) -> Iterator[Found]:
 
 def _sizes(doc: Document) -> Iterator[Found]:
     move = "move details into files under 'references/' and name them in the body"
-    lines = len(doc.lines) - doc.body_line + 1
+    lines = doc.body.strip().count("\n") + 1
     if lines > _LINES:
         yield Found(doc.body_line, f"the body has {lines} lines, more than {_LINES}", move)
     tokens = len(doc.body.encode("utf-8", "replace")) // 4

@@ -26,11 +26,11 @@ _NO_TEXT = (
 
 def check(doc: Document, place: Place) -> Iterator[Found]:
     for secret in secrets.scan(doc.text):
-        yield Found(secret.line, f"what looks like a {secret.kind}: {secret.shown}", _FIX, shown=secret.shown)
+        yield Found(secret.line, f"seems to be a secret: {secret.kind} {secret.shown}", _FIX, shown=secret.shown)
     for path in bundle.files(doc, place) if doc.kind == "skill" else ():
         data = b"" if path.lower().endswith(_NO_TEXT) else place.files.read(path, _LIMIT)
         for secret in secrets.scan(data.decode("utf-8", "replace")) if b"\0" not in data[:8_000] else ():
-            what = f"'{path}' line {secret.line} holds what looks like a {secret.kind}: {secret.shown}"
+            what = f"'{path}' line {secret.line} seems to hold a secret: {secret.kind} {secret.shown}"
             yield Found(bundle.line(doc, path), what, _FIX)
 
 

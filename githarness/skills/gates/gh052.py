@@ -39,7 +39,11 @@ _JOINED = (  # what these characters are for: kept
     "(?<=[^\\x00-\\u05ff])[\u200c\u200d]++(?=[^\\x00-\\u05ff])"
     "|(?<=\U0001f3f4)[\U000e0061-\U000e007a\U000e0030-\U000e0039]{1,6}+\U000e007f|\\A\ufeff"
 )
-_PADDING = r"[ \t\u00a0\u3000]{120,}+(?=[^\s\u2500-\u259f|#*+=-])|\n(?:[ \t\r]{0,200}\n){40,}+(?=[^\n]{0,200}\S)"
+# Each run of white space is entered at its start alone: from every place in it, a long one would take its square.
+_PADDING = (
+    r"(?<=[^\s])(?:[ \t\u00a0\u3000]{120,}+(?=[^\s\u2500-\u259f|#*+=-])"
+    r"|[ \t\r]{0,200}+\n(?:[ \t\r]{0,200}+\n){40,}+(?=[^\n]{0,200}\S))"
+)
 
 
 def check(doc: Document, place: Place) -> Iterator[Found]:

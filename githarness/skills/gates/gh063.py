@@ -4,7 +4,7 @@ Why: clients and people compare versions to learn whether a skill changed. Two t
 apart, and an update is never offered.
 
 Only where `version` or `metadata.version` stands (the specification asks for none), against the version that this one
-replaces. The fix raises the last number. Changelogs and lock files are not read.
+replaces. The fix raises the last number, and makes 1.0.0 of 1.0. Changelogs and lock files are not read.
 """
 
 from __future__ import annotations
@@ -55,11 +55,13 @@ def _stale(doc: Document, before: Document) -> bool:
 
 
 def fix(doc: Document, place: Place) -> bytes:
+    """Short versions are filled up with zeros; one that stayed while the body changed is raised."""
     field, version = _version(doc)
-    match = re.fullmatch(_SEMANTIC, version)
-    if place.before is None or match is None or not _stale(doc, place.before):
-        return doc.data
-    return edit.put(doc.data, field, f"{match[1]}.{match[2]}.{int(match[3]) + 1}")
+    filled = version + ".0" * (2 - version.count(".")) if re.fullmatch(r"v?\d{1,9}(?:\.\d{1,9})?", version) else version
+    match = re.fullmatch(_SEMANTIC, filled)
+    if match and place.before is not None and _stale(doc, place.before):
+        filled = f"{match[1]}.{match[2]}.{int(match[3]) + 1}"
+    return edit.put(doc.data, field, filled) if filled != version else doc.data
 
 
 GATE = Gate("GH063", "warning", check, fix)
