@@ -1,4 +1,4 @@
-"""Gates of body, links, commands and versions: what examples on disk do not say (severities, the version before, size)."""
+"""Gates of bodies, commands and versions, where examples on disk say too little: severities, versions before, size."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def test_commands_weigh_by_how_they_are_spoken_of(body: str, severity: str) -> N
 def test_a_change_that_uses_a_new_host_is_named() -> None:
     """Declared or not; what was used before is not named again."""
     before = f"{HEAD}---\n\ncurl https://old.sheets.io/\n"
-    found = _judged("GH054", "curl https://old.sheets.io/ https://new.cloud.io/\ncurl https://new.cloud.io/\n", before=before)
+    body = "curl https://old.sheets.io/ https://new.cloud.io/\ncurl https://new.cloud.io/\n"
+    found = _judged("GH054", body, before=before)
     assert "this change newly uses 'new.cloud.io'" in [each.message for each in found]
 
 
@@ -111,7 +112,8 @@ def test_the_fix_of_a_stale_version_raises_its_last_number() -> None:
     assert fix(document(PATH, data), around) == data.replace(b"1.2.9", b'"1.2.10"')
 
 
-@pytest.mark.parametrize("unit", ["a", "(", "[a](", "`", "``` ", "<!--", " ", "= ", "curl |", "\u200d", "A_", "npx -y "])
+@pytest.mark.parametrize("unit", [
+    "a", "(", "[a](", "`", "``` ", "<!--", " ", "\n", "= ", "curl |", "curl | sh\n", "\u200d", "A_", "npx -y "])
 def test_a_megabyte_of_hostile_text_ends(unit: str) -> None:
     """Each gate reads each character a bounded number of times: what grows with the square takes hours here."""
     data = f"{HEAD}---\n\n{unit * (1_000_000 // len(unit))}".encode()

@@ -11,7 +11,7 @@ import pytest
 
 from githarness.skills import near
 
-_WORDS = [f"{first}{second}" for first in ("ta", "re", "mo", "ki", "su", "lo") for second in ("ble", "der", "nal", "pto")]
+_WORDS = [first + second for first in ("ta", "re", "mo", "ki", "su", "lo") for second in ("ble", "der", "nal", "pto")]
 
 
 def _text(seed: int, size: int) -> str:
@@ -82,7 +82,7 @@ def test_keys_fit_sqlite_and_the_signature_its_size() -> None:
 
 def test_signatures_are_the_same_in_every_process() -> None:
     """They are stored: a hash that differs between processes would match nothing tomorrow."""
-    code = "import sys; from githarness.skills import near; sys.stdout.buffer.write(near.signature('read the wide table'))"
+    code = "import sys; from githarness.skills.near import *; sys.stdout.buffer.write(signature('read the wide table'))"
     runs = {subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONHASHSEED": seed})
             .stdout for seed in ("1", "2")}
     assert runs == {near.signature("read the wide table")}
