@@ -10,9 +10,10 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import pygit2
 from pygit2.enums import ConfigLevel, DiffOption, ObjectType, Option, SortMode
@@ -29,7 +30,7 @@ __all__ = ["Commit", "Hunk", "Reader", "WorktreeAttributes"]
 _BINARY_WINDOW = 8000  # git's buffer_is_binary looks no further
 _CACHED_TREES = 16  # a walk compares each tree with its successor
 _LIBRARY_CACHE = 32 << 20  # bytes
-_MISSES = 500  # a miss may map packs that have gone since; after so many the library lets go of all
+_GONE = 100  # packs that the library may keep mapped though they have gone; from here on it lets go of all
 _CONFIGURED = ((ConfigLevel.SYSTEM, "gitconfig"), (ConfigLevel.SYSTEM, "gitattributes"), (ConfigLevel.XDG, "config"),
                (ConfigLevel.XDG, "attributes"), (ConfigLevel.GLOBAL, ".gitconfig"))
 _KINDS = {"commit": ObjectType.COMMIT, "tree": ObjectType.TREE, "blob": ObjectType.BLOB, "tag": ObjectType.TAG}
@@ -65,12 +66,12 @@ class Reader:
         self._odb = self._library.odb
 
     def _current(self) -> pygit2.Repository:
-        if self._loose.misses > _MISSES or _stamp(self._repo) != self._shallow_file:
+        if self._loose.gone > _GONE or _stamp(self._repo) != self._shallow_file:
             self._open()
         return self._library
 
     def _store(self) -> pygit2.Odb:
-        if self._loose.misses > _MISSES:
+        if self._loose.gone > _GONE:
             self._open()
         return self._odb
 
@@ -269,7 +270,8 @@ class _Loose(pygit2.OdbBackend):
     def __init__(self, repo: Repo) -> None:
         super().__init__()
         self._folders = repository.object_folders(repo)
-        self.misses = 0
+        self._seen: set[str] = set()
+        self.gone = 0
 
     def read_cb(self, oid: pygit2.Oid) -> tuple[int, bytes]:
         found = loose.read(self._folders, str(oid))
@@ -300,7 +302,16 @@ class _Loose(pygit2.OdbBackend):
         return pygit2.Oid(hex=found[0])
 
     def refresh_cb(self) -> None:
-        self.misses += 1
+        """After a miss: the library maps what packs there are now, and forgets none that it has."""
+        there = {name for folder in self._folders for name in _packs(folder)}
+        self._seen |= there
+        self.gone = len(self._seen) - len(there)
+
+
+def _packs(folder: Path) -> list[str]:
+    with suppress(OSError):
+        return [name for name in os.listdir(folder / "pack") if name.endswith(".idx")]
+    return []
 
 
 def _folder(entry: Entry | None) -> str | None:
@@ -346,4 +357,5 @@ def _opened(repo: Repo, unpacked: _Loose) -> pygit2.Repository:
         if os.path.isdir(folder):
             store.add_backend(pygit2.OdbBackendPack(str(folder)), 2)
     library.set_odb(store)
+    vars(library).clear()  # its tables of branches and the like refer to it: a circle, which would keep packs mapped
     return library
