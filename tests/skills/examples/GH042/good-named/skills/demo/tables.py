@@ -1,1 +1,3 @@
-import columns
+from columns import WIDTH
+
+print(WIDTH)
