@@ -63,8 +63,8 @@ class Document:
 
     @cached_property
     def lower(self) -> str:
-        """The text in lower case: what gates' triggers are looked for in."""
-        return self.text.lower()
+        """The text in lower case, as long as `text`: what gates look for words in."""
+        return self.text.replace("\u0130", "i").lower()  # the one letter whose lower case is longer than itself
 
     def line_at(self, offset: int) -> int:
         """The number of the line that the character at `offset` of `text` stands in."""
