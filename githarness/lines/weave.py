@@ -21,6 +21,7 @@ from githarness.lines.hunk import Change, Hunks, changes, split
 from githarness.lines.ring import Line, Ring
 
 Load = Callable[[int], bytes | None]  # the text after a step or BASE; None where there is no file
+Begins = Callable[[int, bytes], int | None]  # how much of a text a step or BASE left; None: it begins otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,14 @@ class _Span(NamedTuple):
 
 
 class Weave:
-    def __init__(self, history: History, load: Load, *, hunks: Hunks, selected: Collection[int] = ()) -> None:
+    def __init__(self, history: History, load: Load, *, hunks: Hunks, begins: Begins, selected: Collection[int] = (),
+                 ) -> None:
         """`selected`: what `undo` will be asked for; it decides which steps can be replayed in one go, nothing else."""
         self.history = history
         self.replaced: list[Replaced] = []
         self._load = load
         self._hunks = hunks
+        self._begins = begins
         self.ring = Ring()
         self._in_runs = history.linear and all(step.like is None for step in history.steps)
         base = self._first(load(BASE))
@@ -95,7 +98,7 @@ class Weave:
         return self.ring.insert(anchor, ([text] if text else []) if self._in_runs else split(text), step)
 
     def _replay_runs(self, selected: Steps) -> None:
-        """Neighbours of one kind that together only appended are one step: a log is read once per change of hands."""
+        """Neighbours of one kind that only appended are one step: a log is read once per change of hands."""
         like = {step.like for step in self.history.steps}
         steps = self.history.steps
         rollbacks = [(number, step.undoes) for number, step in enumerate(steps) if step.undoes]
@@ -115,13 +118,25 @@ class Weave:
         if first == last:
             self._versions[last] = self._replayed(last, data)
             self._release(first - 1)
-        elif before.data is not None and data is not None and _ended(data).startswith(before.data):
+        elif before.data is not None and data is not None and data.startswith(before.data) and (
+                self._grew(range(first - 1, last), data)):
             self._versions[last] = self._edited(last, before, data)
             self._release(first - 1)
         else:
             middle = (first + last) // 2
             self._replay_run(first, middle, self._load(middle))
             self._replay_run(middle + 1, last, data)
+
+    def _grew(self, steps: range, data: bytes) -> bool:
+        """Whether each of these versions is `data` up to the end of some line, none shorter than the one before. Who
+        deletes a line and adds it again has made it their own, though both ends look like an append."""
+        size = 0
+        for step in steps:
+            length = self._begins(step, data)
+            if length is None or length < size or data[length - 1:length] not in (b"", b"\n"):
+                return False
+            size = length
+        return True
 
     def _release(self, *used: int | None) -> None:
         """Forgets versions that no later step is made from: a long log would keep each of them whole."""

@@ -67,7 +67,8 @@ def _entries(file: FileHistory) -> list[Entry | None]:
 def _text(file: FileHistory, chosen: Steps, reader: Reader) -> tuple[Entry | None, bytes | None, tuple[Clash, ...]]:
     if any(entry and entry.mode not in _REGULAR for entry in _entries(file)):
         raise _Opaque
-    weave = Weave(file.history, _loader(file, reader), hunks=reader.hunks, selected=chosen)
+    weave = Weave(file.history, _loader(file, reader), hunks=reader.hunks, begins=_measure(file, reader),
+                  selected=chosen)
     found = lines.undo(weave, chosen)
     clashes = tuple(Clash(tuple(_oid(file, step) for step in clash.steps if step != BASE), clash.ours, clash.theirs)
                     for clash in found.clashes)
@@ -89,6 +90,21 @@ def _loader(file: FileHistory, reader: Reader) -> Callable[[int], bytes | None]:
         return data
 
     return load
+
+
+def _measure(file: FileHistory, reader: Reader) -> Callable[[int, bytes], int | None]:
+    """By size and id: a text that another one begins with need not be read to be known."""
+
+    entries = _entries(file)
+
+    def begins(step: int, data: bytes) -> int | None:
+        entry = entries[step + 1]
+        if entry is None:
+            return None
+        size = reader.size(entry.oid)
+        return size if size <= len(data) and oid_of("blob", data[:size]) == entry.oid else None
+
+    return begins
 
 
 def _oid(file: FileHistory, step: int) -> str:

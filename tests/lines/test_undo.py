@@ -1,7 +1,6 @@
 """Undoing steps of a text's history: what goes, what comes back, what clashes."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from itertools import pairwise
@@ -12,18 +11,7 @@ from githarness.git.reader import Reader
 from githarness.lines.history import BASE, History, Step
 from githarness.lines.undo import Undone, undo
 from githarness.lines.weave import Weave
-
-
-def weave(base: bytes | None, versions: Sequence[bytes | None], steps: Sequence[Step] | None = None,
-          selected: Sequence[int] = ()) -> Weave:
-    texts = {BASE: base, **dict(enumerate(versions))}
-    steps = steps or [Step((number - 1,)) for number in range(len(versions))]
-    return Weave(History(steps), texts.__getitem__, hunks=Reader.hunks, selected=selected)
-
-
-def undone(base: bytes | None, versions: Sequence[bytes | None], selected: Sequence[int],
-           steps: Sequence[Step] | None = None) -> Undone:
-    return undo(weave(base, versions, steps, selected), selected)
+from tests.lines.woven import undone
 
 
 @dataclass
@@ -143,10 +131,15 @@ TALE = [
     ("a neighbour changed", b"a\nb\n", [b"A\nb\n", b"A\nB\n"], [0], b"a\nB\n"),
     ("equal lines", b"", [b"tick\n", b"tick\ntick\n", b"tick\ntick\ntick\n"], [0, 2], b"tick\n"),
     ("an equal line added where one was deleted", b"tick\n", [b"", b"tick\n"], [0], b"tick\ntick\n"),
+    ("deleted by another and added again by a third", b"a\n", [b"a\nx\n", b"a\n", b"a\nx\n"], [0], b"a\nx\n"),
+    ("the same, and more", b"a\n", [b"a\nx\ny\n", b"a\n", b"a\nx\n", b"a\nx\ny\nz\n"], [0], b"a\nx\ny\nz\n"),
+    ("emptied by another and filled again", b"", [b"x\n", b"", b"x\n"], [0], b"x\n"),
+    ("replaced by another and by a third as it was", b"a\n", [b"a\nx\n", b"a\nlong\n", b"a\nx\nz\n"], [0], None),
     ("repaired by hand", b"a\nx\nb\n", [b"a\ny\nb\n", b"a\nx\nb\n"], [0], b"a\nx\nb\n"),
     ("a final newline added by an append", b"a", [b"a\nb\n"], [0], b"a"),
     ("appended to a text without a final newline", b"a", [b"a\nb\n", b"a\nb\nc\n"], [0], b"a\nc\n"),
     ("a final newline taken away", b"a\n", [b"a", b"a\nb\n"], [0], b"a\nb\n"),
+    ("a final newline added, then appended", b"a", [b"a\n", b"a\nb\n", b"a\nb\nc\n"], [2], b"a\nb\n"),
     ("a log cut short and continued", b"1\n2\n", [b"1\n", b"1\n3\n"], [0], b"1\n2\n3\n"),
     ("line ends converted", b"a\nb\n", [b"a\r\nb\r\n", b"a\r\nb\r\nc\n"], [0], b"a\nb\nc\n"),
     ("a text without newlines emptied", b"a", [b""], [0], b"a"),
@@ -231,7 +224,8 @@ def test_long_runs_of_appends_read_few_versions() -> None:
         read.append(step)
         return versions[step] if step >= 0 else b""
 
-    made = Weave(history, load, hunks=Reader.hunks, selected=[100, 300])
+    made = Weave(history, load, hunks=Reader.hunks, begins=lambda step, _: len(versions[step]) if step >= 0 else 0,
+                  selected=[100, 300])
     assert undo(made, [100, 300]).data == versions[-1].replace(b"line 100\n", b"").replace(b"line 300\n", b"")
     assert len(read) < 12
 
