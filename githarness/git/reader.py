@@ -357,5 +357,6 @@ def _opened(repo: Repo, unpacked: _Loose) -> pygit2.Repository:
         if os.path.isdir(folder):
             store.add_backend(pygit2.OdbBackendPack(str(folder)), 2)
     library.set_odb(store)
-    vars(library).clear()  # its tables of branches and the like refer to it: a circle, which would keep packs mapped
+    for table in ("branches", "references", "remotes", "submodules"):
+        vars(library).pop(table, None)  # they refer back to it: a circle, which would keep packs mapped
     return library
