@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -33,6 +34,7 @@ class Document:
     visible: list[Cell]
     cells: list[Cell]
     orders: list[list[bytes]] = field(default_factory=list)
+    gone: list[Cell] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -42,13 +44,18 @@ class Document:
         self.orders.append([cell.text for cell in self.visible])
         return b"".join(cell.text + b"\n" for cell in self.visible)
 
-    def without(self, who: str) -> tuple[str, set[bytes]]:
+    def without(self, who: str) -> tuple[str, list[bytes]]:
         name = next(name for giver, name in reversed(self.names) if giver != who)
-        return name, {cell.text for cell in self.cells if cell.ins != who and not cell.dels - {who}}
+        return name, sorted(cell.text for cell in self.cells if cell.ins != who and not cell.dels - {who})
+
+    def again(self) -> bytes | None:
+        """The text of the line that was taken out last, unless it is there."""
+        there = {cell.text for cell in self.visible}
+        return next((cell.text for cell in self.gone[-1:] if cell.text not in there), None)
 
 
 class World:
-    """Agents that insert, append, delete, replace their own and the first lines, rename: one commit each."""
+    """Agents that insert, append, delete, add again, replace their own and the first lines, rename: one commit each."""
 
     def __init__(self, ledger: Ledger, rng: random.Random) -> None:
         self.ledger, self.rng, self.serial = ledger, rng, 0
@@ -79,14 +86,16 @@ class World:
 
     def edit(self, one: Document, who: str) -> None:
         at = self.rng.randint(0, len(one.visible))
-        kind = self.rng.choice(["insert", "append", "delete", "replace"])
-        at = len(one.visible) if kind == "append" else at
-        gone = one.visible[at:at + self.rng.randint(1, 3)] if kind in ("delete", "replace") else []
+        kind = self.rng.choice(["insert", "append", "delete", "cut", "again", "replace"])
+        at = len(one.visible) - (kind == "cut") if kind in ("append", "cut", "again") else at
+        gone = one.visible[at:at + self.rng.randint(1, 3)] if kind in ("delete", "cut", "replace") else []
         if kind == "replace" and any(cell.ins not in ("base", who) for cell in gone):
             gone = []
-        new = [] if kind == "delete" else [self.cell(who) for _ in range(self.rng.randint(1, 3))]
+        new = [] if kind in ("delete", "cut") else [self.cell(who) for _ in range(self.rng.randint(1, 3))]
+        new[:1] = [Cell(text, who)] if kind == "again" and (text := one.again()) else new[:1]
         for cell in gone:
             cell.dels.add(who)
+        one.gone += gone
         one.visible[at:at + len(gone)] = new
         one.cells += new
 
@@ -104,9 +113,9 @@ def check(world: World, who: str) -> None:
     for document in world.documents:
         name, expected = document.without(who)
         lines = texts[name].splitlines()
-        assert set(lines) == expected
-        assert len(lines) == len(expected)
-        place = {line: number for number, line in enumerate(lines)}
+        assert sorted(lines) == expected
+        once = Counter(cell.text for cell in document.cells)
+        place = {line: number for number, line in enumerate(lines) if once[line] == 1}
         for order in document.orders:
             assert all(one < other for one, other in pairwise(place[line] for line in order if line in place))
 
