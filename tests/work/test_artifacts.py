@@ -129,7 +129,7 @@ def test_a_landing_is_followed_without_reading(world: World) -> None:
 
 
 def test_a_landing_elsewhere_is_left_to_the_next_update(world: World) -> None:
-    """A registry that is not at the commit before, or that a change of config.toml makes another, stays as it is."""
+    """A registry that is not at the commit before stays as it is."""
     world.update()
     at = world.ledger.head
     world.commit({"a/SKILL.md": skill("alpha")})
@@ -141,6 +141,18 @@ def test_a_landing_elsewhere_is_left_to_the_next_update(world: World) -> None:
     world.update()
     with world.db.read() as conn:
         assert set(artifacts.blobs(conn)) == {"a/SKILL.md", "pages/x.md"}
+
+
+def test_a_landing_that_changes_the_globs_is_left_to_the_next_update(world: World) -> None:
+    """What is an artifact is another question then, also where nothing else has happened."""
+    world.commit({"docs/x.md": b"y", "pages/x.md": b"x"})
+    world.update()
+    before = world.ledger.head
+    world.commit({PLACE: CONFIG.replace("docs/", "pages/").encode()})
+    world.note(before)
+    world.update()
+    with world.db.read() as conn:
+        assert set(artifacts.blobs(conn)) == {"pages/x.md"}
 
 
 def test_a_commit_that_git_forgot(world: World) -> None:
