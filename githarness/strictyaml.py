@@ -10,7 +10,7 @@ are duplicate keys, anchors, aliases, tags, merge keys, directives, a second doc
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, NoReturn
 
 import yaml
@@ -207,10 +207,10 @@ class _Walk:
         self._text = text
         self._count = self._keys = 0
         self._anchors: set[str] = set()
-        self._end = 0  # behind the last scalar or bracket that was read
+        self._last: Any = None  # the last scalar, alias or closing bracket that was read
         if (deep := _deep(text)) is not None:
             self.flaws.append(Flaw("deep", deep, f"brackets nest deeper than {NEST}"))
-        self._loader = yaml.CSafeLoader("" if self.flaws else text)
+        self._next: Callable[[], Any] = yaml.CSafeLoader("" if self.flaws else text).get_event
 
     def read(self) -> dict[str, Node]:
         if self.flaws:
@@ -230,33 +230,32 @@ class _Walk:
             event = self._next()
             value, kind = self._value(event, 1)
             start = _at(event)
-            fields[name] = Node(name, value, kind, _style(event), _at(key), start, max(start, self._end))
+            fields[name] = Node(name, value, kind, _style(event), _at(key), start, max(start, self._end()))
         self._next()
         if (end := self._next()).__class__ is not yaml.StreamEndEvent:
             self._halt("syntax", end, "a second document begins")
         return fields
-
-    def _next(self) -> Any:
-        return self._loader.get_event()
 
     def _value(self, event: Any, depth: int) -> tuple[Json, Kind]:
         self._count += 1
         if depth > NEST or self._count > NODES:
             limit = f"nests deeper than {NEST}" if depth > NEST else f"has more than {NODES} values"
             self._halt("deep" if depth > NEST else "many", event, limit)
-        if event.__class__ is yaml.AliasEvent:
-            known = event.anchor in self._anchors
-            of = "" if known else " of nothing"
-            self._flaw("alias" if known else "syntax", event, f"'*{event.anchor}' is an alias{of}")
-            self._end = self._scalar_end(event)
-            return None, "null"
-        self._mark(event)
-        if event.__class__ is yaml.ScalarEvent:
-            self._end = self._scalar_end(event)
+        kind = event.__class__
+        if kind is not yaml.AliasEvent and (event.anchor is not None or event.tag is not None):
+            self._mark(event)
+        if kind is yaml.ScalarEvent:
+            self._last = event
             return (event.value, "text") if event.style or event.tag else self._plain(event)
-        if event.__class__ is yaml.SequenceStartEvent:
+        if kind is yaml.SequenceStartEvent:
             return self._list(event, depth), "list"
-        return self._mapping(event, depth), "mapping"
+        if kind is yaml.MappingStartEvent:
+            return self._mapping(event, depth), "mapping"
+        known = event.anchor in self._anchors
+        of = "" if known else " of nothing"
+        self._flaw("alias" if known else "syntax", event, f"'*{event.anchor}' is an alias{of}")
+        self._last = event
+        return None, "null"
 
     def _list(self, start: Any, depth: int) -> Json:
         found: list[Json] = []
@@ -275,7 +274,7 @@ class _Walk:
 
     def _close(self, start: Any, end: Any) -> None:
         if start.flow_style:
-            self._end = end.end_mark.index
+            self._last = end
 
     def _key(self, event: Any, seen: Container[str]) -> str:
         self._keys += 1
@@ -284,13 +283,14 @@ class _Walk:
         if event.__class__ is not yaml.ScalarEvent:
             self._halt("syntax" if event.__class__ is not yaml.AliasEvent else "alias", event,
                        "has a key that is no text")
-        self._mark(event)
-        name = str(event.value)
+        if event.anchor is not None or event.tag is not None:
+            self._mark(event)
+        self._last = event
+        name: str = event.value
         if name == "<<" and not event.style:
             self._flaw("merge", event, "has the merge key '<<'")
         elif name in seen:
             self._flaw("duplicate", event, f"has the key '{name}' twice")
-        self._end = self._scalar_end(event)
         return name
 
     def _mark(self, event: Any) -> None:
@@ -303,7 +303,9 @@ class _Walk:
     def _plain(self, event: Any) -> tuple[Json, Kind]:
         """As PyYAML types it: by the first character, then by its patterns."""
         text = event.value
-        tag = next((tag for tag, pattern in _IMPLICIT.get(text[:1], ()) if pattern.match(text)), None)
+        tag = None
+        if candidates := _IMPLICIT.get(text[:1]):
+            tag = next((tag for tag, pattern in candidates if pattern.match(text)), None)
         if tag is None:
             return text, "text"
         kind = _KINDS.get(tag)
@@ -318,7 +320,9 @@ class _Walk:
         lacking = kind == "date" or (kind == "number" and (len(text) > 64 or value - value != 0))
         return (text if lacking else value), kind
 
-    def _scalar_end(self, event: Any) -> int:
+    def _end(self) -> int:
+        """Behind what was read last: of a block of text, behind its last character."""
+        event = self._last
         end: int = event.end_mark.index
         if event.__class__ is yaml.ScalarEvent and event.style in ("|", ">"):
             start = _at(event)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from githarness.skills.edit import scalar
 from githarness.skills.frontmatter import LINES, MISPLACED, TEXT, Front, read
 
-_ATTEMPTS = 40  # scalars quoted in one file
+# Scalars quoted in one file, and forms tried for each: a hostile file costs 480 readings at most.
+_ATTEMPTS = 20
+_FORMS = 24
 _KEY = r"[ \t]*(?:- )?[A-Za-z_][\w.-]*"
 _FIELD = re.compile(rf"({_KEY}):(?:[ \t]+(.*))?", re.DOTALL)
 
@@ -23,7 +26,7 @@ def quoted(text: str) -> str:
         front = read(text)
         if (line := _broken(front)) is None:
             return text
-        better = next((new for new in _candidates(text, front, line) if _further(new, line)), None)
+        better = next((new for new in islice(_candidates(text, front, line), _FORMS) if _further(new, line)), None)
         if better is None:
             return start
         text = better

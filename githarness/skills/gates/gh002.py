@@ -16,6 +16,7 @@ from githarness.skills.document import Document
 from githarness.skills.model import EVERY, Found, Gate, Place
 
 _CONTROL = rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x84\x86-\x9f]"
+_DELETED = bytes({*range(32), 127, 0xC2} - {9, 10, 13})
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -24,9 +25,12 @@ def check(doc: Document, place: Place) -> Iterator[Found]:
     if data.startswith(_UTF16):
         yield Found(1, "the file is UTF-16, not UTF-8", "githarness skills check --fix")
         return
-    if not data.isascii():
+    if data.startswith(b"\xef\xbb\xbf"):
+        yield Found(1, "the file begins with a byte-order mark", "save it as UTF-8 without BOM")
+    if "\ufffd" in doc.text:
         yield from _encoding(data)
-    if found := re.search(_CONTROL, data):
+    # Deleting is 20 times as fast as a search, and almost no file has any.
+    if len(data.translate(None, _DELETED)) != len(data) and (found := re.search(_CONTROL, data)):
         code = ord(found[0].decode())
         yield Found(_line(data, found.start()), f"the control character U+{code:04X} stands in the text", "remove it")
     if (at := data.find(b"\r")) >= 0:
@@ -36,8 +40,6 @@ def check(doc: Document, place: Place) -> Iterator[Found]:
 
 
 def _encoding(data: bytes) -> Iterator[Found]:
-    if data.startswith(b"\xef\xbb\xbf"):
-        yield Found(1, "the file begins with a byte-order mark", "save it as UTF-8 without BOM")
     try:
         data.decode()
     except UnicodeDecodeError as error:
@@ -54,7 +56,7 @@ def fix(doc: Document, place: Place) -> bytes:
         data = data.decode("utf-16", "replace").encode("utf-8", "replace")
     while data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
-    data = re.sub(_CONTROL, b"", re.sub(rb"\r\n?", b"\n", data))
+    data = re.sub(_CONTROL, b"", data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
     return data + b"\n" if data and not data.endswith(b"\n") else data
 
 

@@ -24,7 +24,7 @@ _INVALID = "codex drops the file, gemini, hermes and openclaw guess line by line
 _MISREAD = (
     (r"\A\ufeff?---[ \t]+(?=\r?\n)", "behind the opening '---' stand spaces: gemini finds no frontmatter",
      "remove the spaces"),
-    (r"(?<=\n)---[^\s-].*", "gemini and openclaw end the frontmatter at this line", "indent the line"),
+    (r"\n---[^\s-].*", "gemini and openclaw end the frontmatter at this line", "indent the line"),
     ("[\x85\u2028\u2029]", "hermes and codex break the line at an invisible character, gemini and openclaw do not",
      "replace it by a space"),
     (r"\n---[ \t]*\Z", "hermes finds no frontmatter: its closing line has no end", "end the file with a line end"),
@@ -50,9 +50,10 @@ def check(doc: Document, place: Place) -> Iterator[Found]:
 
 def _ambiguous(doc: Document) -> Iterator[tuple[Field, str]]:
     for field in doc.front.fields.values():
-        if field.style != "plain" or field.name in TEXT or field.kind == "date":
-            continue
         source = doc.text[field.start : field.end]
+        odd = field.kind in ("bool", "number", "null") or source[:1] in "0123456789+-.~nNtTfF"
+        if not odd or field.style != "plain" or field.kind == "date" or field.name in TEXT:
+            continue
         found = re.fullmatch(_CORE, source)
         core = str(found.lastgroup) if found else "text"
         if core != field.kind:

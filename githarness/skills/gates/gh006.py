@@ -36,10 +36,14 @@ def _traps(doc: Document) -> Iterator[tuple[Field, str, str]]:
             yield field, source, f"'{field.name}: {source[:80]}' is read as a {field.kind}, not as text"
         elif field.name == "argument-hint" and source[:1] in ("[", "{") and "\n" not in source:
             yield field, source, f"'argument-hint' is read as a {field.kind}, not as text"
-        elif field.style == "plain" and isinstance(field.value, str):
-            behind = re.compile(r"[ \t]+#[^\s#][^\r\n]*").match(doc.text, field.end)
-            if behind and field.name == "description":
-                yield field, field.value + behind[0].rstrip(), f"'description' ends at '{behind[0].strip()[:40]}'"
+        elif field.name == "description" and isinstance(field.value, str) and (behind := _behind(doc.text, field)):
+            yield field, field.value + behind, f"'description' ends at '{behind.strip()[:40]}'"
+
+
+def _behind(text: str, field: Field) -> str:
+    """What YAML takes for a comment, and reads like a part of the sentence."""
+    found = field.style == "plain" and re.compile(r"[ \t]+#[^\s#][^\r\n]*").match(text, field.end)
+    return found[0].rstrip() if found else ""
 
 
 def fix(doc: Document, place: Place) -> bytes:
