@@ -119,7 +119,8 @@ def test_offsets_hold_behind_a_letter_whose_lower_case_is_longer() -> None:
 
 
 @pytest.mark.parametrize("unit", [
-    "a", "(", "[a](", "`", "``` ", "<!--", " ", "\n", "= ", "curl |", "curl | sh\n", "\u200d", "A_", "npx -y "])
+    "a", "(", "[a](", "`", "``` ", "<!--", " ", "\n", "= ", "curl |", "curl | sh\n", "`scripts/a.b`", "\u200d", "A_",
+    "npx -y "])
 def test_a_megabyte_of_hostile_text_ends(unit: str) -> None:
     """Each gate reads each character a bounded number of times: what grows with the square takes hours here."""
     data = f"{HEAD}---\n\n{unit * (1_000_000 // len(unit))}".encode()

@@ -47,9 +47,10 @@ def _targets(doc: Document, place: Place) -> Iterator[tuple[int, str]]:
         yield from ((match.start(1), match[1]) for match in re.finditer(_BASED, doc.text))
     if doc.kind == "skill" and any(name in doc.text for name in ("scripts", "references", "assets")):
         for match in re.compile(_SPAN).finditer(doc.text, doc.front.end):
-            line = doc.lines[doc.line_at(match.start()) - 1]
-            folder = posixpath.join(doc.folder, match[2])
-            if not re.search(_EXAMPLE, line, re.IGNORECASE) and place.files.mode(folder) == "040000":
+            before = doc.text[max(0, match.start() - 200) : match.start()].rpartition("\n")[2]
+            behind = doc.text[match.end() : match.end() + 200].partition("\n")[0]
+            example = re.search(_EXAMPLE, f"{before} {behind}", re.IGNORECASE)
+            if not example and place.files.mode(posixpath.join(doc.folder, match[2])) == "040000":
                 yield match.start(1), match[1]
 
 
