@@ -199,3 +199,9 @@ def test_mending_a_mutated_file_is_idempotent_and_keeps_its_body(
         once = change(text)
         assert change(once) == once
         assert once.endswith(text[-8:])
+
+
+def test_half_a_mend_is_none() -> None:
+    """Where one fault stays, for a person to decide, nothing is changed."""
+    text = "---\nname: demo\ndescription: a: b\n<<<<<<< ours\nversion: 1\n=======\n>>>>>>> theirs\n---\n"
+    assert mend.quoted(text) == text
