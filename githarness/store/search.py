@@ -26,7 +26,7 @@ Words = tuple[str, str, str, str]  # the text of each column
 _RARE = 20  # terms that a long query is cut down to
 _LONG = 48  # terms whose frequency is looked up: of more, the longest
 _FEW = 3  # terms that are looked for however common they are
-_COMMON = 2_000  # documents from which on nobody counts
+_COMMON = 25, 1_000  # a fourth of all documents, within these: a word in more says nothing where it stands in a body
 _CJK = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 _APART = re.compile(f"[^\\w\\x00-\\x7f]+|(?={_CJK})|(?<={_CJK})")
 _TERM = re.compile(r"[^\W_]+")
@@ -34,10 +34,21 @@ _MOST = 100_000  # characters of a query that are looked at
 _LIST = ", ".join(COLUMNS)
 
 
-class Wanted(NamedTuple):
-    """`terms`: any of them; `phrases`: each of them; `without`: none of them. Terms and phrases come from `terms`."""
+class Chosen(NamedTuple):
+    """What to look for of a text. `common`: looked for outside of bodies, as long as that finds anything."""
 
-    terms: Sequence[str]
+    rare: list[str]
+    common: list[str]
+
+    @property
+    def all(self) -> list[str]:
+        return [*self.rare, *self.common]
+
+
+class Wanted(NamedTuple):
+    """`terms`: any of them; `phrases`: each of them; `without`: none of them, both made of `words`."""
+
+    terms: Chosen
     phrases: Sequence[str] = ()
     without: Sequence[str] = ()
     kind: Kind | None = None
@@ -63,6 +74,7 @@ class Engine(NamedTuple):
     table: str
     create: tuple[str, ...]
     remove: str
+    brief: str  # a term outside of bodies, where that can be said
     rank: str  # the lower the better
     postings: int  # how many places of a long query's terms are ranked
 
@@ -72,11 +84,12 @@ _FTS5 = Engine(
     (f"CREATE VIRTUAL TABLE words5 USING fts5({_LIST}, content='', tokenize='unicode61 remove_diacritics 2')",
      f"INSERT INTO words5 (words5, rank) VALUES ('rank', 'bm25({', '.join(map(str, WEIGHTS))})')"),
     f"INSERT INTO words5 (words5, rowid, {_LIST}) VALUES ('delete', ?, ?, ?, ?, ?)",
+    "{{name description tags}} : {}",
     "rank", 3_000)
 _FTS4 = Engine(
     "1-fts4", "words4",
     (f"""CREATE VIRTUAL TABLE words4 USING fts4({_LIST}, tokenize=unicode61 "remove_diacritics=2")""",),
-    "DELETE FROM words4 WHERE rowid = ?", "weighted(matchinfo(words4, 'pcnalx'))", 500)
+    "DELETE FROM words4 WHERE rowid = ?", "{}", "weighted(matchinfo(words4, 'pcnalx'))", 500)
 
 
 def engine(conn: sqlite3.Connection, version: str | None) -> Engine:
@@ -129,29 +142,36 @@ def terms(text: str) -> list[str]:
     return list(found)
 
 
-def rarest(conn: sqlite3.Connection, kind: Engine, wanted: Sequence[str]) -> list[str]:
+def rarest(conn: sqlite3.Connection, kind: Engine, wanted: Sequence[str]) -> Chosen:
     """The terms that tell most: those in the fewest documents, but not in none, as many as can be ranked in time."""
+    common = max(_COMMON[0], min(_COMMON[1], (conn.execute("SELECT max(id) FROM artifacts").fetchone()[0] or 0) // 4))
     longest = sorted(wanted, key=len, reverse=True)[:_LONG]
-    known = sorted((count, -len(term), term) for term in longest if (count := _documents(conn, kind, term)))
-    kept: list[str] = []
+    known = sorted((count, -len(term), term) for term in longest if (count := _documents(conn, kind, term, common)))
+    chosen = Chosen([], [])
     left = kind.postings
     for count, _, term in known[:_RARE]:
-        left -= count if count < _COMMON else kind.postings
-        if left < 0 and len(kept) >= _FEW:
+        left -= count
+        if len(chosen.rare) + len(chosen.common) >= _FEW and (left < 0 or count == common):
             break
-        kept.append(term)
-    return kept
+        (chosen.common if count == common else chosen.rare).append(term)
+    return chosen
 
 
-def _documents(conn: sqlite3.Connection, kind: Engine, term: str) -> int:
+def _documents(conn: sqlite3.Connection, kind: Engine, term: str, common: int) -> int:
     """In how many documents a term is, counted no further than to what is common."""
-    some = f"SELECT 1 FROM {kind.table} WHERE {kind.table} MATCH ? LIMIT {_COMMON}"
+    some = f"SELECT 1 FROM {kind.table} WHERE {kind.table} MATCH ? LIMIT {common}"
     return int(conn.execute(f"SELECT count(*) FROM ({some})", (_quoted(term),)).fetchone()[0])
 
 
 def matches(conn: sqlite3.Connection, kind: Engine, wanted: Wanted) -> tuple[list[Match], int]:
     """The best ones, best first, and how many there are; none without a term."""
-    if not wanted.terms:
+    brief = [kind.brief.format(_quoted(term)) for term in wanted.terms.common]
+    found = _matches(conn, kind, wanted, [*map(_quoted, wanted.terms.rare), *brief])
+    return found if found[0] or not brief else _matches(conn, kind, wanted, [*map(_quoted, wanted.terms.all)])
+
+
+def _matches(conn: sqlite3.Connection, kind: Engine, wanted: Wanted, terms: Sequence[str]) -> tuple[list[Match], int]:
+    if not terms:
         return [], 0
     conn.create_function("weighted", 1, _weighted, deterministic=True)
     table = kind.table
@@ -165,7 +185,7 @@ def matches(conn: sqlite3.Connection, kind: Engine, wanted: Wanted) -> tuple[lis
             WHERE blob IS NOT NULL{''.join(f' AND {one}' for one in clauses)} ORDER BY rank, path LIMIT ?)
         SELECT path, kind, lower(hex(indexed)), name, title, description, tags, start, -rank, total
         FROM best JOIN artifacts ON id = number ORDER BY rank, path""",
-        (" OR ".join(map(_quoted, wanted.terms)), *values, wanted.limit)).fetchall()
+        (" OR ".join(terms), *values, wanted.limit)).fetchall()
     return [Match(row[0].decode("utf-8", "surrogateescape"), *row[1:-1]) for row in rows], rows[0][-1] if rows else 0
 
 

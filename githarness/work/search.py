@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from githarness.errors import Usage
 from githarness.store import search
@@ -16,8 +16,10 @@ from githarness.store.artifacts import Kind
 from githarness.store.search import Match, Wanted
 from githarness.work.artifacts import Registry
 
-_COMPOSED, _PARTED = "NFC", "NFD"  # Unicode's forms with and without characters that carry their accents
+_COMPOSED: Final = "NFC"  # Unicode's forms with and without characters that carry their accents
+_PARTED: Final = "NFD"
 _WIDTH = 160  # characters of a snippet
+_LOOK = 20_000  # characters of a text in which a snippet is looked for
 _PLACES = 8  # of a word in a text that are looked at
 Snippet = tuple[tuple[str, bool], ...]  # pieces of text, each with whether it was looked for
 
@@ -50,13 +52,14 @@ def find(registry: Registry, query: Query) -> Hits:
     if not all((*phrases, *without)):
         raise Usage("a phrase has no word", fix="githarness search --help")
     with registry.db.read() as conn:
-        terms = search.rarest(conn, registry.engine, search.terms(query.text))
-        wanted = Wanted(terms, phrases, without, query.kind, query.limit)
+        chosen = search.rarest(conn, registry.engine, search.terms(query.text))
+        wanted = Wanted(chosen, phrases, without, query.kind, query.limit)
         found, total = search.matches(conn, registry.engine, wanted)
+    terms = [*chosen.all, *phrases]
     texts = [registry.text(match.blob) for match in found]
-    marks = _marks([*phrases, *terms])
+    marks = _marks(terms)
     words = [(match.name, match.description, match.tags, text) for match, text in zip(found, texts, strict=True)]
-    reasons = search.reasons(words, [*terms, *phrases]) if query.explain else [{} for _ in found]
+    reasons = search.reasons(words, terms) if query.explain else [{} for _ in found]
     return Hits([Hit(match, _snippet(match, text, marks), reason)
                  for match, text, reason in zip(found, texts, reasons, strict=True)], total)
 
@@ -70,7 +73,7 @@ def _marks(terms: Sequence[str]) -> list[str]:
 
 def _snippet(match: Match, text: str, marks: Sequence[str]) -> Snippet:
     """The stretch of description and body with the most different terms, long ones before short ones."""
-    text = unicodedata.normalize(_COMPOSED, f"{match.description}\n{text[match.start:]}")
+    text = unicodedata.normalize(_COMPOSED, f"{match.description}\n{text[match.start:][:_LOOK]}")
     flat = _flat(text)
     spans = sorted((at, at + len(mark)) for mark in marks for at in _places(flat, mark))
     best, most = 0, 0

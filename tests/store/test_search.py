@@ -91,6 +91,15 @@ def test_the_rarest_words_of_a_long_text_decide(library: Library) -> None:
     assert library.find(text)[0] == "rare"
 
 
+def test_a_common_word_counts_outside_of_bodies(library: Library) -> None:
+    """One that is in many bodies is looked for in names and the like, and in bodies where it is nowhere else."""
+    for number in range(40):
+        library.put(f"many-{number}", body=f"deploy the thing {number}")
+    library.put("deploy", body="x")
+    assert library.find("deploy")[0] == "deploy"
+    assert len(library.find("thing", limit=99)) == 40
+
+
 def test_phrases_and_words_to_leave_out(library: Library) -> None:
     """What must stand there and what must not are asked for apart from the text."""
     library.put("a", body="roll the release back")
