@@ -16,7 +16,7 @@ from githarness.git.objects import Entry
 from githarness.lines.history import BASE, History, Step, Steps
 from githarness.store import commits
 from githarness.store.db import Connection
-from githarness.store.rows import CommitRow, Touch
+from githarness.store.rows import ChangeRow, CommitRow, Touch
 
 Row = CommitRow | Touch
 
@@ -64,15 +64,16 @@ class Files:
     def whole(self, rollback: CommitRow) -> bool:
         return not self._partial(rollback.oid)
 
-    def turns(self, row: CommitRow, path: str) -> list[Turn]:
-        """All that happened to the file that `row` changed at `path`, oldest first; where nothing can make what came
-        before `row` matter, from there on."""
-        name = _renamed(row, path, back=True)
-        turns = self._from(row.seq, name)
+    def turns(self, row: CommitRow, was: str, name: str) -> list[Turn]:
+        """All that happened to the file that `row` found at `was` and left at `name`, oldest first; where nothing can
+        make what came before `row` matter, from there on."""
+        if was == name != _renamed(row, name):
+            return [_born(self._rows(name, row.seq)[row.seq], name), *self._from(row.seq + 1, name)]
+        turns = self._from(row.seq, was)
         later = any(rollback.seq >= row.seq for rollback in self.rollbacks)
         if not later and all(turn.row.main and len(turn.row.parents) < 2 for turn in turns):
             return turns
-        return self._with_rollbacks([*self._before(row.seq, name), *turns])
+        return self._with_rollbacks([*self._before(row.seq, was), *turns])
 
     def _from(self, seq: int, name: str) -> list[Turn]:
         turns: list[Turn] = []
@@ -101,8 +102,8 @@ class Files:
             moved = False
             for row in [row for number, row in reversed(self._rows(name).items()) if number < seq]:
                 was = _renamed(row, name, back=True)
-                if was == name and _renamed(row, name) != name:
-                    return turns[::-1]  # the file that had the name before went elsewhere
+                if was == name and _renamed(row, name) != name:  # the file that had the name before went elsewhere
+                    return [*([_born(row, name)] if row.new_oid else []), *turns[::-1]]
                 earlier = self._rows(was).get(row.seq, row) if was != name else row
                 turns.append(Turn(row, was, _old(earlier), name, _new(row)))
                 if was != name:
@@ -172,8 +173,24 @@ class Files:
         return found
 
 
+def files_at(row: Row, change: ChangeRow) -> list[tuple[str, str]]:
+    """The names, before and after, of the files that a commit changed at a path: two where one took another's place."""
+    path = change.path
+    came, went = _renamed(row, path, back=True), _renamed(row, path)
+    found = [names for names in ((came, path), (path, went)) if names != (path, path)]
+    other = change.old_oid if came != path else change.new_oid  # beside the one that came or went
+    return [*found, (path, path)] if not found or (len(found) == 1 and other) else found
+
+
+def _born(touch: Touch, name: str) -> Turn:
+    return Turn(touch, name, None, name, _new(touch))
+
+
 def _renamed(row: Row, name: str, *, back: bool = False) -> str:
-    """Where a commit took the file of this name, or `back` where it took it from."""
+    """Where a commit took the file of this name, or `back` where it took it from. A rollback's renames happen at once,
+    as two files may have to change places; any other's one after the other."""
+    if row.rolls_back:
+        return next((old if back else new for old, new in row.renames if name == (new if back else old)), name)
     for old, new in reversed(row.renames) if back else row.renames:
         if name == (new if back else old):
             name = old if back else new

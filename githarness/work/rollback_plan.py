@@ -15,7 +15,7 @@ from githarness.store import commits
 from githarness.store.db import Connection
 from githarness.store.rows import CommitRow
 from githarness.work.asks import Progress
-from githarness.work.rollback_file import FileHistory, Files
+from githarness.work.rollback_file import FileHistory, Files, files_at
 from githarness.work.rollback_select import Excluded, Selection, items, kept_out, select
 from githarness.work.rollback_undo import Clash, Outcome, undo_file
 
@@ -102,20 +102,20 @@ class _Survey:
         self.beyond: set[str] = set()  # commits that changed a file out of scope, too
         self._histories, self._reader, self._globs = histories, reader, globs
         self._rows = {row.oid: row for row in rows}
-        self._seen: set[tuple[int, str]] = set()
+        self._seen: set[tuple[int, str, str]] = set()
 
     def run(self, progress: Progress | None) -> None:
-        pairs = [(row, path) for row, path in items(self._rows.values()) if not kept_out(path)]
-        for number, (row, path) in enumerate(pairs):
+        found = [(row, names) for row in self._rows.values() for change in row.changes if not kept_out(change.path)
+                 for names in files_at(row, change)]
+        for number, (row, (was, name)) in enumerate(found):
             if progress:
-                progress(number, len(pairs))
-            if (row.seq, path) not in self._seen:
-                self._look_at(row, path)
+                progress(number, len(found))
+            if (row.seq, was, name) not in self._seen:
+                self._look_at(row, was, name)
 
-    def _look_at(self, row: CommitRow, path: str) -> None:
-        turns = self._histories.turns(row, path)
-        self._seen.update((turn.row.seq, name) for turn in turns if turn.row.oid in self._rows
-                          for name in (turn.was, turn.name))
+    def _look_at(self, row: CommitRow, was: str, name: str) -> None:
+        turns = self._histories.turns(row, was, name)
+        self._seen.update((turn.row.seq, turn.was, turn.name) for turn in turns if turn.row.oid in self._rows)
         file = self._histories.window(turns, self._rows)
         if file is None:
             return
@@ -202,13 +202,9 @@ def _changes(moving: list[Outcome]) -> tuple[PathChange, ...]:
     """One change per path, also where one file leaves a path that another one takes."""
     changes: dict[str, PathChange] = {}
     for one in moving:
-        if one.name == one.was:
-            changes[one.was] = PathChange(one.was, one.before, one.entry, one.data)
-        else:
-            there = changes.get(one.was)
-            changes[one.was] = replace(there, old=one.before) if there else PathChange(one.was, one.before, None)
-            old = changes[one.name].old if one.name in changes else None
-            changes[one.name] = PathChange(one.name, old, one.entry, one.data)
+        for path, old, new in ((one.was, one.before, None), (one.name, None, one.entry)):
+            there = changes.get(path, PathChange(path, None, None))
+            changes[path] = PathChange(path, old or there.old, new or there.new, one.data if new else there.data)
     return tuple(changes.values())
 
 

@@ -110,6 +110,50 @@ def test_a_rename_is_followed_and_undone(ledger: Ledger) -> None:
     assert ledger.texts() == {"new.md": b"0\n1\n2\na\n3\n"}
 
 
+@pytest.mark.parametrize(("names", "there"), [
+    ((("a", "t"), ("b", "a"), ("t", "b")), {"a": b"b\n", "b": b"a\n", "c": b"c\n"}),
+    ((("c", "d"), ("b", "c"), ("a", "b")), {"d": b"c\n", "c": b"b\n", "b": b"a\n"}),
+    ((("a", "t"), ("b", "a"), ("c", "b"), ("t", "c")), {"a": b"b\n", "b": b"c\n", "c": b"a\n"}),
+])
+def test_files_that_changed_places(ledger: Ledger, names: tuple[tuple[str, str], ...], there: dict[str, bytes]) -> None:
+    """A swap, a chain, a ring: undone at once, given back at once, undone again, and each file keeps its own lines."""
+    texts = {name: f"{name}\n".encode() for name in "abc"}
+    ledger.commit(None, texts)
+    for old, new in names:
+        text = texts.pop(old)
+        texts[new] = text
+        ledger.commit("a", {old: None, new: text}, trailers=rename(old, new))
+    assert texts == there
+    for _ in range(2):
+        ledger.undo(agent="a")
+        assert ledger.texts() == {name: f"{name}\n".encode() for name in "abc"}
+        ledger.undo(commits=(ledger.head,))
+        assert ledger.texts() == there
+
+
+def test_a_rename_over_another_file(ledger: Ledger) -> None:
+    """What was in the place comes back when the file goes back to where it was; and the other way round."""
+    start = ledger.commit(None, {"x": b"x\n", "y": b"y\n"})
+    over = ledger.commit("a", {"x": b"y\n", "y": None}, trailers=rename("y", "x"))
+    ledger.undo(agent="a")
+    assert ledger.tree() == ledger.tree(start)
+    ledger.undo(commits=(ledger.head,))
+    assert ledger.tree() == ledger.tree(over)
+
+
+def test_a_rename_that_leaves_another_file_behind(ledger: Ledger) -> None:
+    """A stub in the old place goes, unless others wrote in it: then the file has no place to go back to."""
+    ledger.commit(None, {"x": b"x\n"})
+    ledger.commit("a", {"x": b"see y\n", "y": b"x\n"}, trailers=rename("x", "y"))
+    moved = ledger.commit("b", {"y": b"x\nb\n"})
+    ledger.undo(agent="a")
+    assert ledger.texts() == {"x": b"x\nb\n"}
+    ledger.undo(commits=(ledger.head,))
+    assert ledger.tree() == ledger.tree(moved)
+    ledger.commit("b", {"x": b"see y\nb\n"}, parents=(moved,))
+    assert actions(ledger.plan(agent="a")) == {"x": "merged", "y": "conflict"}
+
+
 def test_an_edit_before_others_renamed_the_file(ledger: Ledger) -> None:
     """The lines go from the file under the name that it has now, also when the name is not the one that was edited."""
     ledger.commit(None, {"docs/a.md": b"1\n"})
