@@ -18,7 +18,7 @@ EXAMPLES = ROOT / "tests" / "skills" / "examples"
 LINES_IN_ALL = 15_000  # docs/adr/0010
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 BROAD_HANDLERS = {"githarness/__main__.py", "githarness/daemon/desk.py", "githarness/checks/hook.py",
-                  "githarness/checks/door.py"}
+                  "githarness/checks/door.py", "githarness/skills/judge.py"}
 PUBLIC_API = PACKAGE / "api.py"  # its keyword parameters mirror the commands' flags
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -10,14 +10,30 @@ from githarness.skills.document import Document
 from githarness.skills.model import Finding, Found, Gate, Place
 
 _LONGEST = 200  # characters of a line that are shown and compared
+_SECRETS = "GH050"
 _FALL = 10  # points that are worth a word
 _WEIGHT = {"error": 20, "warning": 3, "info": 0}
 
 
 def judge(doc: Document, place: Place, gates: Iterable[Gate]) -> list[Finding]:
     """Findings by line, then by gate. `gates`: those that are asked; one that does not fit the document is skipped."""
-    found = [_finding(doc, gate, each) for gate in gates if applies(gate, doc) for each in gate.check(doc, place)]
-    return sorted(_told_apart(found), key=lambda each: (each.line, each.gate))
+    found = [_finding(doc, gate, each) for gate in gates if applies(gate, doc) for each in _asked(gate, doc, place)]
+    return sorted(_told_apart(_masked(found)), key=lambda each: (each.line, each.gate))
+
+
+def _asked(gate: Gate, doc: Document, place: Place) -> Iterable[Found]:
+    """A gate that breaks on a file has not passed it, and does not keep the others from judging it."""
+    try:
+        return list(gate.check(doc, place))
+    except Exception as error:
+        return [Found(1, f"the gate could not judge this file: {type(error).__name__}",
+                      "report it with the file, and suppress the gate until it is mended", "error")]
+
+
+def _masked(findings: Sequence[Finding]) -> list[Finding]:
+    """No other gate shows a line on which a secret stands."""
+    hidden = {each.line: each.snippet for each in findings if each.gate == _SECRETS and each.snippet}
+    return [each._replace(snippet=hidden[each.line]) if each.line in hidden else each for each in findings]
 
 
 def applies(gate: Gate, doc: Document) -> bool:
@@ -33,7 +49,8 @@ def _finding(doc: Document, gate: Gate, found: Found) -> Finding:
     lines = doc.lines
     text = lines[found.line - 1][:_LONGEST] if 0 < found.line <= len(lines) else ""
     return Finding(doc.path, found.line, gate.id, found.severity or gate.severity, found.message, found.fix,
-                   text.strip() if found.shown is None else found.shown, _fingerprint(gate, text))
+                   text.strip() if found.shown is None else found.shown,
+                   _fingerprint(gate, text if found.basis is None else found.basis))
 
 
 def _fingerprint(gate: Gate, text: str) -> str:

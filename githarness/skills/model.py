@@ -28,6 +28,7 @@ class Found(NamedTuple):
     fix: str
     severity: Severity | None = None  # the gate's own where None
     shown: str | None = None  # instead of the text of the line, where that may not be shown
+    basis: str | None = None  # what tells it from its like, where that is not the text of the line; only hashed
 
 
 class Finding(NamedTuple):

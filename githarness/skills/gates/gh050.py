@@ -29,9 +29,11 @@ def check(doc: Document, place: Place) -> Iterator[Found]:
         yield Found(secret.line, f"seems to be a secret: {secret.kind} {secret.shown}", _FIX, shown=secret.shown)
     for path in bundle.files(doc, place) if doc.kind == "skill" else ():
         data = b"" if path.lower().endswith(_NO_TEXT) else place.files.read(path, _LIMIT)
-        for secret in secrets.scan(data.decode("utf-8", "replace")) if b"\0" not in data[:8_000] else ():
+        text = data.decode("utf-8", "replace") if b"\0" not in data[:8_000] else ""
+        for secret in secrets.scan(text):
             what = f"'{path}' line {secret.line} seems to hold a secret: {secret.kind} {secret.shown}"
-            yield Found(bundle.line(doc, path), what, _FIX)
+            basis = ": ".join((bundle.short(doc, path), text.split("\n")[secret.line - 1]))
+            yield Found(bundle.line(doc, path), what, _FIX, shown="", basis=basis)
 
 
 GATE = Gate("GH050", "error", check, kinds=EVERY)
