@@ -43,16 +43,16 @@ def small_packs(pack_dir: Path, *, above: int = 0, below: int = _SMALL) -> list[
     return [stem for _, stem in sorted(sized)]
 
 
-def fold_where_due(repo: Repo) -> None:
+def fold_where_due(repo: Repo, *, every: int = _EVERY) -> None:
     """A look at the folder's names, and `fold` where there are enough small packs, by one process at a time.
 
-    Never a fault of who wrote before: on a full disk it is left for later. Packs that share objects stay apart, so not
-    every call tries again.
+    Never a fault of who wrote before: on a full disk it is left for later. Packs that share objects stay apart, so where
+    each write calls this, only one call in `every` tries.
     """
     pack_dir = repo.common_dir / "objects" / "pack"
     with contextlib.suppress(OSError, Locked):
         count = sum(name.endswith(".idx") for name in os.listdir(pack_dir))
-        if count < ENOUGH or count % _EVERY:
+        if count < ENOUGH or count % every:
             return
         with flock.exclusive(repo.home / "maintenance.lock", wait=0, what="maintenance"):
             for above, below in ((0, _YOUNG), (_YOUNG, _SMALL)):

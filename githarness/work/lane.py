@@ -195,8 +195,8 @@ class LocalLane:
             return recover.recover(self._parts, self._worktrees())
 
     def maintain(self) -> None:
-        """For a quiet moment, in a thread of its own; safe beside everything."""
-        self.fold()
+        """For a quiet moment, or now and then, in a thread or process of its own; safe beside everything."""
+        fold.fold_where_due(self._parts.repo, every=1)
         if self._tidy:
             self._tidy()
 

@@ -41,6 +41,17 @@ def test_many_small_packs_become_one(packs: Path, repo: Path, git: Git) -> None:
     git(repo, "fsck", "--strict", "--full")
 
 
+def test_who_calls_seldom_folds_at_any_number(packs: Path) -> None:
+    """Three of four calls pass by where each write makes one: the daemon's maintenance cannot wait for the fourth."""
+    stem = pack.write(packs, [raw("blob", b"one more\n")])
+    assert stem
+    pack.release(stem)
+    fold.fold_where_due(discover(packs.parent.parent.parent))
+    assert len(list(packs.glob("*.pack"))) == fold.ENOUGH + 1
+    fold.fold_where_due(discover(packs.parent.parent.parent), every=1)
+    assert len(list(packs.glob("*.pack"))) == 1
+
+
 def _old_index(git: Git, stem: Path) -> None:
     git(stem.parent, "index-pack", "--index-version=1", "-o", stem.with_suffix(".old"), stem.with_suffix(".pack"))
     os.replace(stem.with_suffix(".old"), stem.with_suffix(".idx"))
