@@ -56,7 +56,10 @@ class Files:
         self.rollbacks = commits.rollbacks(conn)
 
     def _read_rows(self, path: str, since: int = 0) -> dict[int, Touch]:
-        return {row.seq: row for row in commits.history(self._conn, path, since=since)}
+        rows = {row.seq: row for row in commits.history(self._conn, path, since=since)}
+        moved = [_untouched(row) for row in self.rollbacks
+                 if row.seq >= since and row.seq not in rows and any(path == old for old, _ in row.renames)]
+        return dict(sorted((rows | {row.seq: row for row in moved}).items())) if moved else rows
 
     def _read_row(self, oid: str) -> CommitRow | None:
         return commits.get(self._conn, oid)
@@ -68,12 +71,25 @@ class Files:
         """All that happened to the file that `row` found at `was` and left at `name`, oldest first; where nothing can
         make what came before `row` matter, from there on."""
         if was == name != _renamed(row, name):
-            return [_born(self._rows(name, row.seq)[row.seq], name), *self._from(row.seq + 1, name)]
+            return self._with_rollbacks([*self._before(row.seq + 1, name), *self._from(row.seq + 1, name)])
         turns = self._from(row.seq, was)
         later = any(rollback.seq >= row.seq for rollback in self.rollbacks)
         if not later and all(turn.row.main and len(turn.row.parents) < 2 for turn in turns):
             return turns
         return self._with_rollbacks([*self._before(row.seq, was), *turns])
+
+    def files_at(self, row: CommitRow, change: ChangeRow) -> list[tuple[str, str]]:
+        """The names, before and after, of what a commit changed at a path: two where one file took another's place."""
+        path = change.path
+        came, went = self._came(row, path), _renamed(row, path)
+        found = [names for names in ((came, path), (path, went)) if names != (path, path)]
+        other = change.old_oid if came != path else change.new_oid  # beside the one that came or went
+        return [*found, (path, path)] if not found or (len(found) == 1 and other) else found
+
+    def _came(self, row: Row, name: str) -> str:
+        """Where a commit took the file of this name from; one that it made under another name came from nowhere."""
+        was = _renamed(row, name, back=True)
+        return was if was == name or row.seq in self._rows(was) else name
 
     def _from(self, seq: int, name: str) -> list[Turn]:
         turns: list[Turn] = []
@@ -85,9 +101,14 @@ class Files:
                     turns.append(Turn(row, name, _old(row), name, _new(row)))
                     continue
                 to = _renamed(row, name)
-                if to == name and _renamed(row, name, back=True) != name:
-                    turns.append(Turn(row, name, _old(row), name, None))
-                    return turns  # another file took its name
+                if to == name and self._came(row, name) != name:
+                    turns.append(Turn(row, name, _old(row), name, None))  # another file took its name
+                    again = self._again(row, name)
+                    if again is None:
+                        return turns
+                    turns.append(_born(again, name))
+                    seq, moved = again.seq + 1, True
+                    break
                 after = self._rows(to, row.seq).get(row.seq, row) if to != name else row
                 turns.append(Turn(row, name, _old(row), to, _new(after)))
                 if to != name:
@@ -101,15 +122,31 @@ class Files:
         while moved:
             moved = False
             for row in [row for number, row in reversed(self._rows(name).items()) if number < seq]:
-                was = _renamed(row, name, back=True)
+                was = self._came(row, name)
                 if was == name and _renamed(row, name) != name:  # the file that had the name before went elsewhere
-                    return [*([_born(row, name)] if row.new_oid else []), *turns[::-1]]
+                    turns += [_born(row, name)] if row.new_oid else []
+                    over = self._over(row, name)
+                    if over is None:
+                        return turns[::-1]
+                    turns.append(Turn(over, name, _old(over), name, None))
+                    seq, moved = over.seq, True
+                    break
                 earlier = self._rows(was).get(row.seq, row) if was != name else row
                 turns.append(Turn(row, was, _old(earlier), name, _new(row)))
                 if was != name:
                     name, seq, moved = was, row.seq, True
                     break
         return turns[::-1]
+
+    def _again(self, over: Touch, name: str) -> Touch | None:
+        """The rollback that gave a file its place back, of the commit that put another one there."""
+        return next((row for row in self._rows(name, over.seq).values()
+                     if over.oid in row.rolls_back and self._came(row, name) == name and row.new_oid), None)
+
+    def _over(self, again: Touch, name: str) -> Touch | None:
+        """The commit that put another file in the place of the one that this rollback gave its place back."""
+        return next((row for row in reversed(self._rows(name).values())
+                     if row.oid in again.rolls_back and self._came(row, name) != name and row.old_oid), None)
 
     def _with_rollbacks(self, turns: list[Turn]) -> list[Turn]:
         """Adds the rollbacks that undid one of these commits without changing the file: its lines were gone already."""
@@ -173,17 +210,14 @@ class Files:
         return found
 
 
-def files_at(row: Row, change: ChangeRow) -> list[tuple[str, str]]:
-    """The names, before and after, of the files that a commit changed at a path: two where one took another's place."""
-    path = change.path
-    came, went = _renamed(row, path, back=True), _renamed(row, path)
-    found = [names for names in ((came, path), (path, went)) if names != (path, path)]
-    other = change.old_oid if came != path else change.new_oid  # beside the one that came or went
-    return [*found, (path, path)] if not found or (len(found) == 1 and other) else found
-
-
 def _born(touch: Touch, name: str) -> Turn:
     return Turn(touch, name, None, name, _new(touch))
+
+
+def _untouched(row: CommitRow) -> Touch:
+    """A rollback that gave a file another name, of one that was not there."""
+    return Touch(row.seq, row.oid, row.parents, row.main, row.agent, row.rolls_back, row.renames,
+                 old_mode=None, old_oid=None, new_mode=None, new_oid=None)
 
 
 def _renamed(row: Row, name: str, *, back: bool = False) -> str:

@@ -15,7 +15,7 @@ from githarness.store import commits
 from githarness.store.db import Connection
 from githarness.store.rows import CommitRow
 from githarness.work.asks import Progress
-from githarness.work.rollback_file import FileHistory, Files, files_at
+from githarness.work.rollback_file import FileHistory, Files
 from githarness.work.rollback_select import Excluded, Selection, items, kept_out, select
 from githarness.work.rollback_undo import Clash, Outcome, undo_file
 
@@ -106,7 +106,7 @@ class _Survey:
 
     def run(self, progress: Progress | None) -> None:
         found = [(row, names) for row in self._rows.values() for change in row.changes if not kept_out(change.path)
-                 for names in files_at(row, change)]
+                 for names in self._histories.files_at(row, change)]
         for number, (row, (was, name)) in enumerate(found):
             if progress:
                 progress(number, len(found))
