@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -32,7 +31,7 @@ SYSTEM = Clock()
 
 
 def new_id(prefix: str, now: float) -> str:
-    return f"{prefix}-{_base32(int(now * 1000), 10)}{_base32(secrets.randbits(50), 10)}"
+    return f"{prefix}-{_base32(int(now * 1000), 10)}{_base32(int.from_bytes(os.urandom(7)) >> 6, 10)}"
 
 
 def _base32(number: int, width: int) -> str:

@@ -10,12 +10,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
+from githarness.git.modes import EXECUTABLE, FILE, FOLDER, LINK, SUBMODULE
+
+__all__ = ["EXECUTABLE", "FILE", "FOLDER", "LINK", "SUBMODULE", "Entry", "Kind", "PathChange", "Raw", "oid_of", "raw"]
 Kind = Literal["commit", "tree", "blob"]
-FILE = "100644"
-EXECUTABLE = "100755"
-LINK = "120000"
-FOLDER = "40000"
-SUBMODULE = "160000"
 
 
 @dataclass(frozen=True, slots=True)

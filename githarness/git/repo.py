@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from githarness.errors import Integrity, NotFound, Unavailable
 from githarness.git import config
@@ -23,8 +23,7 @@ _OPERATIONS = (("rebase-merge", "rebase"), ("rebase-apply/applying", "am"), ("re
                ("BISECT_LOG", "bisect"))
 
 
-@dataclass(frozen=True, slots=True)
-class Repo:
+class Repo(NamedTuple):
     start: Path
     worktree: Path | None  # None when bare
     git_dir: Path
@@ -32,8 +31,7 @@ class Repo:
     home: Path  # common_dir/githarness
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
+class Checkout(NamedTuple):
     root: Path
     git_dir: Path
 

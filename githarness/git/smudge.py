@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from githarness.clock import SYSTEM
@@ -51,7 +51,7 @@ class Smudge:
     def __init__(self, checkout: Checkout, repo: Repo, read: Callable[[Repo], Attributes]) -> None:
         """`read` opens the files anew for the worktree that it is given."""
         self._root = os.fspath(checkout.root)
-        self._repo = replace(repo, git_dir=checkout.git_dir, worktree=checkout.root)
+        self._repo = repo._replace(git_dir=checkout.git_dir, worktree=checkout.root)
         self._read = read
         self._attributes = read(self._repo)
         self._general = self._stamps(self._attributes.files())

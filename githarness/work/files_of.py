@@ -15,15 +15,16 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from githarness.git.index import Index, Indexed
-from githarness.git.objects import EXECUTABLE, FILE, FOLDER, LINK, SUBMODULE, Entry
+from githarness.git.modes import EXECUTABLE, FILE, FOLDER, LINK, SUBMODULE
 
 if TYPE_CHECKING:
+    from githarness.git.objects import Entry
     from githarness.git.reader import Reader
 
 _MOST = 2000  # paths of `under`
 _LONGEST = 4096  # Linux opens no longer path
 # What no tree has: an empty name, `.`, `..`, a git directory, NUL, text that is no file name.
-_ASTRAY = re.compile(r"(?:^|/)(?:|\.|\.\.|\.git)(?:/|$)|[\0\ud800-\udc7f\udd00-\udfff]", re.IGNORECASE)
+_ASTRAY = re.compile("(?:^|/)(?:|\\.|\\.\\.|\\.[gG][iI][tT])(?:/|$)|[\0\ud800-\udc7f\udd00-\udfff]")
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _SHOWN = {FILE: FILE, EXECUTABLE: EXECUTABLE, LINK: LINK, FOLDER: "040000", SUBMODULE: "040000"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Ran
+from tests.conftest import Ran, run_git
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_SOURCE = shutil.ignore_patterns(".*venv*", ".git", "__pycache__", ".*_cache", ".hypothesis", "dist", "build")
 
 GOOD = """\
 ---
@@ -40,9 +44,24 @@ def hook(tmp_path: Path) -> Hook:
 @pytest.fixture
 def skills(make_repo) -> Path:
     """A repository with the skills `alpha` and `beta`, both good, and a script of alpha's."""
-    return make_repo({"skills/alpha/SKILL.md": GOOD.format(name="alpha").replace("Run it", "Run `scripts/go.sh`"),
+    return make_repo({"skills/alpha/SKILL.md": GOOD.format(name="alpha").replace("Run it", "Run [go](scripts/go.sh)"),
                       "skills/alpha/scripts/go.sh": "#!/bin/sh\necho go\n",
                       "skills/beta/SKILL.md": GOOD.format(name="beta"), "README.md": "# Read\n"})
+
+
+@pytest.fixture(scope="session")
+def clone(_session_world: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of this tree, committed. Skips where pip reaches no index: the tools build environments of their own."""
+    folder = tmp_path_factory.mktemp("c")
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), "hatchling"]
+    if subprocess.run(pip, capture_output=True, check=False).returncode:
+        pytest.skip("pip reaches no index, so no environment can be built for the hooks")
+    source = shutil.copytree(ROOT, folder / "source", ignore=NOT_SOURCE)
+    run_git(source, "init", "-q")
+    run_git(source, "add", "--all")
+    run_git(source, "commit", "-q", "-m", "this tree")
+    run_git(folder, "clone", "-q", source, folder / "clone")
+    return folder / "clone"
 
 
 def bad(repo: Path, name: str = "beta") -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,27 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.checks.conftest import BAD, GOOD
-from tests.conftest import run_git
 
-ROOT = Path(__file__).resolve().parents[2]
-NOT_SOURCE = shutil.ignore_patterns(".*venv*", ".git", "__pycache__", ".*_cache", ".hypothesis", "dist", "build")
 CONFIG = "repos:\n- repo: {repo}\n  rev: {rev}\n  hooks:\n  - id: githarness-skills\n  - id: githarness-attribution\n"
 Tool = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="session")
-def clone(_session_world: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of this tree, committed. Skips where pip reaches no index: the tools build environments of their own."""
-    folder = tmp_path_factory.mktemp("c")
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), "hatchling"]
-    if subprocess.run(pip, capture_output=True, check=False).returncode:
-        pytest.skip("pip reaches no index, so no environment can be built for the hooks")
-    source = shutil.copytree(ROOT, folder / "source", ignore=NOT_SOURCE)
-    run_git(source, "init", "-q")
-    run_git(source, "add", "--all")
-    run_git(source, "commit", "-q", "-m", "this tree")
-    run_git(folder, "clone", "-q", source, folder / "clone")
-    return folder / "clone"
 
 
 @pytest.fixture
