@@ -171,7 +171,8 @@ def _sources() -> list[Path]:
                ".github")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
     files += [path for path in ROOT.iterdir() if path.is_file() and path.suffix in (".md", ".toml", ".yaml", "")]
-    shown = {EXAMPLES, ROOT / "docs" / "gates.md", PACKAGE / "skills" / "gates" / "gh040.py"}  # what the gates are to find stands there on purpose
+    # What the gates are to find stands there on purpose.
+    shown = {EXAMPLES, ROOT / "docs" / "gates.md", PACKAGE / "skills" / "gates" / "gh040.py"}
     return [path for path in files if "__pycache__" not in path.parts and path.name != ".git"
             and not shown & {path, *path.parents}]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-GOOD = "---\nname: greeting\ndescription: Shows what a skill is. Use when one is asked for.\n---\n\n# Greeting\n\nDo it.\n"
+GOOD = ("---\nname: greeting\ndescription: Shows what a skill is. Use when one is asked for.\n---\n\n"
+        "# Greeting\n\nDo it.\n")
 INVALID = GOOD.replace("Shows what a skill is.", "Shows: what a skill is.")
 
 

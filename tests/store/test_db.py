@@ -229,7 +229,7 @@ def test_waiting_for_a_turn_ends(db: Database, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_writers_get_a_fair_share(tmp_path: Path) -> None:
-    """No one of eight processes that write as fast as they can is starved: unordered, one did 1 while another did 15,101.
+    """No one of eight processes that write as fast as they can is starved: unordered, one did 1 while one did 15,101.
 
     A tenth of the fastest one's share is far from both; how even the shares are depends on the machine.
     """
