@@ -64,6 +64,16 @@ def test_the_page_of_gates_is_up_to_date() -> None:
     assert (ROOT / "docs" / "gates.md").read_text() == _script("generate").gates_page.page()
 
 
+def test_the_hooks_are_those_of_the_catalogue() -> None:
+    """`make docs` writes the manifest and the template; each hook is a console script with a row in docs/checks.md."""
+    catalogue, page = _script("hooks_catalogue"), (ROOT / "docs" / "checks.md").read_text()
+    assert catalogue.MANIFEST.read_text() == catalogue.manifest()
+    assert catalogue.TEMPLATE.read_text() == catalogue.template()
+    ids = {hook.id for hook in catalogue.HOOKS}
+    assert ids | {"githarness-ci", "githarness-hook"} == PROJECT["project"]["scripts"].keys() - {"githarness"}
+    assert [name for name in sorted(ids) if f"| `{name}` |" not in page] == []
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_shows_an_example(name: str) -> None:
     """Each command, or each of its subcommands, has one call to copy."""
@@ -187,5 +197,5 @@ def test_workflows_pin_every_action_by_commit() -> None:
     for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
         lines = [line.strip() for line in workflow.read_text().splitlines()]
         uses = [line.partition("uses:")[2].strip() for line in lines if "uses:" in line]
-        assert all(len(use.partition("@")[2].split(" ")[0]) == 40 for use in uses)
+        assert all(use.startswith("./ ") or len(use.partition("@")[2].split(" ")[0]) == 40 for use in uses)
         assert not any("pull_request_target" in line for line in lines)

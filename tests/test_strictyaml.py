@@ -203,3 +203,10 @@ def test_no_input_ends_in_another_error_at_length(data: bytes) -> None:
 def test_what_is_dumped_loads_as_the_same_at_length(document: dict[str, object]) -> None:
     """The round trip with many more documents."""
     assert strictyaml.load(strictyaml.dump(document), "x.yaml") == document
+
+
+def test_pairs_have_the_value_that_an_alias_stands_for() -> None:
+    """Every key with a scalar, at any depth, of every document, with its line; other YAML than ours is read too."""
+    data = b"a: &x 1\nb:\n  - {c: *x, d: [1], ? e : f}\n---\n!!str g: !t h\n? [i]\n: j\n"
+    assert list(strictyaml.pairs(data, "x.yml")) == [
+        ("a", "1", 1), ("c", "1", 3), ("e", "f", 3), ("g", "h", 5), ("", "j", 7)]

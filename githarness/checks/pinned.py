@@ -1,7 +1,7 @@
 """`githarness-pinned`: every `rev:` of pre-commit and every `uses:` of GitHub Actions is a full commit id.
 
 A tag or a branch can be moved to other code by whoever can push there. `docker://` images are pinned by their digest;
-what begins with `./` belongs to the repository itself.
+what begins with `./` or `$/` belongs to the repository itself.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _found(doc: Document, _: Place) -> Iterator[Found]:
 def _is_pinned(uses: str) -> bool:
     if uses.startswith("docker://"):
         return _IMAGE.fullmatch(uses) is not None
-    return uses.startswith("./") or _COMMIT.fullmatch(uses.rpartition("@")[2]) is not None
+    return uses.startswith(("./", "$/")) or _COMMIT.fullmatch(uses.rpartition("@")[2]) is not None
 
 
 def _fix(uses: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from githarness import __version__
 from githarness.cli.options import command
 from githarness.cli.shell import shell
 from githarness.errors import Usage
@@ -35,7 +36,7 @@ def install(
     repo = discover(sh.directory)
     if repo.worktree is None:
         raise Usage(f"'{repo.git_dir}' has no working tree to write files into", fix="run it in a clone that has one")
-    change = work.plan(repo.worktree, target.value, remove=remove)
+    change = work.plan(repo.worktree, target.value, version=__version__, remove=remove)
     if not dry_run:
         change.make()
     path = str(change.path.relative_to(repo.worktree))

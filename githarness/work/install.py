@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from githarness import __version__, canon, resources
+from githarness import canon, resources
 from githarness.errors import Conflict, Unavailable
 from githarness.work.adopted import write_file
 
@@ -64,18 +64,18 @@ class Change:
                               fix=f"ls -l '{self.path}'") from error
 
 
-def plan(root: Path, target: str, *, remove: bool) -> Change:
+def plan(root: Path, target: str, *, version: str, remove: bool) -> Change:
     """What to do for `github`, `gitlab` or `pre-commit`. Raises Conflict for what somebody else wrote or edited."""
     place, template = FILES[target]
     path = root / place
     before = _read(path)
-    text = resources.read("templates", template).decode().replace("@REQUIREMENT@", requirement(target))
+    text = resources.read("templates", template).decode().replace("@REQUIREMENT@", requirement(target, version))
     after = (_in_list if target == "pre-commit" else _whole)(path, before, "" if remove else text, target)
     return Change(path, before, after)
 
 
-def requirement(target: str) -> str:
-    """What pip installs to get this githarness: its version, or the commit of a repository that it was installed from.
+def requirement(target: str, version: str) -> str:
+    """What pip installs to get this githarness: its version, or the commit of a repository that it came from.
 
     Hooks run on this machine, so that for them a folder of it will do.
     """
@@ -87,7 +87,7 @@ def requirement(target: str) -> str:
         return f"githarness @ {origin['vcs_info']['vcs']}+{origin['url']}@{origin['vcs_info']['commit_id']}"
     if "dir_info" in origin and target == "pre-commit":
         return f"githarness @ {origin['url']}"
-    return f"githarness=={__version__}"
+    return f"githarness=={version}"
 
 
 def _read(path: Path) -> bytes | None:

@@ -27,6 +27,7 @@ jobs:
       - uses: k/l/sub/folder@{PIN}
       - uses: docker://alpine@sha256:{"0" * 64}
       - uses: ./local
+      - uses: $/local
       - run: "uses: m/n@v1"
 """
 
