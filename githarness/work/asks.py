@@ -106,8 +106,8 @@ class Withheld(NeedsApproval):
 class Plan:
     """A change that a person decided (rollback, restore, governance): judged already, bound to what it was judged on.
 
-    The lane lands it only where every `old` still holds at head, and raises `git.refs.Moved` otherwise: then the caller
-    plans again.
+    The lane lands it only where every `old` still holds at head. Otherwise it asks for one made `again` while it keeps
+    everybody else from landing, or, without, raises `git.refs.Moved`: then the caller plans again.
     """
 
     kind: str  # rollback | restore | govern | write
@@ -119,6 +119,7 @@ class Plan:
     trailers: tuple[tuple[str, str], ...] = ()  # Rolls-Back, Rename, Operation, Assisted-by
     run: str | None = None
     fleet: str = ""  # only the first commit names it; later ones take the fleet of config.toml
+    again: Callable[[], Plan] | None = None  # raises `git.refs.Moved` where there is nothing to land any more
 
 
 class Lane(Protocol):

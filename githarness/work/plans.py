@@ -36,9 +36,10 @@ class Footing:
 
 def draft_plan(plan: Plan, footing: Footing, parts: Parts, trees: Trees) -> Drafted:
     """Raises refs.Moved where a path is not as the plan found it, Dirty where a person's edit stands in the way."""
-    for change in plan.changes:
-        if (trees.lookup(footing.root, change.path) if footing.root else None) != change.old:
-            raise refs.Moved(change.path)
+    if plan.again and not _holds(plan, footing, trees):
+        plan = plan.again()
+    if not _holds(plan, footing, trees):
+        raise refs.Moved("a path")
     if footing.seen:
         footing.seen.must_be_clean(plan.changes)
     now = parts.clock.now()
@@ -51,6 +52,11 @@ def draft_plan(plan: Plan, footing: Footing, parts: Parts, trees: Trees) -> Draf
     stamp = draft.Stamp(author, fleet, int(now), plan.signer)
     commit = draft.build(tree, [footing.head] if footing.head else [], message, stamp)
     return Drafted(_draft(plan, footing.head, commit, message, _intent(plan, commit, event, now)), [*objects, commit])
+
+
+def _holds(plan: Plan, footing: Footing, trees: Trees) -> bool:
+    return all((trees.lookup(footing.root, change.path) if footing.root else None) == change.old
+               for change in plan.changes)
 
 
 def _blobs(plan: Plan) -> list[Raw]:

@@ -22,6 +22,7 @@ from githarness.work.rollback_select import Excluded, Selection
 __all__ = ["Conflict", "Excluded", "PathAction", "Report", "Selection", "attempt", "rollback"]
 
 OnConflict = Literal["stop", "skip"]
+_BESIDE = 2  # plans made while others go on writing; the ones after them may be made while they wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +79,49 @@ def attempt(ledger: Ledger, selection: Selection, *, on_conflict: OnConflict = "
     for an unknown agent, run or commit, Dirty (with "stop"), Locked."""
     human, signer = ledger.human()
     people.require(human, "operator", "rollback")
-    skip: set[str] = set()
-    for _ in range(TRIES):
-        plan = _planned(ledger, selection, skip, progress)
-        report = _report(plan, skip, stop=on_conflict == "stop")
+    one = _Attempt(ledger, selection, stop=on_conflict == "stop")
+
+    def command() -> Plan:
+        return _command(one.plan, selection, message, human, signer)
+
+    def again() -> Plan:
+        one.make(None)
+        if not one.lands:
+            raise refs.Moved("what was to be rolled back")
+        return command()
+
+    for number in range(TRIES):
+        one.make(progress)
         try:
             if dry_run:
-                operator.must_be_clean(ledger.parts, () if report.stopped else plan.changes)
-                return replace(report, diff=operator.diff(plan.changes, ledger.parts.reader))
-            if report.stopped or not plan.changes:
-                return report
-            done = ledger.local.land(_command(plan, selection, message, human, signer))
-            return replace(report, commit=done.commit, worktree=done.worktree)
+                operator.must_be_clean(ledger.parts, () if one.report.stopped else one.plan.changes)
+                return replace(one.report, diff=operator.diff(one.plan.changes, ledger.parts.reader))
+            if not one.lands:
+                return one.report
+            done = ledger.local.land(replace(command(), again=again if number >= _BESIDE else None))
+            return replace(one.report, commit=done.commit, worktree=done.worktree)
         except refs.Moved:
             continue
         except Dirty as error:
             if on_conflict == "stop":
                 raise
-            skip.update(error.details["paths"])  # type: ignore[arg-type]  # whoever raises Dirty lists paths
+            one.skip.update(error.details["paths"])  # type: ignore[arg-type]  # whoever raises Dirty lists paths
     raise Locked("the governed branch kept moving under the rollback", fix="repeat the command")
+
+
+class _Attempt:
+    def __init__(self, ledger: Ledger, selection: Selection, *, stop: bool) -> None:
+        self.skip: set[str] = set()
+        self._ledger, self._selection, self._stop = ledger, selection, stop
+
+    def make(self, progress: Progress | None) -> None:
+        """On head as it is now."""
+        self.plan = _planned(self._ledger, self._selection, self.skip, progress)
+        self.report = _report(self.plan, self.skip, stop=self._stop)
+
+    @property
+    def lands(self) -> bool:
+        return bool(self.plan.changes) and not self.report.stopped
 
 
 def _planned(ledger: Ledger, selection: Selection, skip: set[str], progress: Progress | None) -> RollbackPlan:

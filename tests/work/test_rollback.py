@@ -12,10 +12,10 @@ import pytest
 
 import githarness
 from githarness import settings, wiring
-from githarness.errors import Conflict, Locked
+from githarness.errors import Conflict
 from githarness.wiring import Harness
 from githarness.work import rollback
-from githarness.work.asks import Ask, Op, Plan, Written
+from githarness.work.asks import Ask, Op, Plan, ReadAsk, Written
 from tests.conftest import run_cli, run_git
 
 Cli = Callable[..., Any]
@@ -140,10 +140,11 @@ def test_it_takes_an_operator(repo: Path, cli: Cli, git: Git) -> None:
 
 
 class Racing:
-    """A harness whose landing is late: an agent writes between plan and landing, `times` times."""
+    """A harness whose landing is late: an agent writes between plan and landing, `times` times; the last time, `stock`
+    over what was selected."""
 
-    def __init__(self, harness: Harness, times: int) -> None:
-        self._harness, self._times = harness, times
+    def __init__(self, harness: Harness, times: int, stock: bytes | None = None) -> None:
+        self._harness, self._times, self._stock = harness, times, stock
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._harness, name)
@@ -155,21 +156,28 @@ class Racing:
     def land(self, plan: Plan) -> Written:
         if self._times:
             self._times -= 1
-            ask = Ask("b", self._harness.settings.run_of("b"), (Op("append", "log", b"late\n"),))
+            run = self._harness.settings.run_of("b")
+            ask = Ask("b", run, (Op("append", "log", b"late\n"),))
+            if self._stock and not self._times:
+                seen = self._harness.local.read(ReadAsk("stock.md", "b", run))
+                ask = Ask("b", run, (Op("write", "stock.md", self._stock, if_match=seen.blob),))
             self._harness.local.write(ask)
         return self._harness.local.land(plan)
 
 
-@pytest.mark.parametrize(("times", "log"), [(2, "b\nlate\nlate\n"), (9, None)])
-def test_a_write_that_lands_first_is_planned_around(repo: Path, times: int, log: str | None) -> None:
-    """The rollback plans again, and keeps the line that came in between; it does not go on for ever."""
+@pytest.mark.parametrize(("times", "landed"), [(1, 1), (2, 2), (9, 3)])
+def test_writes_that_land_first_are_planned_around(repo: Path, times: int, landed: int) -> None:
+    """The rollback plans again, at last while the others wait, and keeps the lines that came in between."""
     racing = Racing(wiring.open(repo, settings.load()), times)
-    if log is None:
-        with pytest.raises(Locked):
-            rollback.rollback(racing, rollback.Selection(agent="a"))
-    else:
-        assert rollback.rollback(racing, rollback.Selection(agent="a")).commit
-        assert (repo / "log").read_text() == log
+    assert rollback.rollback(racing, rollback.Selection(agent="a")).commit
+    assert (repo / "log").read_text() == "b\n" + "late\n" * landed
+
+
+def test_a_rollback_that_a_late_write_makes_impossible_stops(repo: Path) -> None:
+    """Also where that is found while the others wait."""
+    racing = Racing(wiring.open(repo, settings.load()), 3, b"b's\n")
+    report = rollback.attempt(racing, rollback.Selection(agent="a"))
+    assert (report.stopped, report.commit, [one.path for one in report.conflicts]) == (True, None, ["stock.md"])
 
 
 def test_python_raises_where_it_stops(repo: Path, cli: Cli) -> None:
