@@ -11,6 +11,8 @@ import contextlib
 import hashlib
 import os
 import struct
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,19 +48,40 @@ def small_packs(pack_dir: Path, *, above: int = 0, below: int = _SMALL) -> list[
 def fold_where_due(repo: Repo, *, every: int = _EVERY) -> None:
     """A look at the folder's names, and `fold` where there are enough small packs, by one process at a time.
 
-    Never a fault of who wrote before: on a full disk it is left for later. Packs that share objects stay apart, so where
-    each write calls this, only one call in `every` tries.
+    Never a fault of who wrote before: on a full disk it is left for later. Packs that share objects stay apart: where
+    each write calls this, one call in `every` tries.
     """
     pack_dir = repo.common_dir / "objects" / "pack"
     with contextlib.suppress(OSError, Locked):
         count = sum(name.endswith(".idx") for name in os.listdir(pack_dir))
         if count < ENOUGH or count % every:
             return
-        with flock.exclusive(repo.home / "maintenance.lock", wait=0, what="maintenance"):
+        with alone(repo, wait=0.0):
+            apart = _left_out(repo)
             for above, below in ((0, _YOUNG), (_YOUNG, _SMALL)):
-                stems = small_packs(pack_dir, above=above, below=below)
+                stems = [stem for stem in small_packs(pack_dir, above=above, below=below) if stem.name not in apart]
                 if len(stems) >= ENOUGH:
                     fold(pack_dir, stems)
+
+
+def alone(repo: Repo, *, wait: float = flock.WAIT) -> AbstractContextManager[None]:
+    """Keeps others from folding. Raises Locked."""
+    return flock.exclusive(repo.home / "fold.lock", wait=wait, what="folding")
+
+
+def leave_out(repo: Repo, stems: Sequence[str]) -> None:
+    """Names the packs that are not to be folded, in place of those before: a repack reads them. For who is `alone`."""
+    fresh = repo.home / "repacking.new"
+    fresh.write_text("\n".join(stems), encoding="ascii")
+    fresh.replace(repo.home / "repacking")
+
+
+def _left_out(repo: Repo) -> set[str]:
+    """Also those of a repack that was cut short, until the next one."""
+    try:
+        return set((repo.home / "repacking").read_text(encoding="ascii").split())
+    except FileNotFoundError:
+        return set()
 
 
 def fold(pack_dir: Path, stems: list[Path]) -> Path | None:

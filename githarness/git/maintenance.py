@@ -16,7 +16,7 @@ from pathlib import Path
 
 from githarness import flock
 from githarness.errors import Integrity
-from githarness.git import pack
+from githarness.git import fold, pack
 from githarness.git.porcelain import Git
 from githarness.git.repo import Repo
 
@@ -46,17 +46,22 @@ def maintain(git: Git, repo: Repo) -> None:
     """Safe beside writers, readers and git's own maintenance; cheap where nothing is new. Locked where it runs."""
     repo.home.mkdir(mode=0o700, exist_ok=True)
     with flock.exclusive(repo.home / "maintenance.lock", wait=0, what="maintenance"):
-        _maintain(git, repo.common_dir / "objects" / "pack", repo.home / _RECORD)
+        _maintain(git, repo, repo.common_dir / "objects" / "pack", repo.home / _RECORD)
 
 
-def _maintain(git: Git, pack_dir: Path, record: Path) -> None:
-    sources = _chosen(list(_packs(pack_dir)), _recorded(record))
+def _maintain(git: Git, repo: Repo, pack_dir: Path, record: Path) -> None:
+    """Small packs that come meanwhile are folded meanwhile: a repack takes seconds, and is in nobody's way."""
+    with fold.alone(repo):
+        sources = _chosen(list(_packs(pack_dir)), _recorded(record))
+        fold.leave_out(repo, [source.stem.name for source in sources])
     if not sources:
         return
     made = _repacked(git, pack_dir, sources)
     pack.sync_folder(pack_dir)
-    _check_complete(sources, made)
-    _remove(pack_dir, [source.stem for source in sources if source.stem not in made])
+    with fold.alone(repo):
+        _check_complete(sources, made)
+        _remove(pack_dir, [source.stem for source in sources if source.stem not in made])
+        fold.leave_out(repo, [])
     git.run("prune-packed", "--quiet")
     kept = {found.stem.name for found in _packs(pack_dir)} & _recorded(record)
     _write(record, kept | {stem.name for stem in made})

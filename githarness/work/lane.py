@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Thread
 from time import sleep
 
 from githarness import flock
@@ -49,6 +50,8 @@ class LocalLane:
         """
         self._parts = parts
         self._tidy = tidy
+        self._tidying = Thread()
+        self._fault: HarnessError | OSError | None = None  # of the last tidying
         self._largest = largest
         self._trees = Trees(parts.reader.tree)
         self._checkouts: dict[Checkout, CheckedOut] = {}
@@ -197,8 +200,20 @@ class LocalLane:
     def maintain(self) -> None:
         """For a quiet moment, or now and then, in a thread or process of its own; safe beside everything."""
         fold.fold_where_due(self._parts.repo, every=1)
-        if self._tidy:
+        if self._tidy and not self._tidying.is_alive():
+            self._tidying = Thread(target=self._tidied, daemon=True)
+            self._tidying.start()
+        if fault := self._fault:
+            self._fault = None
+            raise fault
+
+    def _tidied(self) -> None:
+        """Beside further folding: it takes seconds."""
+        assert self._tidy
+        try:
             self._tidy()
+        except (HarnessError, OSError) as error:
+            self._fault = error
 
     def fold(self) -> None:
         """Makes one of our small packs where there are many; cheap. Safe beside everything."""

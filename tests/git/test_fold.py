@@ -52,6 +52,19 @@ def test_who_calls_seldom_folds_at_any_number(packs: Path) -> None:
     assert len(list(packs.glob("*.pack"))) == 1
 
 
+def test_what_a_repack_reads_stays(packs: Path, repo: Path) -> None:
+    """The others are folded meanwhile: a repack takes seconds."""
+    first, second, *_ = sorted(file.stem for file in packs.glob("*.pack"))
+    fold.leave_out(discover(repo), [first, second])
+    for number in range(2):
+        stem = pack.write(packs, [raw("blob", b"late %d\n" % number)])
+        assert stem
+        pack.release(stem)
+    fold.fold_where_due(discover(repo), every=1)
+    left = {file.stem for file in packs.glob("*.pack")}
+    assert {first, second} < left and len(left) == 3
+
+
 def _old_index(git: Git, stem: Path) -> None:
     git(stem.parent, "index-pack", "--index-version=1", "-o", stem.with_suffix(".old"), stem.with_suffix(".pack"))
     os.replace(stem.with_suffix(".old"), stem.with_suffix(".idx"))
