@@ -1,4 +1,4 @@
-"""`skills check` against `skills-ref`, the hook on one changed file against a bare `import yaml`, side by side in one run.
+"""`skills check` against `skills-ref`, the hook on one changed file against `import yaml`, side by side in one run.
 
     python bench/skills.py [--count 1000] [--rounds 7] [--folder DIR] [--quick]
 
