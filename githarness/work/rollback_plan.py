@@ -188,10 +188,12 @@ def _occupant(reader: Reader, head: str, name: str, vacated: Collection[str]) ->
 def _plan(files: list[_File], excluded: list[Excluded], *, whole: bool) -> RollbackPlan:
     moving = [file.outcome for file in files if not file.stays and file.outcome.changed]
     rows = {row.seq: row for file in files if not file.stays for row in file.rows}
+    changes = _changes(moving)
+    same = {change.path for change in changes if change.old == change.new}  # one went, its equal came: no rename to git
     return RollbackPlan(
         tuple(rows[seq] for seq in sorted(rows)) if moving else (),
-        _changes(moving),
-        tuple((one.was, one.name) for one in moving if one.name != one.was),
+        tuple(change for change in changes if change.path not in same),
+        tuple((one.was, one.name) for one in moving if one.name != one.was and one.name not in same),
         tuple(sorted((action for file in files for action in _actions(file)), key=lambda action: action.path)),
         tuple(Conflict(file.outcome.was, clash.commits, _shown(clash.ours), _shown(clash.theirs))
               for file in files for clash in file.clashes),

@@ -142,6 +142,18 @@ def test_a_rename_over_another_file(ledger: Ledger) -> None:
         assert ledger.tree() == ledger.tree(over)
 
 
+def test_a_rename_that_leaves_an_equal_file_behind(ledger: Ledger) -> None:
+    """The copy takes the place of the one that cannot come back without a change; only the new name goes."""
+    start = ledger.commit(None, {"x": b"x\n"})
+    ledger.commit("a", {"x": None, "y": b"x\n"}, trailers=rename("x", "y"))
+    copied = ledger.commit("a", {"x": b"x\n"})
+    for _ in range(2):
+        assert [change.path for change in ledger.undo(agent="a").changes] == ["y"]
+        assert ledger.tree() == ledger.tree(start)
+        ledger.undo(commits=(ledger.head,))
+        assert ledger.tree() == ledger.tree(copied)
+
+
 def test_a_file_that_was_renamed_and_then_deleted(ledger: Ledger) -> None:
     """It comes back under its old name, and goes from there when that is undone."""
     start = ledger.commit(None, {"x": b"x\n", "z": b"z\n"})
