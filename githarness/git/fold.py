@@ -71,9 +71,10 @@ def alone(repo: Repo, *, wait: float = flock.WAIT) -> AbstractContextManager[Non
 
 def leave_out(repo: Repo, stems: Sequence[str]) -> None:
     """Names the packs that are not to be folded, in place of those before: a repack reads them. For who is `alone`."""
-    fresh = repo.home / "repacking.new"
+    listed = repo.home / "repacking"
+    fresh = listed.with_suffix(f".{os.getpid()}")
     fresh.write_text("\n".join(stems), encoding="ascii")
-    fresh.replace(repo.home / "repacking")
+    fresh.replace(listed)
 
 
 def _left_out(repo: Repo) -> set[str]:
