@@ -80,7 +80,7 @@ class WriteGate:
 
     def _refusal(self, found: Sequence[Finding]) -> HarnessError:
         first = found[0]
-        more = f", and {len(found) - 1} errors more" if len(found) > 1 else ""
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
         details: dict[str, Detail] = {"path": first.path, "paths": list(dict.fromkeys(each.path for each in found)),
                                       "rule": f"gate:{first.gate}",
                                       "findings": [report.item(each) for each in found[:_SHOWN]]}
