@@ -16,11 +16,13 @@ from githarness.store import artifacts, verdicts
 from githarness.store.artifacts import Artifact
 from githarness.store.verdicts import Judged
 from githarness.work import quality
+from githarness.work.prune import STALE, propose
 
 
 class Status(StrEnum):
     ok = "ok"
     failing = "failing"
+    stale = "stale"
 
 
 def _judged(sh: Shell) -> wiring.Harness:
@@ -34,16 +36,22 @@ def _judged(sh: Shell) -> wiring.Harness:
 @command
 def list_skills(
     ctx: typer.Context, *,
-    status: Annotated[Status | None, typer.Option(help="Only those that load, or only those that do not.")] = None,
+    status: Annotated[Status | None, typer.Option(
+        help="Only those without errors, only those with, or only those that `skills prune` would propose.")] = None,
 ) -> None:
     """List the skills of the governed branch with their scores.
 
     Example: githarness skills list --status failing
     """
     sh = shell(ctx)
-    with _judged(sh).db.read() as conn:
-        rows = artifacts.listing(conn, "skill")
-    rows = [row for row in rows if status is None or bool(row.errors) == (status is Status.failing)]
+    harness = _judged(sh)
+    if status is Status.stale:
+        before = clock.instant(STALE, clock.SYSTEM.now())
+        rows = [one.artifact for one in propose(harness.registry, harness.governance(), before)]
+    else:
+        with harness.db.read() as conn:
+            rows = artifacts.listing(conn, "skill")
+        rows = [row for row in rows if status is None or bool(row.errors) == (status is Status.failing)]
     sh.document({"items": [_item(row) for row in rows]})
     for row in rows:
         word = f"{row.errors} errors" if row.errors else "ok"

@@ -64,7 +64,7 @@ def new(
 @command
 def prune(
     ctx: typer.Context, *,
-    older_than: Annotated[str, typer.Option(metavar="T", help="Leave alone what was changed since.")] = "90d",
+    older_than: Annotated[str, typer.Option(metavar="T", help="Leave alone what was changed since.")] = work.STALE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which and why, remove nothing.")] = False,
 ) -> None:
     """Remove skills whose time is over, by two signals each, as one commit by the operator that can be rolled back.

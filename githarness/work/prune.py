@@ -28,6 +28,7 @@ from githarness.work.quality import alike
 
 _WORD = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+|[a-z0-9]{3,}")
 _ENOUGH = 2  # signals
+STALE = "90d"  # what was changed since is not
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,3 +153,19 @@ def test_history_and_blame_name_who_broke_it(cli, fleet: Path, git) -> None:
     listed = json.loads(cli("skills", "list", "--status", "failing", "--json", cwd=fleet).out)["items"]
     assert [item["name"] for item in listed] == ["greeting"]
     assert json.loads(cli("skills", "show", "greeting", "--json", cwd=fleet).out)["findings"]
+
+
+def test_stale_ones_are_those_that_pruning_proposes(cli, fleet: Path, git, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old, unused and named by nobody; what was changed yesterday is not."""
+    path = fleet / "skills/greeting/SKILL.md"
+    path.parent.mkdir(parents=True)
+    path.write_text(GOOD)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2020-01-01T00:00:00Z")
+    git(fleet, "add", ".")
+    git(fleet, "commit", "-qm", "a person's")
+    listed = json.loads(cli("skills", "list", "--status", "stale", "--json", cwd=fleet).out)["items"]
+    assert [item["name"] for item in listed] == ["greeting"]
+    monkeypatch.undo()
+    path.write_text(GOOD + "More.\n")
+    git(fleet, "commit", "-qam", "again")
+    assert json.loads(cli("skills", "list", "--status", "stale", "--json", cwd=fleet).out)["items"] == []
