@@ -100,15 +100,17 @@ def _scope(chosen: Skillset, options: CheckOptions, targets: list[str]) -> tuple
 
 def _fix(sh: Shell, chosen: Skillset, scope: Scope, found: Report, *, dry_run: bool) -> Report:
     """Writes what the fixes make of each file, and judges it again; a dry run prints the diff."""
-    fixed = {judged.path: judged.fixed for judged in found.files if judged.fixed is not None}
-    for path, data in fixed.items():
+    fixed = [(judged.path, *judged.fixed) for judged in found.files if judged.fixed is not None]
+    left = []
+    for path, before, data in fixed:
         if dry_run:
-            before = (chosen.root / path).read_bytes()
             for line in difflib.unified_diff(_lines(before), _lines(data), f"a/{path}", f"b/{path}"):
                 sh.line(line.removesuffix("\n"))
-        else:
-            chosen.write(path, data)
-    sh.note(f"{'would mend' if dry_run else 'mended'} {len(fixed)} files")
+        elif not chosen.mend(path, before, data):
+            left.append(path)
+    sh.note(f"{'would mend' if dry_run else 'mended'} {len(fixed) - len(left)} files")
+    if left:
+        sh.note(f"left alone what was changed meanwhile or cannot be replaced: {', '.join(left)}")
     return found if dry_run else work.check(scope, [judged.path for judged in found.files])
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from githarness.skills import frontmatter, markdown
 from githarness.skills.frontmatter import Front
 
+LARGEST = 1 << 20  # bytes of a file that are judged: none that has more passes
 _LARGE = 65_536  # characters: below, counting the lines anew for each finding is cheaper than a table of them
 Kind = Literal["skill", "agent", "command", "rule", "prompt", "instructions"]
 

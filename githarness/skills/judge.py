@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from githarness.skills.document import Document
+from githarness.skills.document import Document, kind_of
 from githarness.skills.model import Finding, Found, Gate, Place
 
 _LONGEST = 200  # characters of a line that are shown and compared
@@ -16,9 +17,22 @@ _WEIGHT = {"error": 20, "warning": 3, "info": 0}
 
 
 def judge(doc: Document, place: Place, gates: Iterable[Gate]) -> list[Finding]:
-    """Findings by line, then by gate. `gates`: those that are asked; one that does not fit the document is skipped."""
+    """Findings by line, then by gate. `gates`: those that are asked; one that does not fit the document is skipped.
+
+    A link to a file that is judged itself, as what the link is, has nothing to say of its own.
+    """
+    if leads_on(doc, place):
+        return []
     found = [_finding(doc, gate, each) for gate in gates if applies(gate, doc) for each in _asked(gate, doc, place)]
     return sorted(_told_apart(_masked(found)), key=lambda each: (each.line, each.gate))
+
+
+def leads_on(doc: Document, place: Place) -> bool:
+    """Whether the document is a link to such a file."""
+    if b"\n" in doc.data or place.files.mode(doc.path) != "120000":
+        return False
+    target = posixpath.normpath(posixpath.join(doc.folder, doc.text))
+    return kind_of(target) == doc.kind and place.files.mode(target) in ("100644", "100755")
 
 
 def _asked(gate: Gate, doc: Document, place: Place) -> Iterable[Found]:

@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from githarness import paths
-from githarness.errors import NotFound
+from githarness.errors import NotFound, Usage
+from githarness.git.modes import EXECUTABLE, FILE
 from githarness.skills import baseline, judge, portability, suppress
-from githarness.skills.document import Document, kind_of
+from githarness.skills.document import LARGEST, Document, kind_of
 from githarness.skills.model import Finding, Gate, Kind, Neighbour, Place
 from githarness.skills.portability import Verdict
 from githarness.skills.profiles import Profile
@@ -25,7 +26,6 @@ from githarness.work.crew import spread
 from githarness.work.files_of import Worktree
 
 _PASSED_OVER = frozenset((".git", "node_modules", ".venv", "__pycache__"))
-_LARGEST = 4 << 20  # bytes of a file that are read: no gate lets a larger one pass
 _ROUNDS = 4  # a fix may make way for another one
 
 
@@ -51,7 +51,7 @@ class Judged:
     path: str
     findings: tuple[Finding, ...]
     verdicts: Mapping[str, Verdict]
-    fixed: bytes | None = None  # its bytes after the fixes, where these change any
+    fixed: tuple[bytes, bytes] | None = None  # its bytes, and those after the fixes, where these change any
 
     @property
     def score(self) -> int:
@@ -82,9 +82,11 @@ def skills(root: Path, globs: Iterable[str]) -> list[str]:
 def named(root: Path, wanted: Sequence[str], globs: Iterable[str]) -> list[str]:
     """The files that paths relative to `root` name; of a folder all below that a gate judges. Raises NotFound."""
     found: dict[str, None] = {}
-    chosen = tuple(globs)
+    chosen, tree = tuple(globs), Worktree(root)
     for path in wanted:
         full = root / path
+        if not tree.holds(path.rpartition("/")[0]) and os.path.lexists(full):
+            raise Usage(f"'{path}' lies behind a link or in another repository", fix="name it where it lies, with -C")
         if full.is_dir() and not full.is_symlink():
             found |= dict.fromkeys(one for one in _walk(root, "" if path == "." else path) if _is_judged(one, chosen))
         elif os.path.lexists(full):
@@ -103,8 +105,9 @@ def _walk(root: Path, folder: str) -> list[str]:
     found, stack = [], [folder]
     while stack:
         here = stack.pop()
-        with contextlib.suppress(OSError), os.scandir(root / here) as entries:
-            for entry in entries:
+        with contextlib.suppress(OSError), os.scandir(root / here) as scanned:
+            entries = list(scanned)
+            for entry in () if here and any(entry.name == ".git" for entry in entries) else entries:
                 path = f"{here}/{entry.name}" if here else entry.name
                 if not entry.is_dir(follow_symlinks=False):
                     found.append(path)
@@ -140,7 +143,7 @@ def _names(targets: Iterable[str]) -> dict[str, list[str]]:
 def _judge_share(scope: Scope, names: Mapping[str, Sequence[str]], share: Sequence[str]) -> list[Judged]:
     files = Worktree(scope.root)
     places = [Place(profile, files, names, scope.today, near=scope.near) for profile in scope.profiles]
-    return [_judge(scope, places, path, files.read(path, _LARGEST)) for path in share]
+    return [_judge(scope, places, path, files.read(path, LARGEST + 1)) for path in share]
 
 
 @dataclass(slots=True)
@@ -163,7 +166,8 @@ def _judge(scope: Scope, places: Sequence[Place], path: str, data: bytes) -> Jud
     found = list(seen.findings.values())
     if before is not None:
         found += judge.regressions(found, findings_of(before, places[0], scope.gates))
-    verdicts = portability.verdict(doc, found, scope.profiles[0].judge)
+    leads_on = judge.leads_on(doc, places[0])
+    verdicts = {} if leads_on else portability.verdict(doc, found, scope.profiles[0].judge)
     return Judged(path, tuple(found), verdicts, _fixed(doc, places[0], scope.gates, kind) if scope.fix else None)
 
 
@@ -172,8 +176,11 @@ def findings_of(doc: Document, place: Place, gates: Iterable[Gate]) -> list[Find
     return suppress.apply(judge.judge(doc, place, gates), suppress.suppressions(doc, place.today))
 
 
-def _fixed(doc: Document, place: Place, gates: Sequence[Gate], kind: Kind) -> bytes | None:
-    """Rounds until nothing changes, so that a second run of the fixes finds nothing to do."""
+def _fixed(doc: Document, place: Place, gates: Sequence[Gate], kind: Kind) -> tuple[bytes, bytes] | None:
+    """Rounds until nothing changes, so that a second run of the fixes finds nothing to do. Nothing of what is no file
+    of this tree, and of what was not read to its end."""
+    if len(doc.data) > LARGEST or place.files.mode(doc.path) not in (FILE, EXECUTABLE):
+        return None
     data = doc.data
     for _ in range(_ROUNDS):
         start = data
@@ -184,4 +191,4 @@ def _fixed(doc: Document, place: Place, gates: Sequence[Gate], kind: Kind) -> by
                     data = gate.fix(now, place)
         if data == start:
             break
-    return data if data != doc.data else None
+    return (doc.data, data) if data != doc.data else None

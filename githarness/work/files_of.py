@@ -74,8 +74,7 @@ class Worktree:
             os.close(descriptor)
 
     def under(self, folder: str) -> Sequence[str]:
-        there = not folder or (not _is_astray(folder) and self._is_folder(folder))
-        return list(islice(self._walk(f"{folder}/" if folder else ""), _MOST)) if there else []
+        return list(islice(self._walk(f"{folder}/" if folder else ""), _MOST)) if self.holds(folder) else []
 
     def _walk(self, start: str) -> Iterator[str]:
         """In git's order, which compares a folder's name with `/` behind it."""
@@ -98,6 +97,10 @@ class Worktree:
             return []
         return [f"{prefix}{name}/" if folder else prefix + name for name, folder in found.items()
                 if not _is_astray(name)]
+
+    def holds(self, folder: str) -> bool:
+        """Whether a folder is one of this tree: behind no link, and in no other repository."""
+        return not folder or (not _is_astray(folder) and self._is_folder(folder))
 
     def _look(self, path: str) -> os.stat_result | None:
         folder = path.rpartition("/")[0]

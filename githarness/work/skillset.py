@@ -5,22 +5,26 @@ The configuration is that of the working tree, like the skills: what a write mus
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from githarness.errors import NotFound, Usage
+from githarness.errors import BadPath, NotFound, Usage
+from githarness.git import files
 from githarness.git.objects import EXECUTABLE, FILE, Entry, oid_of
 from githarness.git.reader import Reader
 from githarness.git.repo import Repo, discover
+from githarness.git.swap import Swap, temporary
 from githarness.settings import RepoConfig, parse_config
 from githarness.skills import baseline
 from githarness.work import check
-from githarness.work.adopted import write_file
+from githarness.work.files_of import Worktree
 from githarness.work.governance import CONFIG
 
 _LARGEST_DEBT = 64 << 20  # bytes
+_LARGEST_CONFIG = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,34 +54,62 @@ class Skillset:
         return [path for path in paths if not self._is(path, old.get(path))], Before(reader, old)
 
     def _is(self, path: str, entry: Entry | None) -> bool:
-        file = self.root / path
-        return entry is not None and file.is_file() and oid_of("blob", file.read_bytes()) == entry.oid
+        there = Worktree(self.root)
+        return (entry is not None and there.mode(path) in (FILE, EXECUTABLE)
+                and oid_of("blob", there.read(path, there.size(path))) == entry.oid)
 
     def debt(self) -> baseline.Debt:
         """Nothing where there is no baseline. Raises Integrity for a broken one."""
-        try:
-            with open(self.root / baseline.PATH, "rb") as file:
-                return baseline.load(file.read(_LARGEST_DEBT))
-        except FileNotFoundError:
-            return {}
+        data = Worktree(self.root).read(baseline.PATH, _LARGEST_DEBT)
+        return baseline.load(data) if data else {}
 
     def write_baseline(self, report: check.Report) -> None:
-        place = self.root / baseline.PATH
-        place.parent.mkdir(exist_ok=True)
-        write_file(place, baseline.dump(report.findings))
+        with self._folder_of(baseline.PATH) as (folder, name):
+            _swap(folder, name, b"").stage(baseline.dump(report.findings), 0o666, exact=False)
+            os.replace(temporary(name), name, src_dir_fd=folder, dst_dir_fd=folder)
 
     def create(self, path: str, data: bytes) -> None:
-        place = self.root / path
-        place.parent.mkdir(parents=True)
-        with open(place, "xb") as file:
-            file.write(data)
+        """Raises BadPath where the path leads out of the tree."""
+        with self._folder_of(path) as (folder, name):
+            swap = _swap(folder, name, b"")
+            swap.stage(data, 0o666, exact=False)
+            swap.create()
 
-    def write(self, path: str, data: bytes) -> None:
-        """The mended file in place of the old one, with its mode."""
-        place = self.root / path
-        mode = place.stat().st_mode
-        write_file(place, data)
-        place.chmod(mode & 0o777)
+    def mend(self, path: str, before: bytes, data: bytes) -> bool:
+        """The mended file in place of the old one, with its mode; False where that is not what was judged any more, or
+        cannot be replaced."""
+        try:
+            with self._folder_of(path) as (folder, name):
+                swap, found = _swap(folder, name, before), files.look(folder, name)
+                if found is None or files.read(folder, name) != before:
+                    return False
+                return swap.replace(swap.stage(data, found.st_mode & 0o777, exact=True))
+        except (OSError, BadPath):
+            return False
+
+    @contextlib.contextmanager
+    def _folder_of(self, path: str) -> Iterator[tuple[int, bytes]]:
+        """The open folder of a path of the tree, made where it is missing, and the path's last name."""
+        root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with files.folder_of(root, raw := os.fsencode(path), make=True) as folder:
+                yield folder, raw.rpartition(b"/")[2]
+        except NotADirectoryError as error:
+            raise BadPath(f"'{path}' leads out of '{self.root}', or through a link") from error
+        finally:
+            os.close(root)
+
+
+def _swap(folder: int, name: bytes, before: bytes) -> Swap:
+    """Nothing but `before` is replaced, and by nothing that is not on disk."""
+    spare = temporary(name)
+
+    def sync(step: str, _: bytes) -> None:
+        if step == "staged":
+            with files.opened(folder, spare) as descriptor:
+                os.fsync(descriptor if descriptor is not None else folder)
+
+    return Swap(folder, name, spare, lambda one: files.read(folder, one) == before, sync)
 
 
 class Before:
@@ -106,7 +138,5 @@ def at(directory: Path) -> Skillset:
 
 
 def _config(root: Path) -> RepoConfig:
-    try:
-        return parse_config((root / CONFIG).read_bytes())
-    except FileNotFoundError:
-        return RepoConfig("", "")
+    data = Worktree(root).read(CONFIG, _LARGEST_CONFIG)
+    return parse_config(data) if data else RepoConfig("", "")

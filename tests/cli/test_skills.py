@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+
+from githarness.work import skillset
 
 GOOD = ("---\nname: greeting\ndescription: Shows what a skill is. Use when one is asked for.\n---\n\n"
         "# Greeting\n\nDo it.\n")
@@ -76,6 +79,63 @@ def test_fix_keeps_the_mode(cli, folder: Path) -> None:
     file.chmod(0o644)
     cli("skills", "check", "--fix", cwd=folder)
     assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_fix_touches_no_link_and_nothing_behind_one(cli, folder: Path, tmp_path_factory) -> None:
+    """A link stays a link, also a loop; what another repository or an outer folder holds is not this tree's."""
+    outside = tmp_path_factory.mktemp("out")
+    (outside / "SKILL.md").write_text(INVALID)
+    (folder / "skills/behind").symlink_to(outside)
+    for name, target in (("linked", "../other/SKILL.md"), ("loop", "SKILL.md"), ("out", str(outside / "SKILL.md"))):
+        (folder / "skills" / name).mkdir()
+        (folder / "skills" / name / "SKILL.md").symlink_to(target)
+    (folder / "vendor/skills/x/.git").mkdir(parents=True)
+    (folder / "vendor/skills/x/SKILL.md").write_text(INVALID)
+    done = cli("skills", "check", "--fix", cwd=folder)
+    assert done.code == 1 and "mended 1 files" in done.err and "checked 5 files: 2 with errors" in done.err
+    assert cli("skills", "check", "--fix", "skills/behind/SKILL.md", cwd=folder).code == 2
+    assert {(outside / "SKILL.md").read_text(), (folder / "vendor/skills/x/SKILL.md").read_text()} == {INVALID}
+    assert all((folder / "skills" / name / "SKILL.md").is_symlink() for name in ("linked", "loop", "out"))
+
+
+def test_fix_loses_no_byte_of_a_large_file_and_of_its_neighbours(cli, folder: Path) -> None:
+    """What was not read to its end is an error and stays as it is; a file of a similar name too."""
+    large = folder / "skills/greeting/SKILL.md"
+    large.write_text(GOOD + "x\n" * (1 << 20) + "x")
+    beside = folder / "skills/other/SKILL.md.new"
+    beside.write_text("mine")
+    done = cli("skills", "check", "--fix", cwd=folder)
+    assert done.code == 1 and "mended 1 files" in done.err and "greeting/SKILL.md:1: GH002 error" in done.out
+    assert large.stat().st_size == len(GOOD) + (2 << 20) + 1 and beside.read_text() == "mine"
+
+
+def test_fix_leaves_what_an_editor_saved_meanwhile(folder: Path) -> None:
+    """The bytes that were judged are replaced, no others."""
+    chosen, path = skillset.at(folder), "skills/other/SKILL.md"
+    (folder / path).write_text("saved meanwhile")
+    assert not chosen.mend(path, INVALID.encode(), GOOD.encode())
+    assert (folder / path).read_text() == "saved meanwhile"
+    assert chosen.mend(path, b"saved meanwhile", GOOD.encode()) and (folder / path).read_text() == GOOD
+    assert [one.name for one in (folder / "skills/other").iterdir()] == ["SKILL.md"]
+
+
+def test_nothing_is_written_outside_of_the_tree(cli, folder: Path, tmp_path_factory) -> None:
+    """Neither a baseline nor a new skill goes through a link, nor up."""
+    outside = tmp_path_factory.mktemp("out")
+    (folder / ".githarness").symlink_to(outside)
+    (folder / "linked").symlink_to(outside)
+    assert cli("skills", "check", "--write-baseline", cwd=folder).code == 2
+    assert cli("skills", "new", "one", "--in", "linked", cwd=folder).code == 2
+    assert cli("skills", "new", "one", "--in", "../up", cwd=folder).code == 2
+    assert not list(outside.iterdir()) and not (folder.parent / "up").exists()
+
+
+def test_a_pipe_for_a_configuration_stops_nothing(cli, folder: Path) -> None:
+    """What is no file is not there."""
+    (folder / ".githarness").mkdir()
+    for name in ("config.toml", "skills-baseline.json"):
+        os.mkfifo(folder / ".githarness" / name)
+    assert cli("skills", "check", cwd=folder).code == 1
 
 
 def test_a_baseline_lets_old_debt_pass_and_nothing_new(cli, folder: Path) -> None:

@@ -4,7 +4,8 @@ Why: a byte-order mark hides the frontmatter from Gemini CLI and python-frontmat
 and in a terminal they can hide what a skill says; CRLF breaks scripts that are copied from a skill.
 
 Looked at: the bytes of the whole file. Encoding, mark and control characters are errors, line ends are warnings. The
-fix removes marks and control characters, converts UTF-16, writes LF. Bytes in an unknown encoding are left alone.
+fix removes marks and control characters, converts UTF-16, writes LF. Bytes in an unknown encoding are left alone. Of a
+file that has more than 1 MiB, which is an error, nothing is mended, and what lies behind is not judged.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from githarness.skills.document import Document
+from githarness.skills.document import LARGEST, Document
 from githarness.skills.model import EVERY, Found, Gate, Place
 
 _CONTROL = rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x84\x86-\x9f]"
@@ -22,6 +23,8 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 def check(doc: Document, place: Place) -> Iterator[Found]:
     data = doc.data
+    if len(data) > LARGEST:
+        yield Found(1, f"the file has more than {LARGEST:,} bytes, and is not judged as a whole", "split it")
     if data.startswith(_UTF16):
         yield Found(1, "the file is UTF-16, not UTF-8", "githarness skills check --fix")
         return
