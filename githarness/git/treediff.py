@@ -23,15 +23,14 @@ def entries(data: bytes) -> Iterator[tuple[str, Entry]]:
 
 def entry(data: bytes, name: str) -> Entry | None:
     """What a tree has under one name."""
-    wanted = b" " + name.encode("utf-8", "surrogateescape")
-    at = 0
-    while wanted in data and at < len(data):
-        end = _end(data, at)
-        if data.endswith(wanted, at, end - 21):
-            item = _item(data, at)
-            if item[2] == wanted[1:]:
-                return _named(item)[1]
-        at = end
+    wanted = b" " + name.encode("utf-8", "surrogateescape") + b"\0"
+    at, found = 0, data.find(wanted)
+    while found >= 0:
+        while at < found - 6:  # ids may hold any byte: only counting from the start tells where an entry is
+            at = _end(data, at)
+        if at < found and (item := _item(data, at)).start(2) == found + 1:
+            return _named(item)[1]
+        found = data.find(wanted, found + 1)
     return None
 
 

@@ -10,7 +10,9 @@ from githarness.git.objects import Entry
 
 Tree = dict[str, tuple[str, bytes]]
 _modes = st.sampled_from(["100644", "100755", "40000", "120000", "160000"])
-_oids = st.sampled_from([byte * 20 for byte in (b"\0", b"1", b" ", b"\xff")]) | st.binary(min_size=20, max_size=20)
+_LIKE = [b"100644 a\x00".rjust(20, b"0"), b"0 a\x000 b\x000 0\x00".ljust(20, b" ")]  # ids that look like entries
+_oids = (st.sampled_from([*(byte * 20 for byte in (b"\0", b"1", b" ", b"\xff")), *_LIKE])
+         | st.binary(min_size=20, max_size=20))
 _trees = st.dictionaries(st.text("ab0 1", min_size=1, max_size=3), st.tuples(_modes, _oids), max_size=8)
 
 
