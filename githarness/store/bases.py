@@ -27,6 +27,11 @@ def readers(conn: sqlite3.Connection, path: str) -> int:
     return int(conn.execute("SELECT count(*) FROM bases WHERE path = ?", (_key(path),)).fetchone()[0])
 
 
+def recorded_since(conn: sqlite3.Connection) -> float:
+    """The time from which on this clone knows who read what."""
+    return float(conn.execute("SELECT min(applied) FROM migrations").fetchone()[0])
+
+
 def seen(conn: sqlite3.Connection, run: str) -> dict[str, str]:
     """All that the run has seen, by path."""
     rows = conn.execute("SELECT path, blob FROM bases WHERE run = ?", (run,))

@@ -1,8 +1,9 @@
 """Skills that have had their time: proposed where two signals agree, removed by one commit that can be rolled back.
 
-The signals: *unused* (no run has read it and nobody changed it lately), *unreferenced* (no other artifact names it),
-*broken* (it has errors), *superseded* (another skill is nearly the same and worth as much), *orphaned* (the agent that
-wrote it last is gone). What was changed lately is left alone, and what says `pinned: "true"` in its metadata stays.
+The signals: *unused* (no run has read it; only where reads have been recorded for that long), *unreferenced* (no other
+artifact names it), *broken* (it has errors), *superseded* (another skill is nearly the same and worth more; of equals
+the first stays), *orphaned* (the agent that wrote it last is gone). What was changed lately is left alone, and what says
+`pinned: "true"` in its metadata stays.
 """
 
 from __future__ import annotations
@@ -74,26 +75,27 @@ def propose(registry: Registry, governance: Governance, before: float,
         last = {one.path: verdicts.present(conn, one.path, one.blob) for one in skills}
         old = {one.path for one in skills if (judged := last[one.path]) and judged.time < before}
         names = _mentioned(registry, artifacts.listing(conn), {one.name for one in skills}, progress) if old else {}
+        recorded = bases.recorded_since(conn) < before
         found = []
         for skill in skills:
             judged = last[skill.path]
             if judged is None or skill.path not in old or _pinned(registry.text(skill.blob)):
                 continue
-            signals = dict(_signals(conn, skill, judged, governance, names))
+            signals = dict(_signals(conn, skill, judged, governance, names, recorded=recorded))
             if len(signals) >= _ENOUGH:
                 found.append(Candidate(skill, judged, signals))
     return found
 
 
 def _signals(conn: Connection, skill: Artifact, last: Judged, governance: Governance,
-             mentioned: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str]]:
-    if not bases.readers(conn, skill.path):
+             mentioned: Mapping[str, Collection[str]], *, recorded: bool) -> Iterator[tuple[str, str]]:
+    if recorded and not bases.readers(conn, skill.path):
         yield "unused", "no run of the last 30 days has read it"
     if not set(mentioned.get(skill.name, ())) - {skill.path}:
         yield "unreferenced", "no other artifact names it"
     if skill.errors:
         yield "broken", f"the gates find {skill.errors} errors"
-    better = [path for path, score in alike(conn, skill) if score >= (skill.score or 0) and path != skill.path]
+    better = [path for path, score in alike(conn, skill) if (-score, path) < (-(skill.score or 0), skill.path)]
     if better:
         yield "superseded", f"'{better[0]}' is nearly the same and worth as much"
     agent = governance.registry.agents.get(last.agent) if last.agent else None

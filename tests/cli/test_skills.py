@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -216,7 +218,10 @@ def test_history_and_blame_name_who_broke_it(cli, fleet: Path, git) -> None:
 
 
 def test_stale_ones_are_those_that_pruning_proposes(cli, fleet: Path, git, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Old, unused and named by nobody; what was changed yesterday is not."""
+    """Old, unused since reads are recorded and named by nobody; what was changed yesterday is not."""
+    with closing(sqlite3.connect(fleet / ".git/githarness/harness.db")) as conn:
+        conn.execute("UPDATE migrations SET applied = 0")
+        conn.commit()
     path = fleet / "skills/greeting/SKILL.md"
     path.parent.mkdir(parents=True)
     path.write_text(GOOD)

@@ -69,13 +69,21 @@ def test_what_is_young_or_in_use_stays(prune: Callable[..., Pruned], harness: wi
     assert names(prune()) == {"index": ["unused", "unreferenced"]}
 
 
+def test_what_nobody_could_have_read_here_is_not_unused(prune: Callable[..., Pruned], harness: wiring.Harness) -> None:
+    """A clone that began after that day to record who reads what has nothing to say of it."""
+    with harness.db.write() as conn:
+        conn.execute("UPDATE migrations SET applied = ?", (LATER,))
+    assert names(prune()) == {}
+
+
 def test_a_near_duplicate_that_is_as_good_supersedes(prune: Callable[..., Pruned], fleet: Path, git) -> None:
-    """Each of two twins is superseded by the other."""
+    """Of two twins one stays."""
     (fleet / "skills/second").mkdir()
     (fleet / "skills/second/SKILL.md").write_text(skill("second", LONG))
     git(fleet, "add", ".")
     git(fleet, "commit", "-qm", "a twin")
-    assert names(prune())["first"] == names(prune())["second"] == ["unused", "superseded"]
+    found = names(prune())
+    assert found["second"] == ["unused", "superseded"] and "first" not in found
 
 
 def test_it_removes_the_folder_and_is_undone(prune: Callable[..., Pruned], harness: wiring.Harness, cli, fleet: Path,
