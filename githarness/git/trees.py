@@ -84,6 +84,18 @@ class Trees:
             entry = self._node(entry.oid).entry(name)
         return entry
 
+    def files(self, root: str, folder: str) -> Iterator[tuple[str, Entry]]:
+        """All that is no folder below one, empty for the whole tree."""
+        entry = self.lookup(root, folder) if folder else Entry(FOLDER, root)
+        node = self._node(entry.oid) if entry and entry.mode == FOLDER else _Node(b"")
+        for name in sorted(node.parsed()):
+            path = f"{folder}{'/' if folder else ''}{name.decode('utf-8', 'surrogateescape')}"
+            mode, at = node.parsed()[name]
+            if mode == FOLDER:
+                yield from self.files(root, path)
+            else:
+                yield path, Entry(mode, node.data[at : at + 20].hex())
+
     def check_new(self, root: str, path: str) -> None:
         """Raises BadPath where a parent of `path` is no folder, or a name differs from another by case or NFC only."""
         tree: str | None = root

@@ -20,6 +20,7 @@ class Secret(NamedTuple):
     shown: str  # 'ghp_... (40 characters)'
 
 
+_At = tuple[int, str, str]  # offset, kind, shown
 # Kind, a text that must occur, a pattern. The more special ones first: what one has found no later one reports again.
 _SHAPES: tuple[tuple[str, str, str], ...] = (
     ("private key", "PRIVATE KEY-----",
@@ -62,30 +63,32 @@ _WORDS = r"[a-z]{9}|[A-Z]{9}|^[A-Z0-9]+(?:_[A-Z0-9]+)+$|^[a-z_.]+[(\[]"  # rando
 def scan(text: str) -> Iterator[Secret]:
     """In the order of lines. Bounded: each pattern reads each character a bounded number of times."""
     taken: list[tuple[int, int]] = []
-    found = [*_shaped(text, taken), *_named(text, taken)]
-    yield from sorted(found)
+    line, at = 1, 0
+    for offset, kind, shown in sorted([*_shaped(text, taken), *_named(text, taken)]):
+        line, at = line + text.count("\n", at, offset), offset
+        yield Secret(line, kind, shown)
 
 
-def _shaped(text: str, taken: list[tuple[int, int]]) -> Iterator[Secret]:
+def _shaped(text: str, taken: list[tuple[int, int]]) -> Iterator[_At]:
     for kind, hint, pattern in _SHAPES:
         for match in re.finditer(pattern, text) if hint in text else ():
             if not _overlaps(match.span(), taken) and _real(match[0]):
                 taken.append(match.span())
                 shown = f"{hint}... ({len(match[0])} characters)" if kind != "private key" else hint
-                yield _secret(text, match.start(), kind, shown)
+                yield match.start(), kind, shown
 
 
-def _named(text: str, taken: list[tuple[int, int]]) -> Iterator[Secret]:
+def _named(text: str, taken: list[tuple[int, int]]) -> Iterator[_At]:
     """Values that look random, where what stands before them says that they are secret."""
     for match in re.finditer(_VALUE, text):
         name = text[max(0, match.start() - 40) : match.start()].rstrip(" \t\"'").lower()
         if not name.endswith(_ENDS) or not _is_secret(name) or _overlaps(match.span(), taken):
             continue
         if _random(match[2], 3.5 if match[1] else 4.0):
-            yield _secret(text, match.start(), "password or key", f"({len(match[2])} characters)")
+            yield match.start(), "password or key", f"({len(match[2])} characters)"
     for match in re.finditer(_IN_URL, text) if "://" in text else ():
         if _random(match[1], 3.0):
-            yield _secret(text, match.start(), "password in an address", f"({len(match[1])} characters)")
+            yield match.start(), "password in an address", f"({len(match[1])} characters)"
 
 
 def _is_secret(name: str) -> bool:
@@ -98,10 +101,6 @@ def _is_secret(name: str) -> bool:
 def _overlaps(span: tuple[int, int], taken: list[tuple[int, int]]) -> bool:
     """Looks at the last 100 only: that bounds the work, and what overlaps stands among them where findings are few."""
     return any(start < span[1] and span[0] < end for start, end in taken[-100:])
-
-
-def _secret(text: str, offset: int, kind: str, shown: str) -> Secret:
-    return Secret(text.count("\n", 0, offset) + 1, kind, shown)
 
 
 def _real(token: str) -> bool:

@@ -17,7 +17,7 @@ Kind = Literal["policy", "skill", "memory", "doc"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Globs = tuple[tuple[Kind, str], ...]  # the first that matches decides
 
-_MIRROR = """INSERT INTO artifacts (path, kind, blob) VALUES (?, ?, ?)
+_MIRROR = """INSERT INTO artifacts (path, kind, blob, folded) VALUES (?, ?, ?, ?)
     ON CONFLICT (path) DO UPDATE SET kind = excluded.kind, blob = excluded.blob"""
 _STALE = """SELECT id, path, blob, indexed, name, description, tags FROM artifacts
     WHERE blob IS NOT indexed ORDER BY id LIMIT ?"""
@@ -108,11 +108,14 @@ def clear(conn: sqlite3.Connection) -> None:
         conn.execute(statement)
 
 
-def mirror(conn: sqlite3.Connection, path: str, kind: Kind | None, blob: str | None) -> None:
-    """Takes over what the commit has at a path; without a kind or a blob there is no artifact."""
+def mirror(conn: sqlite3.Connection, path: str, kind: Kind | None, blob: str | None, folded: str | None = None) -> None:
+    """Takes over what the commit has at a path; without a kind or a blob there is no artifact.
+
+    `folded`: the name by which a new one is known until somebody reads it.
+    """
     key = _key(path)
     if kind and blob:
-        conn.execute(_MIRROR, (key, kind, bytes.fromhex(blob)))
+        conn.execute(_MIRROR, (key, kind, bytes.fromhex(blob), folded))
     else:  # one that nobody has read leaves nothing to forget
         conn.execute("DELETE FROM artifacts WHERE path = ? AND indexed IS NULL", (key,))
         conn.execute("UPDATE artifacts SET blob = NULL WHERE path = ?", (key,))

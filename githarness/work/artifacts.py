@@ -135,7 +135,7 @@ class Registry:
         if state.globs != globs:
             verdicts.forget(conn)
         for one in found:
-            artifacts.mirror(conn, *one)
+            artifacts.mirror(conn, *one, named_after(one[0]))
 
     def _empty(self, conn: Connection) -> None:
         search.create(conn, self.engine)
@@ -197,8 +197,13 @@ def note(conn: Connection, before: str | None, drafts: Sequence[Draft]) -> None:
     if not drafts or before is None or state.head != before or any(change.path == CONFIG for change in changes):
         return  # the next update does it
     for row in _rows(state.globs, ((change.path, change.new) for change in changes)):
-        artifacts.mirror(conn, *row)
+        artifacts.mirror(conn, *row, named_after(row[0]))
     artifacts.move(conn, drafts[-1].commit.oid)
+
+
+def named_after(path: str) -> str:
+    """The name that a skill has by its place (GH011), as names are compared."""
+    return folded(path.rpartition("/")[0].rpartition("/")[2].encode("utf-8", "replace").decode())
 
 
 def globs_of(config: RepoConfig) -> Globs:

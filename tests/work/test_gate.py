@@ -109,3 +109,57 @@ def test_switched_off_it_lets_everything_through(harness: wiring.Harness, gate) 
     """And the next check says what it let through."""
     gate("off")
     assert write(harness, Op("write", SKILL, BAD))
+
+
+KEY = b"AWS_KEY=AKIA" + b"QX7ZP3M2LK6TW4RB\n"
+
+
+def named(name: str, text: str = "") -> bytes:
+    return GOOD.replace(b"name: demo", b"name: " + name.encode()) + text.encode()
+
+
+def test_another_letter_case_is_no_way_around(harness: wiring.Harness) -> None:
+    """A file that is a skill on other systems is judged as one."""
+    with pytest.raises(Denied, match="GH001"):
+        write(harness, Op("write", "skills/demo/skill.md", GOOD))
+
+
+def test_a_key_that_lay_there_before_its_skill(harness: wiring.Harness) -> None:
+    """Nobody has judged what lies beside a skill that is new."""
+    write(harness, Op("write", "skills/demo/scripts/run.sh", KEY))
+    with pytest.raises(Denied, match="GH050"):
+        write(harness, Op("write", SKILL, GOOD))
+
+
+def test_a_folder_of_the_name_hides_nothing(harness: wiring.Harness) -> None:
+    """What lies below it is bundled with the skill above."""
+    write(harness, Op("write", SKILL, GOOD), Op("write", "skills/demo/scripts/SKILL.md/x.txt", b"x\n"))
+    with pytest.raises(Denied, match="GH050"):
+        write(harness, Op("write", "skills/demo/scripts/run.sh", KEY))
+
+
+def test_a_skill_at_the_top_has_the_repository_for_its_folder(harness: wiring.Harness) -> None:
+    """What is written anywhere is bundled with it."""
+    write(harness, Op("write", "SKILL.md", GOOD))
+    with pytest.raises(Denied, match="GH050"):
+        write(harness, Op("write", "notes/run.sh", KEY))
+
+
+def test_a_name_is_taken_at_once(harness: wiring.Harness) -> None:
+    """By the write before, in the same write, and in the same group; a skill that moves takes its name along."""
+    harness.registry.update(harness.head())
+    assert write(harness, Op("write", "a/one/SKILL.md", named("one")))
+    with pytest.raises(Denied, match="GH013"):
+        write(harness, Op("write", "b/one/SKILL.md", named("one", "Other.\n")))
+    assert write(harness, Op("rename", "a/one/SKILL.md", to="c/one/SKILL.md"))
+    with pytest.raises(Denied, match="GH013"):
+        write(harness, *(Op("write", f"{at}/two/SKILL.md", named("two", at + "\n")) for at in "ab"))
+    asks = [Ask("deployer", "r-1", (Op("write", f"{at}/two/SKILL.md", named("two", at + "\n")),)) for at in "ab"]
+    first, second = harness.local.write_group(asks)
+    assert not isinstance(first, Denied) and isinstance(second, Denied)
+
+
+def test_what_is_too_large_to_judge_does_not_land(harness: wiring.Harness) -> None:
+    """And its judging does not hold up the lane."""
+    with pytest.raises(Denied, match="GH002"):
+        write(harness, Op("write", SKILL, GOOD + b"password = 'x9Kq2LmV8tRw4Zb7'\n" * 200_000))

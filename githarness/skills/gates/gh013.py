@@ -25,7 +25,7 @@ def check(doc: Document, place: Place) -> Iterator[Found]:
     keys = dict.fromkeys((folded(name), folded(doc.folder.rpartition("/")[2])))
     paths = dict.fromkeys(path for key in keys for path in place.names.get(key, ()) if path != doc.path)
     for path in list(paths)[:_MOST]:
-        if place.files.mode(path) == "120000":  # what it leads to has the name as well
+        if place.files.mode(path) not in ("100644", "100755"):  # gone, or a link: what that leads to has the name too
             continue
         other = Document(path, place.files.read(path, _LARGEST), "skill")
         if folded(_name(other)) != folded(name):
