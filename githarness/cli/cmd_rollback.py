@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from githarness import clock
+from githarness.cli import out
 from githarness.cli.options import command
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
@@ -80,10 +81,10 @@ def _show(sh: Shell, report: Report, *, dry_run: bool) -> None:
     if not report.paths:
         sh.line("nothing to roll back")
     if report.selected:
-        sh.line(Painted(_count(report.selected, "commit") + " to undo", "bold"))
+        sh.line(Painted(out.counted(len(report.selected), "commit") + " to undo", "bold"))
         _some(sh, [_commit(row) for row in report.selected])
     if report.paths:
-        sh.line(Painted(_count(report.paths, "path"), "bold"))
+        sh.line(Painted(out.counted(len(report.paths), "path"), "bold"))
         _some(sh, [["  ", Painted(f"{one.action:10}", _COLOURS.get(one.action, "green")), f" {one.path}"]
                    for one in report.paths])
     for conflict in report.conflicts:
@@ -99,10 +100,6 @@ def _show(sh: Shell, report: Report, *, dry_run: bool) -> None:
         sh.line(f"to undo this: githarness rollback --commit {report.commit[:12]}")
     elif dry_run:
         sh.note("a dry run: nothing was changed")
-
-
-def _count(things: Sequence[object], name: str) -> str:
-    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _commit(row: CommitRow) -> list[str | Painted]:

@@ -63,6 +63,11 @@ def _piece(part: str | Painted, *, painted: bool) -> str:
     return f"\x1b[{_COLOURS[part.colour]}m{shown}\x1b[0m" if painted else shown
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def error(problem: HarnessError, *, as_json: bool, color: bool) -> None:
     """The one shape of failure: the document on stdout, or message, diff and hint on stderr."""
     if as_json:

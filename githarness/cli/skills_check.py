@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,20 +13,17 @@ from typing import Annotated
 import typer
 
 from githarness import __version__, clock, wiring
-from githarness.cli import out
+from githarness.cli import out, skills_text
 from githarness.cli.options import command
-from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.errors import Usage
 from githarness.git.reader import Reader
-from githarness.skills import catalogue, portability, profiles, report
-from githarness.skills.model import SEVERITIES, Finding
+from githarness.skills import baseline, catalogue, profiles, report
+from githarness.skills.model import SEVERITIES
 from githarness.work import check as work
 from githarness.work import skillset
 from githarness.work.check import Judged, Report, Scope
 from githarness.work.skillset import Skillset
-
-_COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
 class Severity(StrEnum):
@@ -68,15 +66,19 @@ def check(
     sh = shell(ctx)
     if options.dry_run and not options.fix:
         raise Usage("--dry-run says what --fix would do", fix="githarness skills check --fix --dry-run")
+    if options.write_baseline and (paths or options.since is not None):
+        raise Usage("a baseline is of all skills", fix="githarness skills check --write-baseline")
     chosen = skillset.at(sh.directory)
     targets = chosen.named(paths or [])
     scope, targets = _scope(chosen, options, targets)
-    found = work.check(scope, targets)
+    found = _judged(sh, scope, targets)
     if options.fix:
         found = _fix(sh, chosen, scope, found, dry_run=options.dry_run)
     if options.write_baseline:
         chosen.write_baseline(found)
-        sh.note(f"wrote the baseline of {len(targets)} files")
+        passing = sum(finding.severity != "info" for finding in found.findings)
+        sh.document({"path": baseline.PATH, "checked": len(targets), "baselined": passing})
+        sh.note(f"wrote '{baseline.PATH}': {out.counted(passing, 'finding')} will pass; commit it")
         return
     if not options.no_baseline and (debt := chosen.debt()):
         found = work.forgiven(found, debt, work.skills(chosen.root, chosen.globs))
@@ -98,6 +100,11 @@ def _scope(chosen: Skillset, options: CheckOptions, targets: list[str]) -> tuple
                  fix=options.fix), targets
 
 
+def _judged(sh: Shell, scope: Scope, targets: Sequence[str]) -> Report:
+    with sh.progress("checking") as progress:
+        return work.check(scope, targets, progress)
+
+
 def _fix(sh: Shell, chosen: Skillset, scope: Scope, found: Report, *, dry_run: bool) -> Report:
     """Writes what the fixes make of each file, and judges it again; a dry run prints the diff."""
     fixed = [(judged.path, *judged.fixed) for judged in found.files if judged.fixed is not None]
@@ -108,10 +115,10 @@ def _fix(sh: Shell, chosen: Skillset, scope: Scope, found: Report, *, dry_run: b
                 sh.line(line.removesuffix("\n"))
         elif not chosen.mend(path, before, data):
             left.append(path)
-    sh.note(f"{'would mend' if dry_run else 'mended'} {len(fixed) - len(left)} files")
+    sh.note(f"{'would mend' if dry_run else 'mended'} {out.counted(len(fixed) - len(left), 'file')}")
     if left:
         sh.note(f"left alone what was changed meanwhile or cannot be replaced: {', '.join(left)}")
-    return found if dry_run else work.check(scope, [judged.path for judged in found.files])
+    return found if dry_run else _judged(sh, scope, [judged.path for judged in found.files])
 
 
 def _lines(data: bytes) -> list[str]:
@@ -131,21 +138,11 @@ def _print(sh: Shell, found: Report, options: CheckOptions) -> None:
         for finding in shown:
             sh.line(report.github(finding))
     else:
-        _text(sh, found, shown)
+        if not options.dry_run:
+            skills_text.findings(sh, found, shown)
+        skills_text.summary(sh, found, shown, fix=options.fix)
 
 
 def _file(judged: Judged) -> dict[str, object]:
     return {"path": judged.path, "score": judged.score,
             "clients": {name: verdict._asdict() for name, verdict in judged.verdicts.items()}}
-
-
-def _text(sh: Shell, found: Report, shown: list[Finding]) -> None:
-    of = {judged.path: judged for judged in found.files}
-    for path in dict.fromkeys(finding.path for finding in shown):
-        for finding in (each for each in shown if each.path == path):
-            head, _, rest = report.text(finding).partition("\n")
-            sh.line(Painted(head, _COLOURS[finding.severity]), f"\n{rest}" if rest else "")
-        sh.line(f"{path}: {portability.sentence(of[path].verdicts)}; score {of[path].score}")
-    forgiven = f", {found.passed} findings of the baseline not shown" if found.passed else ""
-    warned = sum(bool(judged.findings) for judged in found.files) - found.failed
-    sh.note(f"checked {len(found.files)} files: {found.failed} with errors, {warned} with warnings{forgiven}")

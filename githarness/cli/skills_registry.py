@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from githarness import clock, wiring
+from githarness.cli import out
 from githarness.cli.options import command
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
@@ -54,7 +55,7 @@ def list_skills(
         rows = [row for row in rows if status is None or bool(row.errors) == (status is Status.failing)]
     sh.document({"items": [_item(row) for row in rows]})
     for row in rows:
-        word = f"{row.errors} errors" if row.errors else "ok"
+        word = out.counted(row.errors, "error") if row.errors else "ok"
         sh.line(Painted(f"{row.score or 0:>3.0f} ", "red" if row.errors else "green"),
                 f"{row.name:32} {word:10} {row.path}")
 
@@ -98,7 +99,7 @@ def history(
     sh.document({"path": found.path, "trend": trend, "items": [_version(row) for row in reversed(rows)]})
     for row in reversed(rows):
         _line(sh, row)
-    sh.note(f"{len(rows)} versions, trend: {trend}")
+    sh.note(f"{out.counted(len(rows), 'version')}, trend: {trend}")
 
 
 def _version(row: Judged) -> dict[str, object]:
@@ -110,7 +111,8 @@ def _version(row: Judged) -> dict[str, object]:
 def _line(sh: Shell, row: Judged) -> None:
     sh.line(Painted(row.commit[:12], "yellow"), f" {clock.rfc3339(row.time)} ",
             Painted(row.agent or row.human or row.author.partition(" <")[0], "cyan"),
-            f"  score {row.verdict.score:.0f}, {row.verdict.errors} errors, {row.verdict.warnings} warnings")
+            f"  score {row.verdict.score:.0f}, {out.counted(row.verdict.errors, 'error')}, "
+            f"{out.counted(row.verdict.warnings, 'warning')}")
 
 
 @command

@@ -69,6 +69,9 @@ def prune(
 ) -> None:
     """Remove skills whose time is over, by two signals each, as one commit by the operator that can be rolled back.
 
+    Signals: no run has read it for as long as T, nothing else names it, it has errors, a skill that is nearly the same
+    is worth more, the agent that wrote it has retired. One with `pinned: "true"` in its metadata stays.
+
     Example: githarness skills prune --dry-run --older-than 30d
     """
     sh = shell(ctx)

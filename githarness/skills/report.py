@@ -17,7 +17,7 @@ _LEVELS: dict[str, Json] = {"error": "error", "warning": "warning", "info": "not
 def text(finding: Finding) -> str:
     """`path:line: GATE severity: message`, the line that it is about, and a hint."""
     lines = [f"{finding.path}:{finding.line}: {finding.gate} {finding.severity}: {finding.message}"]
-    lines += [f"    {finding.snippet[:100]}"] if finding.snippet else []
+    lines += [f"    {finding.snippet[:100]}"] if finding.snippet not in ("", "---") else []  # a fence shows nothing
     lines += [f"    hint: {finding.fix}"] if finding.fix else []
     return "\n".join(printable(line.replace("\n", "\\n")) for line in lines)
 

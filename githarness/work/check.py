@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -22,6 +22,7 @@ from githarness.skills.document import LARGEST, Document, kind_of
 from githarness.skills.model import Finding, Gate, Kind, Neighbour, Place
 from githarness.skills.portability import Verdict
 from githarness.skills.profiles import Profile
+from githarness.work.asks import Progress
 from githarness.work.crew import spread
 from githarness.work.files_of import Worktree
 
@@ -57,6 +58,10 @@ class Judged:
     def score(self) -> int:
         return judge.score(self.findings)
 
+    @property
+    def failed(self) -> bool:
+        return any(finding.severity == "error" for finding in self.findings)
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -69,7 +74,7 @@ class Report:
 
     @property
     def failed(self) -> int:
-        return sum(any(finding.severity == "error" for finding in judged.findings) for judged in self.files)
+        return sum(judged.failed for judged in self.files)
 
 
 def skills(root: Path, globs: Iterable[str]) -> list[str]:
@@ -116,9 +121,9 @@ def _walk(root: Path, folder: str) -> list[str]:
     return sorted(found)
 
 
-def check(scope: Scope, targets: Sequence[str]) -> Report:
+def check(scope: Scope, targets: Sequence[str], progress: Progress | None = None) -> Report:
     names = _names(targets if scope.before is None else skills(scope.root, scope.globs))
-    return Report(tuple(spread(partial(_judge_share, scope, names), targets, cores=scope.cores)))
+    return Report(tuple(spread(partial(_judge_share, scope, names), targets, cores=scope.cores, progress=progress)))
 
 
 def forgiven(report: Report, debt: baseline.Debt, present: Iterable[str]) -> Report:
@@ -140,10 +145,11 @@ def _names(targets: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _judge_share(scope: Scope, names: Mapping[str, Sequence[str]], share: Sequence[str]) -> list[Judged]:
+def _judge_share(scope: Scope, names: Mapping[str, Sequence[str]], share: Sequence[str]) -> Iterator[Judged]:
     files = Worktree(scope.root)
     places = [Place(profile, files, names, scope.today, near=scope.near) for profile in scope.profiles]
-    return [_judge(scope, places, path, files.read(path, LARGEST + 1)) for path in share]
+    for path in share:
+        yield _judge(scope, places, path, files.read(path, LARGEST + 1))
 
 
 @dataclass(slots=True)

@@ -8,30 +8,37 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from githarness.errors import Internal
+from githarness.work.asks import Progress
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 _WORTH = 64  # items below which forking costs more than it saves
 
 
-def spread(work: Callable[[Sequence[Item]], list[Answer]], items: Sequence[Item], *, cores: int) -> list[Answer]:
-    """`work` gives one answer per item. Raises what `work` raises here, Internal where a child ends without answers."""
-    count = min(cores, len(items) // _WORTH)
-    if count < 2:
-        return work(items)
+def spread(work: Callable[[Sequence[Item]], Iterable[Answer]], items: Sequence[Item], *, cores: int,
+           progress: Progress | None = None) -> list[Answer]:
+    """`work` gives one answer per item. Raises what `work` raises here, Internal where a child ends without answers.
+
+    `progress` hears of this process's share, as if the others were as far.
+    """
+    count = max(1, min(cores, len(items) // _WORTH))
     shares = [items[number * len(items) // count : (number + 1) * len(items) // count] for number in range(count)]
     pipes = [_start(work, share) for share in shares[1:]]
-    answers = work(shares[0])
+    answers = []
+    for answer in work(shares[0]):
+        answers.append(answer)
+        if progress:
+            progress(len(answers) * count, len(items))
     for (child, pipe), share in zip(pipes, shares[1:], strict=True):
         answers += _collect(child, pipe, share)
     return answers
 
 
-def _start(work: Callable[[Sequence[Item]], list[Answer]], share: Sequence[Item]) -> tuple[int, int]:
+def _start(work: Callable[[Sequence[Item]], Iterable[Answer]], share: Sequence[Item]) -> tuple[int, int]:
     reading, writing = os.pipe()
     child = os.fork()
     if child:
@@ -39,7 +46,7 @@ def _start(work: Callable[[Sequence[Item]], list[Answer]], share: Sequence[Item]
         return child, reading
     try:
         with os.fdopen(writing, "wb") as pipe:
-            pipe.write(pickle.dumps(work(share)))
+            pipe.write(pickle.dumps(list(work(share))))
         os._exit(0)
     finally:  # whatever was raised: the parent misses the answers
         os._exit(1)

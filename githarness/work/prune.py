@@ -2,8 +2,8 @@
 
 The signals: *unused* (no run has read it; only where reads have been recorded for that long), *unreferenced* (no other
 artifact names it), *broken* (it has errors), *superseded* (another skill is nearly the same and worth more; of equals
-the first stays), *orphaned* (the agent that wrote it last is gone). What was changed lately is left alone, and what says
-`pinned: "true"` in its metadata stays.
+the first stays), *orphaned* (the agent that wrote it last is gone). What was changed lately is left alone, and what
+says `pinned: "true"` in its metadata stays.
 """
 
 from __future__ import annotations

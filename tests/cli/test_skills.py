@@ -94,7 +94,7 @@ def test_fix_touches_no_link_and_nothing_behind_one(cli, folder: Path, tmp_path_
     (folder / "vendor/skills/x/.git").mkdir(parents=True)
     (folder / "vendor/skills/x/SKILL.md").write_text(INVALID)
     done = cli("skills", "check", "--fix", cwd=folder)
-    assert done.code == 1 and "mended 1 files" in done.err and "checked 5 files: 2 with errors" in done.err
+    assert done.code == 1 and "mended 1 file" in done.err and "checked 5 files: 2 with errors" in done.err
     assert cli("skills", "check", "--fix", "skills/behind/SKILL.md", cwd=folder).code == 2
     assert {(outside / "SKILL.md").read_text(), (folder / "vendor/skills/x/SKILL.md").read_text()} == {INVALID}
     assert all((folder / "skills" / name / "SKILL.md").is_symlink() for name in ("linked", "loop", "out"))
@@ -107,7 +107,7 @@ def test_fix_loses_no_byte_of_a_large_file_and_of_its_neighbours(cli, folder: Pa
     beside = folder / "skills/other/SKILL.md.new"
     beside.write_text("mine")
     done = cli("skills", "check", "--fix", cwd=folder)
-    assert done.code == 1 and "mended 1 files" in done.err and "greeting/SKILL.md:1: GH002 error" in done.out
+    assert done.code == 1 and "mended 1 file" in done.err and "greeting/SKILL.md:1: GH002 error" in done.out
     assert large.stat().st_size == len(GOOD) + (2 << 20) + 1 and beside.read_text() == "mine"
 
 
@@ -138,6 +138,31 @@ def test_a_pipe_for_a_configuration_stops_nothing(cli, folder: Path) -> None:
     for name in ("config.toml", "skills-baseline.json"):
         os.mkfifo(folder / ".githarness" / name)
     assert cli("skills", "check", cwd=folder).code == 1
+
+
+def test_many_findings_are_summed_up_by_gate(cli, folder: Path) -> None:
+    """The commonest first, after what makes them fewer; a few need no sum."""
+    assert "next:" not in cli("skills", "check", cwd=folder).err
+    for number in range(25):
+        (folder / f"skills/s{number}").mkdir()
+        (folder / f"skills/s{number}/SKILL.md").write_text(GOOD + "x")
+    err = cli("skills", "check", cwd=folder).err
+    assert "error: GH011 25" in err and "warning: GH002 25" in err and "next: --fix --dry-run" in err
+
+
+def test_a_dry_run_of_fix_prints_a_diff_and_nothing_else(cli, folder: Path, git) -> None:
+    """So that it can be piped to `git apply`."""
+    done = cli("skills", "check", "--fix", "--dry-run", cwd=folder)
+    assert "SKILL.md:" not in done.out and "would mend 1 file" in done.err
+    git(folder, "apply", "--check", "-", stdin=done.out)
+
+
+def test_a_baseline_is_of_all_skills(cli, folder: Path) -> None:
+    """One of a part would forget the debt of the others; the document says where it is."""
+    done = cli("skills", "check", "--write-baseline", "skills/other", cwd=folder)
+    assert done.code == 2 and "a baseline is of all skills" in done.err
+    done = cli("skills", "check", "--write-baseline", "--json", cwd=folder)
+    assert json.loads(done.out)["path"] == ".githarness/skills-baseline.json"
 
 
 def test_a_baseline_lets_old_debt_pass_and_nothing_new(cli, folder: Path) -> None:
