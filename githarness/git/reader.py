@@ -30,6 +30,7 @@ __all__ = ["Commit", "Hunk", "Reader", "WorktreeAttributes"]
 _BINARY_WINDOW = 8000  # git's buffer_is_binary looks no further
 _CACHED_TREES = 16  # a walk compares each tree with its successor
 _LIBRARY_CACHE = 32 << 20  # bytes
+_WINDOW = 4 << 20  # bytes of a pack that are mapped at once
 _GONE = 100  # packs that the library may keep mapped though they have gone; from here on it lets go of all
 _CONFIGURED = ((ConfigLevel.SYSTEM, "gitconfig"), (ConfigLevel.SYSTEM, "gitattributes"), (ConfigLevel.XDG, "config"),
                (ConfigLevel.XDG, "attributes"), (ConfigLevel.GLOBAL, ".gitconfig"))
@@ -39,6 +40,8 @@ _SEARCH = re.compile(r":|\^\{/|\0")  # `:/text`, `REV^{/text}`, `REV:path`: a se
 _MAX_REV = 1000
 
 pygit2.settings.cache_max_size(_LIBRARY_CACHE)
+pygit2.settings.mwindow_size = _WINDOW  # else whole packs stay in the memory of a daemon
+pygit2.settings.mwindow_mapped_limit = 8 * _WINDOW
 pygit2.option(Option.SET_EXTENSIONS, ["noop-v1", "partialclone", "refstorage"], 3)  # beside those that it knows
 
 

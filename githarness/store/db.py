@@ -79,11 +79,11 @@ class Database:
             return
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(HarnessError):  # who holds the lock is connected: then ours is not the last
-                stack.enter_context(self._turn())
+                stack.enter_context(self._turn(wait=0.0))
             handle.conn.close()
 
-    def _turn(self) -> contextlib.AbstractContextManager[None]:
-        return flock.exclusive(self.home / "harness.lock", wait=WAIT, what="the database")
+    def _turn(self, wait: float | None = None) -> contextlib.AbstractContextManager[None]:
+        return flock.exclusive(self.home / "harness.lock", wait=WAIT if wait is None else wait, what="the database")
 
     def _handle(self) -> _Handle:
         handle: _Handle | None = self._local.__dict__.get("handle")
