@@ -6,11 +6,12 @@ import hashlib
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from githarness.skills.document import Document, kind_of
 from githarness.skills.model import Finding, Found, Gate, Place
 
-_LONGEST = 200  # characters of a line that are shown and compared
+_LONGEST = 200  # characters of a line that are shown
 _SECRETS = "GH050"
 _FALL = 10  # points that are worth a word
 _WEIGHT = {"error": 20, "warning": 3, "info": 0}
@@ -61,10 +62,17 @@ def score(findings: Iterable[Finding]) -> int:
 
 def _finding(doc: Document, gate: Gate, found: Found) -> Finding:
     lines = doc.lines
-    text = lines[found.line - 1][:_LONGEST] if 0 < found.line <= len(lines) else ""
+    line = lines[found.line - 1] if 0 < found.line <= len(lines) else ""
     return Finding(doc.path, found.line, gate.id, found.severity or gate.severity, found.message, found.fix,
-                   text.strip() if found.shown is None else found.shown,
-                   _fingerprint(gate, text if found.basis is None else found.basis))
+                   line[:_LONGEST].strip() if found.shown is None else found.shown,
+                   _fingerprint(gate, _compared(line) if found.basis is None else found.basis))
+
+
+@lru_cache(maxsize=64)
+def _compared(line: str) -> str:
+    """What tells a line from others: of a long one that may be asked about often, a digest."""
+    text = " ".join(line.split())
+    return text if len(text) <= _LONGEST else hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _fingerprint(gate: Gate, text: str) -> str:

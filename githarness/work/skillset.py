@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from githarness.errors import BadPath, NotFound, Usage
+from githarness.errors import BadPath, HarnessError, NotFound, Unavailable, Usage
 from githarness.git import files
 from githarness.git.objects import EXECUTABLE, FILE, Entry, oid_of
 from githarness.git.reader import Reader
@@ -84,7 +84,7 @@ class Skillset:
                 if found is None or files.read(folder, name) != before:
                     return False
                 return swap.replace(swap.stage(data, found.st_mode & 0o777, exact=True))
-        except (OSError, BadPath):
+        except (OSError, HarnessError):
             return False
 
     @contextlib.contextmanager
@@ -96,6 +96,8 @@ class Skillset:
                 yield folder, raw.rpartition(b"/")[2]
         except NotADirectoryError as error:
             raise BadPath(f"'{path}' leads out of '{self.root}', or through a link") from error
+        except OSError as error:
+            raise Unavailable(f"'{path}' cannot be written: {error.strerror}") from error
         finally:
             os.close(root)
 

@@ -66,3 +66,9 @@ def test_a_bundled_secret_that_takes_the_place_of_another_is_new() -> None:
                   for token in (TOKEN, f"ghp_{TOKEN[4:][::-1]}"))
     assert len(one) == len(other) == 1 and judge.introduced(other, one) == other
     assert TOKEN[8:] not in str(one)
+
+
+def test_the_end_of_a_long_line_counts() -> None:
+    """What stands far behind in a line is not forgiven for what its beginning was."""
+    start = "bad " * 100
+    assert prints(start + "one") != prints(start + "two") and prints(start + "one") == prints("\n" + start + "one")
