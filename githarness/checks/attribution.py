@@ -21,6 +21,8 @@ GATE = "GH060"
 # The trailers of githarness (docs/design.md) by which a commit says that an agent wrote it under a policy.
 _CLAIMS = {"agent": r"\S.*", "run": r"r-.+", "tier": r"T\d", "policy": r"sha256:[0-9a-f]{64}",
            "decision": r"(?:allow|deny|require_approval) rule=.*"}
+# What git may take out of a message before it commits: by core.commentChar a line may begin with any of these.
+_STRIPPED = re.compile(r"(?ms)^[#;@!$%^&|:]+ -{24} >8 -{24}$.*|^[#;@!$%^&|:][^\n]*\n?")
 _FIX = "take these lines out, or let the agent write: githarness write PATH --agent NAME"
 
 
@@ -57,7 +59,7 @@ def of_message(path: str, message: str, mail: str) -> Iterator[Finding]:
     if mail.lower().endswith(".invalid"):
         yield Finding(path, 1, GATE, "error", f"the author '{mail}' is an agent, and plain git cannot sign for one",
                       "git commit --reset-author, or githarness write PATH --agent NAME", mail)
-    for key, value in trailers.parse(message):
+    for key, value in dict.fromkeys((*trailers.parse(message), *trailers.parse(_STRIPPED.sub("", message)))):
         if key.lower() in _CLAIMS and re.fullmatch(_CLAIMS[key.lower()], value):
             line = next((number for number, text in enumerate(message.split("\n"), 1) if text.startswith(key)), 1)
             text = f"{key}: {value}"[:100]

@@ -42,6 +42,14 @@ def test_claims_are_refused(git, committing: Path, claim: str) -> None:
     assert not _commits(git, committing, "-m", "subject", "-m", claim)
 
 
+def test_comments_of_another_sign_hide_nothing(git, committing: Path) -> None:
+    """Git takes them out after the hook has read the message."""
+    git(committing, "config", "core.commentChar", ";")
+    for behind in ("; Please enter", "; ------------------------ >8 ------------------------\ndiff\n\n+more"):
+        (committing / "m").write_text(f"subject\n\nAgent: deployer\n\n{behind}\n")
+        assert not _commits(git, committing, "-F", "m", "--cleanup", "scissors"), behind
+
+
 def test_an_agent_as_author_is_refused(git, committing: Path) -> None:
     """Its address can be nobody else's."""
     assert not _commits(git, committing, "-m", "subject", "--author", "deployer <deployer@acme.invalid>")
