@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from githarness import clock, flock
-from githarness.errors import Conflict, Integrity, NotFound, StaleWrite, Unavailable, Usage
+from githarness.errors import Conflict, Integrity, NeedsApproval, NotFound, StaleWrite, Unavailable, Usage
 from githarness.git import pack, refs
 from githarness.git.objects import EXECUTABLE, FILE, SUBMODULE, Entry, PathChange, Raw, raw
 from githarness.git.trees import Trees
@@ -162,8 +162,20 @@ def retry(parts: Parts, git: Git, lane: Lane, held: str, actor: Actor) -> Writte
     except (Conflict, StaleWrite) as error:
         error.fix = f"githarness held show {held}, then githarness held resolve {held} --from FILE"
         raise
+    except NeedsApproval as error:
+        raise _kept_once(parts, git, held, error) from error
     drop(parts, git, held)
     return done
+
+
+def _kept_once(parts: Parts, git: Git, held: str, error: NeedsApproval) -> NeedsApproval:
+    """The gates held once more what is held already: that goes, and the id stays good."""
+    again = error.details.get("all_held")
+    for one in again if isinstance(again, list) else ():
+        drop(parts, git, str(one))
+    return NeedsApproval(f"{error.message.partition('; it is held as ')[0]}; it stays held as {held}",
+                         fix=f"githarness held resolve {held} --from FILE, once it is mended",
+                         details={**error.details, "held": held, "all_held": [held]})
 
 
 @dataclass(frozen=True, slots=True)

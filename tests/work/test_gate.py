@@ -105,6 +105,17 @@ def test_a_bad_write_is_held_where_the_configuration_says_so(harness: wiring.Har
     assert change.path == SKILL and harness.reader.blob(change.new.oid) == BAD
 
 
+def test_a_retry_that_the_gates_hold_again_holds_nothing_twice(harness: wiring.Harness, gate) -> None:
+    """The id stays good."""
+    gate("hold")
+    with pytest.raises(NeedsApproval):
+        write(harness, Op("write", SKILL, BAD))
+    [kept] = held.listed(harness.parts)
+    with pytest.raises(NeedsApproval, match=f"stays held as {kept.id}"):
+        held.retry(harness.parts, harness.git, harness.local, kept.id, held.Actor("r-2"))
+    assert [one.id for one in held.listed(harness.parts)] == [kept.id]
+
+
 def test_switched_off_it_lets_everything_through(harness: wiring.Harness, gate) -> None:
     """And the next check says what it let through."""
     gate("off")
