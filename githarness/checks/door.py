@@ -82,7 +82,8 @@ def _shown(findings: Sequence[Finding], form: str) -> str:
 def _sarif(findings: Sequence[Finding]) -> dict[str, Json]:
     from githarness.skills import catalogue  # every gate, for the names of the rules
 
-    return report.sarif(findings, catalogue.GATES, title=catalogue.title, version=__version__)
+    return report.sarif(findings, catalogue.GATES, title=catalogue.title, explanation=catalogue.explanation,
+                        version=__version__)
 
 
 def _table(findings: Sequence[Finding]) -> str:

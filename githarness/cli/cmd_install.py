@@ -44,4 +44,6 @@ def install(
                  "files": [{"path": path, "action": change.action}]})
     sh.line("would be " if dry_run and change.action != "unchanged" else "", f"{change.action}: {path}")
     if change.action in ("written", "changed") and not (dry_run or remove):
+        if caveat := work.caveat(target.value, __version__):
+            sh.note(f"note: {caveat}")
         sh.note(f"next: {work.NEXT[target.value]}")

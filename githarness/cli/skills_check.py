@@ -129,7 +129,8 @@ def _print(sh: Shell, found: Report, options: CheckOptions) -> None:
     least = SEVERITIES.index(options.min_severity.value)
     shown = [finding for finding in found.findings if SEVERITIES.index(finding.severity) <= least]
     if options.format is Format.sarif:
-        out.document(report.sarif(shown, catalogue.GATES, title=catalogue.title, version=__version__))
+        out.document(report.sarif(shown, catalogue.GATES, title=catalogue.title, explanation=catalogue.explanation,
+                                  version=__version__))
     elif sh.json or options.format is Format.json:
         out.document({"items": [report.item(finding) for finding in shown], "checked": len(found.files),
                       "failed": found.failed, "baselined": found.passed,

@@ -23,6 +23,11 @@ def gates(
     """
     sh = shell(ctx)
     rows = [each for each in catalogue.GATES if gate is None or each.id == gate.upper()]
+    if not rows and gate is not None and (where := catalogue.LATER.get(gate.upper())):
+        sh.document({"items": [{
+            "gate": gate.upper(), "severity": None, "title": where, "fixable": False, "explanation": ""}]})
+        sh.line(f"{gate.upper()} {where}")
+        return
     if not rows:
         raise NotFound(f"there is no gate '{gate}'", fix="githarness skills gates")
     sh.document({"items": [{

@@ -40,5 +40,5 @@ def summary(sh: Shell, found: Report, shown: Sequence[Finding], *, fix: bool) ->
     sh.note(f"checked {out.counted(len(found.files), 'file')}: {found.failed} with errors, {warned} with warnings"
             + forgiven)
     if many:
-        mend = "" if fix or _FIXABLE.isdisjoint(each.gate for each in shown) else "--fix --dry-run shows mends, "
-        sh.note(f"next: {mend}--min-severity error the worst, --write-baseline lets old debt pass")
+        mend = "" if fix or _FIXABLE.isdisjoint(each.gate for each in shown) else "--fix mends (--dry-run shows how), "
+        sh.note(f"next: {mend}--min-severity error leaves out the rest, --write-baseline lets old debt pass")

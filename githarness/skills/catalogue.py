@@ -48,11 +48,13 @@ GATES: tuple[Gate, ...] = (
     gh063.GATE, gh064.GATE,
     gh070.GATE,
 )
-# What the catalogue of gates names and cannot be judged from one state of a repository: where it is held instead.
+# What cannot be judged from one state of a repository: where it is held instead.
 LATER: dict[str, str] = {
     "GH008": "held by the editor (`skills/edit.py`): each change is read back, and not made if another field differs",
     "GH043": "not yet: waits for a gate's view of history, to compare the files that a skill names with its last edit",
-    "GH060": "held where commits are: the hook `githarness-attribution`, and `githarness verify`",
+    "GH060": "held where commits are: the hooks `githarness-attribution` and `githarness-ci`",
+    "GH061": "held by `githarness skills check --since` and the hooks: no error that the version before did not have",
+    "GH062": "held by the same: the score is no 10 lower than that of the version before",
     "GH065": "held by the registry, which knows calls and references: `githarness skills prune`",
 }
 

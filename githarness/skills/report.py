@@ -37,10 +37,10 @@ def item(finding: Finding) -> dict[str, Json]:
 
 
 def sarif(findings: Iterable[Finding], gates: Sequence[Gate], *, title: Callable[[Gate], str],
-          version: str) -> dict[str, Json]:
-    """`title`: what a gate is about, in one sentence."""
+          explanation: Callable[[Gate], str], version: str) -> dict[str, Json]:
+    """`title`: what a gate is about, in one sentence; `explanation`: why, for code scanning to show beside it."""
     rules: list[Json] = [{
-        "id": gate.id, "shortDescription": {"text": title(gate)}, "helpUri": f"docs/gates.md#{gate.id.lower()}",
+        "id": gate.id, "shortDescription": {"text": title(gate)}, "help": {"text": explanation(gate)},
         "defaultConfiguration": {"level": _LEVELS[gate.severity]}} for gate in gates]
     results: list[Json] = [_result(finding) for finding in findings]
     driver: Json = {"name": "githarness", "semanticVersion": version, "rules": rules}

@@ -19,6 +19,7 @@ from githarness.skills.model import Finding
 _MARK = "githarness: allow "
 _FORM = re.compile(r"(?:<!--|#) *githarness: allow (GH\d{3})(?: until (\d{4}-\d\d-\d\d))?(?: because (\S[^\n]*?))?"
                    r" *(?:-->|$)")
+_MEANT = re.compile(r"(?:<!--|#) *githarness: allow (GH\d{3})\b()()")  # not of the form, which the finding then says
 
 
 class Suppression(NamedTuple):
@@ -36,7 +37,7 @@ def suppressions(doc: Document, today: date) -> list[Suppression]:
         return []
     found = []
     for number, line in enumerate(doc.lines, 1):
-        if _MARK in line and (form := _FORM.search(line[:500])):
+        if _MARK in line and (form := _FORM.search(line[:500]) or _MEANT.search(line[:500])):
             found.append(Suppression(form[1], number, number < doc.body_line, _why_not(form[2], form[3], today)))
     return found
 

@@ -90,6 +90,16 @@ def requirement(target: str, version: str) -> str:
     return f"githarness=={version}"
 
 
+def caveat(target: str, version: str) -> str:
+    """What may keep others from installing what the file names; empty where nothing does."""
+    here = requirement("pre-commit", version)
+    if " @ file:" not in here:
+        return ""
+    named, where = (here, "is a folder of this machine") if target == "pre-commit" else (
+        requirement(target, version), "has to be on the package index that pip asks there")
+    return f"'{named}' {where}; with a githarness that was installed from a git address its commit is named instead"
+
+
 def _read(path: Path) -> bytes | None:
     if not os.path.lexists(path):
         return None

@@ -147,7 +147,7 @@ def test_many_findings_are_summed_up_by_gate(cli, folder: Path) -> None:
         (folder / f"skills/s{number}").mkdir()
         (folder / f"skills/s{number}/SKILL.md").write_text(GOOD + "x")
     err = cli("skills", "check", cwd=folder).err
-    assert "error: GH011 25" in err and "warning: GH002 25" in err and "next: --fix --dry-run" in err
+    assert "error: GH011 25" in err and "warning: GH002 25" in err and "next: --fix mends" in err
 
 
 def test_a_dry_run_of_fix_prints_a_diff_and_nothing_else(cli, folder: Path, git) -> None:
@@ -155,6 +155,12 @@ def test_a_dry_run_of_fix_prints_a_diff_and_nothing_else(cli, folder: Path, git)
     done = cli("skills", "check", "--fix", "--dry-run", cwd=folder)
     assert "SKILL.md:" not in done.out and "would mend 1 file" in done.err
     git(folder, "apply", "--check", "-", stdin=done.out)
+
+
+def test_every_finding_can_be_looked_up(cli, folder: Path) -> None:
+    """Also GH061, which only a change can have."""
+    assert "--since" in cli("skills", "gates", "gh061", cwd=folder).out
+    assert cli("skills", "gates", "GH999", cwd=folder).code == 14
 
 
 def test_a_baseline_is_of_all_skills(cli, folder: Path) -> None:

@@ -26,16 +26,17 @@ def test_annotation_is_one_line() -> None:
 
 def test_sarif_has_rule_place_and_fingerprint() -> None:
     """A result points at its rule, at a URI that is one, and carries what survives a move."""
-    run = report.sarif([FINDING], [GATE], title=lambda gate: f"about {gate.id}", version="1.0.0")["runs"]
+    run = report.sarif([FINDING], [GATE], title=lambda gate: f"about {gate.id}", explanation=lambda _: "why",
+                       version="1.0.0")["runs"]
     assert isinstance(run, list)
     text = json.dumps(run[0])
     assert '"uri": "skills/a%2Cb%3Ac/SKILL.md"' in text
     assert '"partialFingerprints": {"githarness/v1": "f1"}' in text
-    assert '"id": "GH010", "shortDescription": {"text": "about GH010"}' in text
+    assert '"id": "GH010", "shortDescription": {"text": "about GH010"}, "help": {"text": "why"}' in text
 
 
 def test_info_is_a_note() -> None:
     """What GitHub calls a notice and SARIF a note."""
     note = FINDING._replace(severity="info")
     assert report.github(note).startswith("::notice ")
-    assert '"level": "note"' in json.dumps(report.sarif([note], [GATE], title=str, version="1"))
+    assert '"level": "note"' in json.dumps(report.sarif([note], [GATE], title=str, explanation=str, version="1"))

@@ -34,6 +34,8 @@ def test_in_the_frontmatter_it_speaks_of_the_file() -> None:
 @pytest.mark.parametrize(("tail", "why"), [
     ("GH041 -->", "'until DATE because REASON' is missing"),
     ("GH041 until 2026-12-31 -->", "'until DATE because REASON' is missing"),
+    ("GH041 because it moves until 2026-12-31, or later -->", "'until DATE because REASON' is missing"),
+    ("GH041 until soon because it moves -->", "'until DATE because REASON' is missing"),
     ("GH041 until 2026-05-31 because old -->", "its last day was 2026-05-31"),
     ("GH041 until 2026-13-31 because odd -->", "'2026-13-31' is not a day"),
 ])

@@ -4,14 +4,13 @@ Why: a client lists names and descriptions within a budget: Claude Code 1 % and 
 characters where its size is not known. Above it, descriptions are cut or left out without a word, and the skills are
 never chosen.
 
-Looked at once for all skills that were found, by the folder that their folders stand in; reported at the first skill.
+Looked at by the folder that the skills' folders stand in, among all skills that were found; reported at its first one.
 Counted are names and descriptions. Source: code.claude.com, openai/codex (core-skills/src/render.rs).
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 
 from githarness.skills.document import Document
@@ -23,19 +22,21 @@ _BUDGETED = ("skill.claude-code", "skill.codex")
 
 
 def check(doc: Document, place: Place) -> Iterator[Found]:
-    if not place.names or next(iter(place.names.values()))[0] != doc.path:
+    root = _root(doc.path)
+    paths = (path for group in place.names.values() for path in group if _root(path) == root)
+    if next(paths, None) != doc.path:
         return
-    sizes: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    for path in (path for group in place.names.values() for path in group):
-        root = "/".join(path.split("/")[:-2])
-        counts[root] += 1
-        sizes[root] += _listed(place.files.read(path, _HEAD).decode("utf-8", "replace"))
+    listed = [_listed(place.files.read(path, _HEAD).decode("utf-8", "replace")) for path in (doc.path, *paths)]
     rules = [schema(file)["x-githarness"] for file in _BUDGETED]
-    for root, size in sorted(sizes.items()):
-        if clients := [f"{each['client']} {each['budget']}" for each in rules if size > each["budget"]]:
-            yield Found(1, f"the {counts[root]} skills of '{root or '.'}' take {size} characters to list, more than is "
-                        f"shown ({', '.join(clients)})", "shorten descriptions, or move skills that are rarely needed")
+    size = sum(listed)
+    if clients := [f"{each['client']} {each['budget']}" for each in rules if size > each["budget"]]:
+        yield Found(1, f"the {len(listed)} skills of '{root or '.'}' take {size} characters to list, more than is "
+                    f"shown ({', '.join(clients)})", "shorten descriptions, or move skills that are rarely needed")
+
+
+def _root(path: str) -> str:
+    """The folder that a skill's folder stands in."""
+    return path.rpartition("/")[0].rpartition("/")[0]
 
 
 def _listed(text: str) -> int:
