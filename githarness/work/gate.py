@@ -2,8 +2,8 @@
 
 Judged is the skill as the write would leave it, against the skill as it is: only errors that were not there count. A
 bundled file is judged with its skill. What the write itself says in defence of a finding does not count before it has
-landed, and of the files beside the skill only those are read that the write touches: the others were judged with it
-before. Of a skill that is new nothing was, so up to 200 that lie there already are read too.
+landed, nor once the write takes it out. Of the files beside the skill only those are read that the write touches: the
+others were judged with it before. Of a skill that is new nothing was, so up to 200 that lie there already are read too.
 """
 
 from __future__ import annotations
@@ -82,15 +82,23 @@ class WriteGate:
     def _introduced(self, path: str, now: _Tree, before: _Tree) -> list[Finding]:
         if before.mode(path) is None:
             now.look_beside(path.rpartition("/")[0])
-        findings = judge.judge(Document(path, now.content(path), "skill"), self._place(now), _GATES)
+        doc = Document(path, now.content(path), "skill")
+        findings = judge.judge(doc, self._place(now), _GATES)
         if not findings:
             return []
         old: list[Finding] = []
         if before.mode(path) is not None:
             was = Document(path, before.content(path), "skill")
             old = judge.judge(was, self._place(before), _GATES)
-            findings = suppress.apply(findings, suppress.suppressions(was, self.today))
+            landed = {text for text, _ in self._excuses(was)}
+            findings = suppress.apply(findings, [one for text, one in self._excuses(doc) if text in landed])
         return judge.introduced(findings, old)
+
+    def _excuses(self, doc: Document) -> Iterator[tuple[tuple[str, bool], suppress.Suppression]]:
+        """With what they say, and whether of the whole file."""
+        for one in suppress.suppressions(doc, self.today):
+            said = doc.lines[one.line - 1].partition("githarness: allow")[2].partition("-->")[0].strip()
+            yield (said, one.whole), one
 
     def _place(self, files: _Tree) -> Place:
         return Place(self.profile, files, _Names(self.names, self.added), self.today)

@@ -83,7 +83,9 @@ def test_a_write_does_not_excuse_itself(harness: wiring.Harness) -> None:
     with pytest.raises(Denied, match="GH051"):
         write(harness, Op("write", SKILL, GOOD + excuse + PIPED))
     assert write(harness, Op("write", SKILL, GOOD + excuse + b"\n"))
-    assert write(harness, Op("write", SKILL, GOOD + excuse + PIPED.replace(b"\n", b"", 1)))
+    with pytest.raises(Denied, match="GH051"):
+        write(harness, Op("write", SKILL, GOOD + PIPED.replace(b"\n", b"", 1)))
+    assert write(harness, Op("write", SKILL, GOOD + b"Moved.\n" + excuse + PIPED.replace(b"\n", b"", 1)))
 
 
 def test_two_skills_of_one_name_in_one_write(harness: wiring.Harness) -> None:
