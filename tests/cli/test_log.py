@@ -60,6 +60,7 @@ def test_log_is_one_line_per_commit_without_colour_in_a_pipe(cli, busy) -> None:
 def test_index_rebuild_gives_the_same(cli, busy) -> None:
     """The index is disposable: built again it answers as before."""
     before = cli("log", "--json", cwd=busy).out
+    assert cli("index", "update", cwd=busy).code == 0
     status = cli("index", "status", "--json", cwd=busy).json
     assert (status["current"], status["commits"]) == (True, len(cli("log", cwd=busy).out.splitlines()))
     assert cli("index", "rebuild", cwd=busy).code == 0

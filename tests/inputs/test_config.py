@@ -200,8 +200,7 @@ def test_without_git_what_needs_none_works(desk: Desk, cli: Cli, tmp_path: Path)
         done = cli(*argv, "--agent", "deployer", "--json", cwd=desk.folder, stdin="x\n", PATH=path)
         assert done.code == 0, done.out + done.err
     assert cli("log", "--json", cwd=desk.folder, PATH=path).code == 0
-    for argv in (["init"], ["agent", "add", "other"], ["run", "--agent", "deployer", "--", "true"], ["rollback",
-                                                                                                     "scribe"]):
+    for argv in (["init"], ["agent", "add", "other"], ["run", "--agent", "deployer", "--", "true"]):
         plain, told = (cli(*extra, *argv, cwd=desk.folder, PATH=path) for extra in ((), ("--json",)))
         check_error(plain, "unavailable", as_json=False)
         assert "git" in check_error(told, "unavailable", as_json=True)["fix"]
