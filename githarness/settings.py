@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from githarness import clock
-from githarness.errors import Detail, Integrity, Unavailable
+from githarness.errors import Integrity, Unavailable
 
 CONFIG_VERSION = 1
 _CHOICES = {"humans": ("warn", "signed"), "gate": ("deny", "hold", "off")}
@@ -128,18 +128,27 @@ def branch_ref(branch: str) -> str:
 
 
 def _typed_config(table: dict[str, Any], version: object) -> RepoConfig:
-    unknown = set(table) - set(RepoConfig.__slots__)
     lists: dict[str, Any] = {name: table[name] for name in ("skills", "memory", "docs") if name in table}
     texts: dict[str, Any] = {name: table[name] for name in ("fleet", "branch", *_CHOICES) if name in table}
-    good = version == CONFIG_VERSION and not unknown and {"fleet", "branch"} <= set(texts)
-    good = good and all(isinstance(text, str) for text in texts.values())
-    good = good and all(texts[name] in known for name, known in _CHOICES.items() if name in texts)
-    if not good or not all(map(_is_texts, lists.values())):
-        raise Integrity("'.githarness/config.toml' is not of the form of schemas/config.schema.json",
-                        details={"unknown": list[Detail](sorted(unknown))})
+    if why := _why_not(table, lists, texts, version):
+        raise Integrity(f"'.githarness/config.toml' is not of the form of schemas/config.schema.json: {why}")
     fields = texts | {name: tuple(globs) for name, globs in lists.items()}
     branch_ref(texts["branch"])
     return RepoConfig(**fields)
+
+
+def _why_not(table: dict[str, Any], lists: dict[str, Any], texts: dict[str, Any], version: object) -> str:
+    """Empty where nothing is wrong."""
+    if version != CONFIG_VERSION:
+        return f"'version' is not {CONFIG_VERSION}"
+    if unknown := set(table) - set(RepoConfig.__slots__):
+        return f"there is no key '{min(unknown)}'"
+    if missing := {"fleet", "branch"} - set(texts):
+        return f"'{min(missing)}' is missing"
+    if wrong := [name for name, text in texts.items() if not isinstance(text, str) or text not in _CHOICES.get(
+            name, (text,))]:
+        return f"'{wrong[0]}' is {texts[wrong[0]]!r}, not {' or '.join(_CHOICES.get(wrong[0], ('text',)))}"
+    return next((f"'{name}' is no list of globs" for name, value in lists.items() if not _is_texts(value)), "")
 
 
 def _is_texts(value: object) -> bool:

@@ -95,6 +95,9 @@ def named(root: Path, wanted: Sequence[str], globs: Iterable[str]) -> list[str]:
         if full.is_dir() and not full.is_symlink():
             found |= dict.fromkeys(one for one in _walk(root, "" if path == "." else path) if _is_judged(one, chosen))
         elif os.path.lexists(full):
+            if not _is_judged(path, chosen):
+                raise Usage(f"'{path}' is no skill, nor another file that the gates know",
+                            fix="name a skill or a folder; the block of any markdown: githarness-frontmatter FILE")
             found[path] = None
         else:
             raise NotFound(f"there is no file '{path}'", fix="githarness skills check")

@@ -87,8 +87,9 @@ class WriteGate:
         if not findings:
             return []
         old: list[Finding] = []
-        if before.mode(path) is not None:
-            was = Document(path, before.content(path), "skill")
+        source = path if before.mode(path) is not None else before.at(now.oid(path))
+        if source is not None:
+            was = Document(source, before.content(source), "skill")
             old = judge.judge(was, self._place(before), _GATES)
             landed = {text for text, _ in self._excuses(was)}
             findings = suppress.apply(findings, [one for text, one in self._excuses(doc) if text in landed])
@@ -152,6 +153,14 @@ class _Tree:
         if entry is None:
             return "040000" if path in self._folders else None
         return entry.mode if entry.mode in (FILE, EXECUTABLE, LINK) else "040000"
+
+    def oid(self, path: str) -> str | None:
+        entry = self._entry(path)
+        return entry.oid if entry else None
+
+    def at(self, oid: str | None) -> str | None:
+        """Where a changed path has this blob: whence a moved skill comes, with its old debt."""
+        return next((path for path, entry in self._entries.items() if entry and entry.oid == oid), None)
 
     def content(self, path: str) -> bytes:
         """As much as is judged. Raises TooLarge, Integrity."""

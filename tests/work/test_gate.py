@@ -176,3 +176,15 @@ def test_what_is_too_large_to_judge_does_not_land(harness: wiring.Harness) -> No
     """And its judging does not hold up the lane."""
     with pytest.raises(Denied, match="GH002"):
         write(harness, Op("write", SKILL, GOOD + b"password = 'x9Kq2LmV8tRw4Zb7'\n" * 200_000))
+
+
+def test_a_skill_moves_with_its_old_debt(harness: wiring.Harness, fleet: Path, git) -> None:
+    """What it lacked before it may lack elsewhere; a name that no longer fits its folder is a new error."""
+    (fleet / "skills/demo").mkdir(parents=True)
+    (fleet / SKILL).write_bytes(GOOD.replace(b"description:", b"about:"))
+    git(fleet, "add", SKILL)
+    git(fleet, "commit", "-qm", "a person's")
+    harness.local.read(ReadAsk(SKILL, "deployer", "r-1"))
+    with pytest.raises(Denied, match="GH011"):
+        write(harness, Op("rename", SKILL, to="skills/other/SKILL.md"))
+    assert write(harness, Op("rename", SKILL, to="archive/demo/SKILL.md"))

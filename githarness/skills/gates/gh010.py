@@ -27,7 +27,8 @@ def check(doc: Document, place: Place) -> Iterator[Found]:
     name = front.text("name")
     if is_valid(name) or (front.problems and not front.fields):
         return
-    fix = f"name: {slug(name or doc.folder.rpartition('/')[2]) or 'NAME'}"
+    folder = doc.folder.rpartition("/")[2]
+    fix = f"name: {folder if is_valid(folder) else slug(name or folder) or 'NAME'}"
     if "name" in front.fields:
         faults = list(_faults(name)) if isinstance(front.fields["name"].value, str) else ["is not text"]
         foreign = faults == ["has letters outside a to z"]
