@@ -84,8 +84,8 @@ class WriteGate:
             now.look_beside(path.rpartition("/")[0])
         doc = Document(path, now.content(path), "skill")
         findings = judge.judge(doc, self._place(now), _GATES)
-        if not findings:
-            return []
+        if not any(finding.severity == "error" for finding in findings):
+            return []  # nothing that could be introduced: what was there need not be judged
         old: list[Finding] = []
         source = path if before.mode(path) is not None else before.at(now.oid(path))
         if source is not None:
