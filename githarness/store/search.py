@@ -121,9 +121,10 @@ def remove(conn: sqlite3.Connection, kind: Engine, number: int, words: Words) ->
 def spaced(text: str) -> str:
     """The text as the tables get it: a space around each character of CJK and for what is part of no word.
 
-    SQLite's tokenizer knows an older Unicode: left to itself it would part words otherwise than `words` does.
+    SQLite's tokenizer knows an older Unicode: left to itself it would part words otherwise than `words` does. FTS4
+    reads no further than a NUL.
     """
-    return text if text.isascii() else _APART.sub(" ", unicodedata.normalize("NFC", text))
+    return text.replace("\0", " ") if text.isascii() else _APART.sub(" ", unicodedata.normalize("NFC", text))
 
 
 def words(text: str) -> list[str]:

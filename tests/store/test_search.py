@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from githarness import clock
@@ -137,6 +137,7 @@ def test_any_text_is_a_question(library: Library, text: str) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=st.text(max_size=60))
+@example(text="\x000")
 def test_any_text_finds_itself(library: Library, text: str) -> None:
     """Whatever a document says finds it, if it has a word; and it is forgotten again."""
     if "itself" in library.texts:
