@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from githarness import settings
 from githarness.settings import Settings
@@ -36,6 +37,13 @@ GITCONFIG = """\
 [protocol "file"]
 \tallow = always
 """
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The same examples each time, so that what fails once fails again; the soak campaigns draw new ones."""
+    if config.option.markexpr != "soak":
+        hypothesis_settings.register_profile("repeatable", derandomize=True)
+        hypothesis_settings.load_profile("repeatable")
 
 
 def _enter(patch: pytest.MonkeyPatch, home: Path) -> None:
