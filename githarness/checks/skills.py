@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from githarness.checks import door, judging
 from githarness.checks.scope import Scope
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def check(scope: Scope, profiles: Sequence[str] | None = None) -> list[Finding]:
     """Raises Usage for a profile that is none, Integrity for a baseline that does not load."""
-    names = _names(scope.tracked)
+    names = portability.by_name(scope.tracked)
     places = [judging.place(scope, profile, names) for profile in profiles or ("agentskills",)]
     return judging.forgiven(scope, [found for path in _targets(scope) for found in _judged(scope, places, path)])
 
@@ -38,15 +38,6 @@ def _targets(scope: Scope) -> list[str]:
                 found[f"{folder}/SKILL.md"] = None
                 break
     return list(found)
-
-
-def _names(tracked: Iterable[str]) -> dict[str, list[str]]:
-    """A skill's name is its folder's (GH011), so that no file needs to be read to find two of one name."""
-    found: dict[str, list[str]] = {}
-    for path in tracked:
-        if path.endswith("/SKILL.md"):
-            found.setdefault(portability.folded(path.split("/")[-2]), []).append(path)
-    return found
 
 
 def _judged(scope: Scope, places: Sequence[Place], path: str) -> Iterator[Finding]:

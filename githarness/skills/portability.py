@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Literal, NamedTuple
 
-from githarness.skills.document import Document
+from githarness.skills.document import Document, kind_of
 from githarness.skills.frontmatter import Field
 from githarness.skills.model import Finding
 from githarness.skills.profiles import NAMES, Judge, Schema, fits, schema, trimmed
@@ -56,6 +56,20 @@ def sentence(verdicts: Mapping[str, Verdict]) -> str:
 def folded(name: str) -> str:
     """The form in which two names are one: file systems and clients tell neither case nor width apart."""
     return name.strip().lower() if name.isascii() else unicodedata.normalize("NFKC", name.strip()).casefold()
+
+
+def named_after(path: str) -> str:
+    """The name that a skill has by its place (GH011), as names are compared."""
+    return folded(path.rpartition("/")[0].rpartition("/")[2].encode("utf-8", "replace").decode())
+
+
+def by_name(paths: Iterable[str]) -> dict[str, list[str]]:
+    """The skills among `paths` by their names, so that no file needs to be read to find two of one name."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        if kind_of(path) == "skill":
+            found.setdefault(named_after(path), []).append(path)
+    return found
 
 
 class _Client(NamedTuple):

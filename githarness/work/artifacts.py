@@ -19,7 +19,7 @@ from githarness.git.reader import Reader
 from githarness.settings import RepoConfig
 from githarness.skills import frontmatter, near
 from githarness.skills.frontmatter import Front
-from githarness.skills.portability import folded
+from githarness.skills.portability import folded, named_after
 from githarness.store import artifacts, commits, search, verdicts
 from githarness.store.artifacts import Described, Globs, Kind, Stale, State
 from githarness.store.db import Connection, Database
@@ -199,11 +199,6 @@ def note(conn: Connection, before: str | None, drafts: Sequence[Draft]) -> None:
     for row in _rows(state.globs, ((change.path, change.new) for change in changes)):
         artifacts.mirror(conn, *row, named_after(row[0]))
     artifacts.move(conn, drafts[-1].commit.oid)
-
-
-def named_after(path: str) -> str:
-    """The name that a skill has by its place (GH011), as names are compared."""
-    return folded(path.rpartition("/")[0].rpartition("/")[2].encode("utf-8", "replace").decode())
 
 
 def globs_of(config: RepoConfig) -> Globs:

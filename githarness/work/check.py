@@ -125,7 +125,7 @@ def _walk(root: Path, folder: str) -> list[str]:
 
 
 def check(scope: Scope, targets: Sequence[str], progress: Progress | None = None) -> Report:
-    names = _names(targets if scope.before is None else skills(scope.root, scope.globs))
+    names = portability.by_name(targets if scope.before is None else skills(scope.root, scope.globs))
     return Report(tuple(spread(partial(_judge_share, scope, names), targets, cores=scope.cores, progress=progress)))
 
 
@@ -137,15 +137,6 @@ def forgiven(report: Report, debt: baseline.Debt, present: Iterable[str]) -> Rep
         of.setdefault(finding.path, []).append(finding)
     files = tuple(Judged(one.path, tuple(of.get(one.path, ())), one.verdicts, one.fixed) for one in report.files)
     return Report(files, len(report.findings) - len(left))
-
-
-def _names(targets: Iterable[str]) -> dict[str, list[str]]:
-    """A skill's name is its folder's (GH011), so that no file needs to be read to find two of one name."""
-    found: dict[str, list[str]] = {}
-    for path in targets:
-        if path.lower().endswith("skill.md"):
-            found.setdefault(portability.folded(path.split("/")[-2] if "/" in path else ""), []).append(path)
-    return found
 
 
 def _judge_share(scope: Scope, names: Mapping[str, Sequence[str]], share: Sequence[str]) -> Iterator[Judged]:

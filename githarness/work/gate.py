@@ -21,9 +21,9 @@ from githarness.skills import judge, report, suppress
 from githarness.skills.catalogue import GATES
 from githarness.skills.document import LARGEST, Document
 from githarness.skills.model import Finding, Place
+from githarness.skills.portability import named_after
 from githarness.skills.profiles import Profile
 from githarness.work.admit import Scene
-from githarness.work.artifacts import named_after
 
 _GATES = tuple(gate for gate in GATES if gate.severity == "error")
 _NAME = "SKILL.md"
