@@ -105,3 +105,9 @@ def test_the_short_way_gives_the_same_verdicts() -> None:
 def test_names_fold_case_and_width() -> None:
     """What a file system or a reader takes for one name is one."""
     assert portability.folded(" \uff30DF-Tables ") == "pdf-tables"
+
+
+def test_skills_are_known_by_their_folders() -> None:
+    """Only skills, also in another letter case; equal names are one whatever their case and width."""
+    paths = ["a/Greet/SKILL.md", "b/greet/skill.md", "b/other/my-skill.md", "b/other/notes.md"]
+    assert portability.by_name(paths) == {"greet": ["a/Greet/SKILL.md", "b/greet/skill.md"]}
