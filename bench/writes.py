@@ -37,6 +37,7 @@ class Measured:
     done: int
     lost: int
     spread: float  # the slowest client's share of the fastest one's
+    client_cpu: float  # seconds per write
 
 
 def sequential(folder: Path, count: int) -> float:
@@ -99,7 +100,7 @@ def client(folder: str, number: int, clients: int, each: int, total: int) -> Non
         docs = {path: me.read(path).text for path in mine}
         print("ready", flush=True)
         sys.stdin.readline()
-        took, commits = [], []
+        took, commits, before = [], [], time.process_time()
         for turn in range(each):
             path = mine[turn % len(mine)]
             docs[path] += f"- line {turn} of client {number}\n"
@@ -107,7 +108,7 @@ def client(folder: str, number: int, clients: int, each: int, total: int) -> Non
             done = me.write(path, docs[path])
             took.append(time.perf_counter() - start)
             commits.append(done.commit)
-        print(json.dumps({"took": took, "commits": commits}), flush=True)
+        print(json.dumps({"took": took, "commits": commits, "cpu": time.process_time() - before}), flush=True)
         sys.stdin.read()  # the end of an interpreter is not what is measured
 
 
@@ -149,6 +150,7 @@ def measure(folder: Path, clients: int, each: int, total: int) -> Measured:
         len(took),
         len([commit for commit in acked if commit not in landed]) + len(acked) - len(set(acked)),
         min(shares) / max(shares),
+        sum(report["cpu"] for report in reports) / len(took),
     )
 
 
@@ -177,6 +179,11 @@ class Daemon:
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
+
+    def cpu(self) -> float:
+        """Seconds of the daemon itself, without what it starts."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -239,7 +246,12 @@ def ours(folder: Path, source: Path, wanted: argparse.Namespace, base: float) ->
         if wanted.only in ("", key):
             target = governed(source, folder / key, checked_out=checked_out)
             with Daemon(target) as daemon:
-                line(name, measure(target, wanted.clients, wanted.writes, wanted.skills), base, wanted.clients)
+                before = daemon.cpu()
+                found = measure(target, wanted.clients, wanted.writes, wanted.skills)
+                line(name, found, base, wanted.clients)
+                spent = (daemon.cpu() - before) / found.done
+                print(f"{'':42} processor time of a write: daemon {spent * 1000:.2f} ms, "
+                      f"client {found.client_cpu * 1000:.2f} ms")
                 for clients in () if wanted.quick or checked_out else (100, 300):
                     line(f"daemon, {clients} clients", measure(target, clients, 40, wanted.skills), base, clients)
                 print(f"{'':42} daemon memory {daemon.memory():.0f} MB")

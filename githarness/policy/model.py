@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+ACTIONS = ("read", "write", "append", "delete", "rename", "exec", "tool", "api", "secret", "approve", "delegate")
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -47,19 +49,57 @@ class Registry:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question of the AuthZEN shape, flattened: may this agent do this action on this path?"""
+    """One question of the AuthZEN shape, flattened: may this agent do this action on this resource?"""
 
     agent: str
     roles: tuple[str, ...]
-    action: str  # read | write | append | delete | rename
-    path: str
-    chain: tuple[str, ...] = ()
+    action: str  # one of ACTIONS
+    path: str = ""  # an artifact's; for `secret` its name, for `api` the URL's path, for `approve` what is approved
+    chain: tuple[str, ...] = ()  # outermost first, without the agent itself
     tier: str = "T0"
+    tool: str = ""  # tool: its name; exec: the program
+    arguments: str = ""  # of a tool or program, as one line
+    host: str = ""  # api
+    method: str = ""  # api, upper case
+    time: float = 0.0  # Unix seconds: the wall clock of the decision, the committer's time in a verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `most` of `what` in any `seconds`; for the agent alone, or for its whole delegation tree."""
+
+    what: str  # writes | deletes | calls
+    most: int
+    seconds: int
+    tree: bool = False
+    quarantine: bool = True  # whether going past it stops the agent, or only refuses that one
+
+
+@dataclass(frozen=True, slots=True)
+class Approvers:
+    role: str = "operator"  # at least
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     effect: str  # allow | deny | require_approval
-    rule: str  # e.g. "role:writer", "default-deny"
+    rule: str  # "role:writer", "default-deny", "FILE/RULE" of a policy file, "no-policy" where none loads
     why: str = ""
     grant: str | None = None
+    limits: tuple[Limit, ...] = ()  # of every rule that matched, whatever its effect
+    approvers: Approvers | None = None  # where the effect is require_approval
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A time-boxed permission: `.githarness/grants/ID.yaml`."""
+
+    id: str
+    agent: str
+    allow: tuple[str, ...]
+    paths: tuple[str, ...]
+    granted: float  # Unix seconds
+    expires: float
+    uses: int | None = None
+    why: str = ""

@@ -29,6 +29,7 @@ NEXT = {"github": "git add .github, and commit it",
 _SEAL = r"# githarness install {target}: sha256 of what follows ([0-9a-f]{{64}})\r?\n"
 _END = "# end of what githarness install pre-commit wrote"
 _NEW = "default_install_hook_types: [pre-commit, commit-msg]\nrepos:\n"  # a configuration that has none but our entry
+_BARE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n)*(?:[ \t]*(?:#.*)?)?")  # lines of comments at most
 # The line `repos:`, where a list follows, and how far its entries are indented.
 _LIST = re.compile(r"^repos:[ \t]*(?:#[^\n]*|\r)?\n(?=(?:[ \t]*(?:#[^\n]*|\r)?\n)*( *)- )", re.MULTILINE)
 
@@ -68,7 +69,7 @@ def plan(root: Path, target: str, *, version: str, remove: bool) -> Change:
     """What to do for `github`, `gitlab` or `pre-commit`. Raises Conflict for what somebody else wrote or edited."""
     place, template = FILES[target]
     path = root / place
-    before = _read(path)
+    before = _read(root, place)
     text = resources.read("templates", template).decode().replace("@REQUIREMENT@", requirement(target, version))
     after = (_in_list if target == "pre-commit" else _whole)(path, before, "" if remove else text, target)
     return Change(path, before, after)
@@ -100,12 +101,24 @@ def caveat(target: str, version: str) -> str:
     return f"'{named}' {where}; with a githarness that was installed from a git address its commit is named instead"
 
 
-def _read(path: Path) -> bytes | None:
+def _read(root: Path, place: str) -> bytes | None:
+    for folder in reversed(Path(place).parents):
+        if os.path.lexists(root / folder) and (folder.parts and (root / folder).is_symlink()
+                                               or not (root / folder).is_dir()):
+            raise _odd(folder, root, "folder")
+    path = root / place
     if not os.path.lexists(path):
         return None
     if path.is_symlink() or not path.is_file():
-        raise Conflict(f"'{path}' is no plain file", fix=f"ls -l '{path}'")
+        raise _odd(Path(place), root, "file")
     return path.read_bytes()
+
+
+def _odd(place: Path, root: Path, wanted: str) -> Conflict:
+    path = root / place
+    what = f"is a link to '{path.readlink()}'" if path.is_symlink() else f"is no {wanted}"
+    return Conflict(f"'{place}' {what}, and nothing is written there or through it",
+                    fix=f"move it away and put a plain {wanted} in its place: mv '{path}' '{path}.old'")
 
 
 def _sealed(target: str, text: str) -> str:
@@ -121,32 +134,42 @@ def _whole(path: Path, before: bytes | None, text: str, target: str) -> bytes | 
 
 
 def _in_list(path: Path, before: bytes | None, text: str, target: str) -> bytes | None:
-    """Ours is the first entry of `repos`, its lines end as those of the file do; all other bytes stay."""
-    there = (before or b"").decode("utf-8", "surrogateescape")
-    left = _without(path, there, target)
-    new = before is None or (left == _NEW and there != left)  # nothing in it but ours
-    if new or not text:
-        made = _NEW + _sealed(target, text) + _END + "\n" if text else left
-        return None if new and not text else made.encode("utf-8", "surrogateescape")
-    found = _LIST.search(left)
+    """Ours is the first entry of `repos`, or where it was moved to; its lines end as those of the file do; all other
+    bytes stay."""
+    there = _NEW if before is None else before.decode("utf-8", "surrogateescape")
+    ours = _ours(path, there, target)
+    if not text and not ours:
+        return before
+    indent, ends, start, end = ours or ("", "\n", len(there), len(there))
+    if before is not None and not ours:
+        indent, ends, start = _list(path, there)
+        end = start
+    left = there[:start], there[end:]
+    if not text and _BARE.fullmatch("".join(left).removeprefix(_NEW)) and there.startswith(_NEW):
+        left = "", "".join(left).removeprefix(_NEW)  # the head was ours too
+    lines = "".join(indent + line + ends for line in (_sealed(target, text) + _END).split("\n")) if text else ""
+    return (left[0] + lines + left[1]).encode("utf-8", "surrogateescape") or None
+
+
+def _list(path: Path, text: str) -> tuple[str, str, int]:
+    """How the entries of `repos` are indented, how lines end, and where the first one begins."""
+    found = _LIST.search(text)
     if not found:
         raise Conflict(f"'{path}' has no list 'repos' of the usual form", fix="write 'repos:' and its entries as lines")
-    ends = "\r\n" if found[0].endswith("\r\n") else "\n"
-    lines = [found[1] + line + ends for line in (_sealed(target, text) + _END).split("\n")]
-    return (left[:found.end()] + "".join(lines) + left[found.end():]).encode("utf-8", "surrogateescape")
+    return found[1], "\r\n" if found[0].endswith("\r\n") else "\n", found.end()
 
 
-def _without(path: Path, text: str, target: str) -> str:
-    """The configuration without our part. Raises Conflict where that was edited."""
+def _ours(path: Path, text: str, target: str) -> tuple[str, str, int, int] | None:
+    """Our part: its indentation, how its lines end, and where it stands. Raises Conflict where it was edited."""
     seal = re.search("^( *)" + _SEAL.format(target=target), text, re.MULTILINE)
     if not seal:
-        return text
+        return None
     end = re.compile(f"^{seal[1]}{_END}\r?\n", re.MULTILINE).search(text, seal.end())
     ours = text[seal.end():end.start()] if end else ""
     plain = re.sub(f"^{seal[1]}", "", ours.replace("\r\n", "\n"), flags=re.MULTILINE)
     if not end or canon.sha256(plain.encode("utf-8", "surrogateescape")) != seal[2]:
         raise _foreign(path)
-    return text[:seal.start()] + text[end.end():]
+    return seal[1], "\r\n" if seal[0].endswith("\r\n") else "\n", seal.start(), end.end()
 
 
 def _foreign(path: Path) -> Conflict:

@@ -81,9 +81,33 @@ def test_what_somebody_else_wrote_stays(cli, repo: Path, target: str) -> None:
         for args in ((), ("--remove",)):
             done = cli("install", target, *args, cwd=repo)
             assert (done.code, "hint: move it away" in done.err, place.read_text()) == (11, True, text)
-    place.unlink()
-    place.symlink_to("/etc/hostname")
-    assert cli("install", target, cwd=repo).code == 11
+
+
+@pytest.mark.parametrize("place", [".github", ".github/workflows", ".github/workflows/githarness.yml"])
+@pytest.mark.parametrize("args", [(), ("--remove",), ("--dry-run",)])
+def test_nothing_is_written_through_a_link(cli, repo: Path, tmp_path: Path, place: str, args: tuple[str, ...]) -> None:
+    """A linked folder and a linked file, also one that leads nowhere yet, are refused by name with the fix."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (repo / place).parent.mkdir(parents=True, exist_ok=True)
+    (repo / place).symlink_to(outside / "new.yml" if place.endswith("yml") else outside)
+    done = cli("install", "github", *args, cwd=repo)
+    assert (done.code, f"error: '{place}' is a link to" in done.err, "hint: move it away" in done.err) == (11, True, True)
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("text", ["", "# mine\n", "# mine, and no end of line", "- repo: local\n  hooks: []\n"])
+@pytest.mark.parametrize("above", ["", "# above\n"])
+def test_a_second_time_changes_nothing_whatever_surrounds_ours(cli, repo: Path, text: str, above: str) -> None:
+    """What was added above and below our entry stays where it is; taken away, no empty list is left behind."""
+    cli("install", "pre-commit", cwd=repo)
+    place = repo / ".pre-commit-config.yaml"
+    place.write_text(added := place.read_text().replace("repos:\n", f"repos:\n{above}") + text)
+    assert cli("install", "pre-commit", cwd=repo).out == "unchanged: .pre-commit-config.yaml\n"
+    assert place.read_text() == added
+    assert cli("install", "pre-commit", "--remove", cwd=repo).code == 0
+    left = place.read_text() if place.exists() else ""
+    assert left == (ONLY_A_HEAD if text.startswith("-") else "") + above + text
 
 
 def test_an_edited_entry_stays(cli, repo: Path) -> None:
