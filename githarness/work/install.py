@@ -102,9 +102,8 @@ def caveat(target: str, version: str) -> str:
 
 
 def _read(root: Path, place: str) -> bytes | None:
-    for folder in reversed(Path(place).parents):
-        if os.path.lexists(root / folder) and (folder.parts and (root / folder).is_symlink()
-                                               or not (root / folder).is_dir()):
+    for folder in list(reversed(Path(place).parents))[1:]:
+        if (root / folder).is_symlink() or (os.path.lexists(root / folder) and not (root / folder).is_dir()):
             raise _odd(folder, root, "folder")
     path = root / place
     if not os.path.lexists(path):
