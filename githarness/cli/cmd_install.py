@@ -25,18 +25,23 @@ class Target(StrEnum):
 def install(
     ctx: typer.Context, *,
     target: Annotated[Target, typer.Argument(metavar="TARGET", help="github, gitlab or pre-commit.")],
+    source: Annotated[str | None, typer.Option(
+        "--from", metavar="SOURCE", help="What pip installs there [this githarness, by version or commit].")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take away what was written, byte for byte.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done.")] = False,
 ) -> None:
     """Write the files by which GitHub, GitLab or pre-commit run the checks; nobody else's file is touched.
 
-    Example: githarness install pre-commit --dry-run
+    Example: githarness install github --from git+https://git.example.org/githarness@COMMIT --dry-run
     """
     sh = shell(ctx)
+    if source is not None and remove:
+        raise Usage("--from says what is written, and --remove takes it away", fix="use one of them")
     repo = discover(sh.directory)
     if repo.worktree is None:
         raise Usage(f"'{repo.git_dir}' has no working tree to write files into", fix="run it in a clone that has one")
-    change = work.plan(repo.worktree, target.value, version=__version__, remove=remove)
+    named = work.requirement(target.value, __version__) if source is None else work.source(source)
+    change = work.plan(repo.worktree, target.value, named=named, remove=remove)
     if not dry_run:
         change.make()
     path = str(change.path.relative_to(repo.worktree))
@@ -44,6 +49,7 @@ def install(
                  "files": [{"path": path, "action": change.action}]})
     sh.line("would be " if dry_run and change.action != "unchanged" else "", f"{change.action}: {path}")
     if change.action in ("written", "changed") and not (dry_run or remove):
-        if caveat := work.caveat(target.value, __version__):
+        sh.note(f"it installs '{named}'")
+        if caveat := work.caveat(target.value, __version__, named):
             sh.note(f"note: {caveat}")
         sh.note(f"next: {work.NEXT[target.value]}")

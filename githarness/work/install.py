@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from githarness import canon, resources
-from githarness.errors import Conflict, Unavailable
+from githarness.errors import Conflict, Unavailable, Usage
 from githarness.work.adopted import write_file
 
 FILES = {"github": (".github/workflows/githarness.yml", "github.yml"),
@@ -26,6 +26,10 @@ FILES = {"github": (".github/workflows/githarness.yml", "github.yml"),
 NEXT = {"github": "git add .github, and commit it",
         "gitlab": "include .gitlab/githarness.yml in .gitlab-ci.yml, as its head says",
         "pre-commit": "pre-commit install --hook-type pre-commit --hook-type commit-msg"}
+# A requirement of pip on one line, in which no shell and no YAML sees more than text: NAME, NAME==1.2, NAME @ URL, URL.
+_SOURCE = re.compile(
+    r"(?:[A-Za-z0-9][\w.-]*(?:\[[\w.,-]+\])? @ )?[A-Za-z0-9./][\w.~@:/+=<>!,\[\]%#*-]{0,500}", re.ASCII)
+_COMMIT = re.compile(r"git\+.*@[0-9a-f]{40}(?:#.*)?")
 _SEAL = r"# githarness install {target}: sha256 of what follows ([0-9a-f]{{64}})\r?\n"
 _END = "# end of what githarness install pre-commit wrote"
 _NEW = "default_install_hook_types: [pre-commit, commit-msg]\nrepos:\n"  # a configuration that has none but our entry
@@ -65,14 +69,25 @@ class Change:
                               fix=f"ls -l '{self.path}'") from error
 
 
-def plan(root: Path, target: str, *, version: str, remove: bool) -> Change:
-    """What to do for `github`, `gitlab` or `pre-commit`. Raises Conflict for what somebody else wrote or edited."""
+def plan(root: Path, target: str, *, named: str, remove: bool) -> Change:
+    """What to do for `github`, `gitlab` or `pre-commit`; `named`: what pip installs there.
+
+    Raises Conflict for what somebody else wrote or edited, and for a link.
+    """
     place, template = FILES[target]
     path = root / place
     before = _read(root, place)
-    text = resources.read("templates", template).decode().replace("@REQUIREMENT@", requirement(target, version))
+    text = resources.read("templates", template).decode().replace("@REQUIREMENT@", named)
     after = (_in_list if target == "pre-commit" else _whole)(path, before, "" if remove else text, target)
     return Change(path, before, after)
+
+
+def source(text: str) -> str:
+    """A requirement that somebody names instead. Raises Usage for what is none, or more than text to a shell."""
+    if not _SOURCE.fullmatch(text):
+        raise Usage(f"'{text[:80]}' is nothing that pip takes on one line, without quotes and marks of a shell",
+                    fix="--from git+https://HOST/PATH@COMMIT, or --from githarness==VERSION")
+    return text
 
 
 def requirement(target: str, version: str) -> str:
@@ -91,14 +106,14 @@ def requirement(target: str, version: str) -> str:
     return f"githarness=={version}"
 
 
-def caveat(target: str, version: str) -> str:
-    """What may keep others from installing what the file names; empty where nothing does."""
-    here = requirement("pre-commit", version)
-    if " @ file:" not in here:
+def caveat(target: str, version: str, named: str) -> str:
+    """What may keep others from installing what the file names, or bring them something else; empty for nothing."""
+    if "git+" in named and not _COMMIT.search(named):
+        return f"'{named}' names no commit, so that what it stands for can change"
+    if named != requirement(target, version) or " @ file:" not in (here := requirement("pre-commit", version)):
         return ""
-    named, where = (here, "is a folder of this machine") if target == "pre-commit" else (
-        requirement(target, version), "has to be on the package index that pip asks there")
-    return f"'{named}' {where}; with a githarness that was installed from a git address its commit is named instead"
+    where = "is a folder of this machine" if named == here else "has to be on the package index that pip asks there"
+    return f"'{named}' {where}; name another source with --from, as git+https://HOST/PATH@COMMIT"
 
 
 def _read(root: Path, place: str) -> bytes | None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from githarness.errors import Usage
+from githarness.work import install
+
 CONFIG = """\
 # ours
 default_stages: [pre-commit]
@@ -135,8 +138,6 @@ def test_an_unusual_configuration_is_refused(cli, repo: Path, text: str) -> None
 
 def test_an_older_version_is_replaced(cli, repo: Path) -> None:
     """What an earlier githarness wrote, and nobody edited, becomes what this one writes."""
-    from githarness.work import install
-
     place = repo / ".github/workflows/githarness.yml"
     place.parent.mkdir(parents=True)
     place.write_text(install._sealed("github", "name: old\n"))
@@ -147,3 +148,37 @@ def test_an_older_version_is_replaced(cli, repo: Path) -> None:
 def test_a_bare_repository_has_no_place(cli, make_repo) -> None:
     """There is no working tree to write into."""
     assert cli("install", "github", cwd=make_repo(bare=True)).code == 2
+
+
+PIN = "git+https://git.example.org/githarness@" + "0a1b2c3d" * 5
+
+
+def test_another_source_is_written_instead(cli, repo: Path) -> None:
+    """What pip takes, said again in the message; with it a second time changes nothing."""
+    for target, path in (("github", ".github/workflows/githarness.yml"), ("pre-commit", ".pre-commit-config.yaml")):
+        done = cli("install", target, "--from", PIN, cwd=repo)
+        assert (done.code, f"it installs '{PIN}'\n" in done.err, "note:" in done.err) == (0, True, False)
+        assert f'"{PIN}"' in (repo / path).read_text()
+        assert cli("install", target, "--from", PIN, cwd=repo).out == f"unchanged: {path}\n"
+    assert "names no commit" in cli("install", "gitlab", "--from", PIN.replace("0a", "v1"), cwd=repo).err
+
+
+@pytest.mark.parametrize("text", ["githarness==1.2", "githarness[x]>=1,<2", "githarness @ " + PIN,
+                                  PIN + "#subdirectory=p", "./wheels/githarness-1.0-py3-none-any.whl"])
+def test_what_pip_takes_is_a_source(text: str) -> None:
+    """Names with versions, addresses, files."""
+    assert install.source(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "a\nb", "a\n", 'a" b', "a; b", "a b", "$(a)", "`a`", "a|b", "a&b",
+                                  "-r x", "--pre", "-r @ x", "${{ github.token }}", "a: b", "a #b", "a\\",
+                                  "'a'", "\u00e4", "a @ b @ c", "a" * 999])
+def test_what_a_shell_could_take_for_more_is_no_source(text: str) -> None:
+    """One line, no quotes, no marks, no option."""
+    with pytest.raises(Usage, match="nothing that pip takes"):
+        install.source(text)
+
+
+def test_a_source_for_what_is_taken_away(cli, repo: Path) -> None:
+    """Is a wrong call."""
+    assert cli("install", "github", "--from", PIN, "--remove", cwd=repo).code == 2
