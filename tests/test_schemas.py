@@ -41,7 +41,7 @@ def _key() -> Key:
 
 def test_what_the_package_renders_is_of_the_schema() -> None:
     """Identity files as `agent add` and `human add` write them."""
-    agent = Agent("deployer", ("writer",), (_key(),), "ships", "olive@example.org", NOW)
+    agent = Agent("deployer", ("writer",), (_key(),), "ships", "olive@example.org", NOW, NOW, NOW)
     human = Human("olive", "olive@example.org", "owner", (_key(),), NOW)
     _validator("agent.schema.json").validate(strictyaml.load(registry.render_agent(agent), "deployer.yaml"))
     _validator("human.schema.json").validate(strictyaml.load(registry.render_human(human), "olive.yaml"))
@@ -56,6 +56,8 @@ BAD_AGENTS = [
     {"roles": ["writer", "writer"]},
     {"keys": [{"key": "ssh-ed25519 AAAA"}]},
     {"retired": "yesterday"},
+    {"expires": "7d"},
+    {"quarantined": "true"},
     {"owner": "no mail"},
 ]
 

@@ -30,6 +30,8 @@ class Agent:
     purpose: str = ""
     owner: str = ""
     retired: str | None = None
+    expires: str | None = None  # from when on it may do nothing, as `agent add --expires` said
+    quarantined: str | None = None  # since when an operator stopped it, until released
 
 
 @dataclass(frozen=True, slots=True)

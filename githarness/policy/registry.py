@@ -3,6 +3,7 @@
     version: 1
     roles: [writer]          an agent's; a human has `mail` and `role`
     purpose, owner           an agent's, left out where empty
+    expires, quarantined     an agent's: from when on, and since when, it may do nothing
     keys: [{key, host, added, retired, compromised-since}]
     retired                  where it is
 
@@ -65,6 +66,8 @@ def parse_agent(data: bytes, path: str) -> Agent:
         purpose=fields.text("purpose", ""),
         owner=fields.text("owner", ""),
         retired=fields.time_if_there("retired"),
+        expires=fields.time_if_there("expires"),
+        quarantined=fields.time_if_there("quarantined"),
     )
     fields.end()
     if agent.owner:
@@ -111,7 +114,9 @@ def _key(fields: Fields) -> Key:
 def render_agent(agent: Agent) -> bytes:
     """Raises Usage where the file would not load again."""
     table: dict[str, Json] = {"version": VERSION, "roles": list(agent.roles)}
-    table |= {name: text for name, text in (("purpose", agent.purpose), ("owner", agent.owner)) if text}
+    more = (("purpose", agent.purpose), ("owner", agent.owner), ("expires", agent.expires),
+            ("quarantined", agent.quarantined))
+    table |= {name: text for name, text in more if text}
     return _rendered(agent, table, parse_agent)
 
 
