@@ -197,7 +197,10 @@ def resolve(parts: Parts, git: Git, lane: Lane, held: str, *, actor: Actor, want
     base = wanted.if_match or (current.oid if current else "absent")
     mode = new.mode if new and new.mode in (FILE, EXECUTABLE) else None
     op = Op("write", path, wanted.content, if_match=base, mode=mode)
-    done = lane.write(Ask(change.agent, actor.run, (op,), message=_message(change, "resolved"), token=actor.token))
+    try:
+        done = lane.write(Ask(change.agent, actor.run, (op,), message=_message(change, "resolved"), token=actor.token))
+    except NeedsApproval as error:
+        raise _kept_once(parts, git, held, error) from error
     drop(parts, git, held)
     return done
 

@@ -118,6 +118,21 @@ def test_a_retry_that_the_gates_hold_again_holds_nothing_twice(harness: wiring.H
     assert [one.id for one in held.listed(harness.parts)] == [kept.id]
 
 
+def test_a_resolution_that_the_gates_hold_leaves_one_held_change(harness: wiring.Harness, gate) -> None:
+    """The first, under its id, which a better resolution lands."""
+    gate("hold")
+    with pytest.raises(NeedsApproval):
+        write(harness, Op("write", SKILL, BAD))
+    [kept] = held.listed(harness.parts)
+    wanted = held.Resolution(WORSE)
+    with pytest.raises(NeedsApproval, match=f"stays held as {kept.id}") as caught:
+        held.resolve(harness.parts, harness.git, harness.local, kept.id, actor=held.Actor("r-2"), wanted=wanted)
+    assert held.listed(harness.parts) == [kept] and caught.value.details["all_held"] == [kept.id]
+    held.resolve(harness.parts, harness.git, harness.local, kept.id, actor=held.Actor("r-2"),
+                 wanted=held.Resolution(GOOD))
+    assert held.listed(harness.parts) == []
+
+
 def test_switched_off_it_lets_everything_through(harness: wiring.Harness, gate) -> None:
     """And the next check says what it let through."""
     gate("off")
