@@ -359,3 +359,16 @@ def _deep(text: str) -> int | None:
             if depth > NEST:
                 return found.start()
     return None
+
+
+def scalars(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of every scalar as far as the text is YAML; of a quote that is never closed to the text's end."""
+    try:
+        for token in yaml.scan(text if _deep(text) is None else "", Loader=yaml.CSafeLoader):
+            if isinstance(token, yaml.ScalarToken):
+                yield token.start_mark.index, token.end_mark.index
+    except yaml.MarkedYAMLError as error:
+        if error.context_mark and "quoted" in (error.context or ""):
+            yield error.context_mark.index, len(text)
+    except (yaml.YAMLError, UnicodeEncodeError):
+        return  # a character that YAML has not: then nothing has been read

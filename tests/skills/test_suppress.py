@@ -47,3 +47,41 @@ def test_one_that_does_not_hold_says_why(tail: str, why: str) -> None:
 def test_another_gate_is_not_covered() -> None:
     """A suppression names one gate."""
     assert left(HEAD + "<!-- githarness: allow GH040 until 2026-12-31 because x -->\n", 4) == ["m"]
+
+
+ALLOW = "githarness: allow GH041 until 2026-12-31 because it moves"
+
+
+@pytest.mark.parametrize("text", [
+    f"{HEAD}```html\n<!-- {ALLOW} -->\n[x](y)\n```\n",
+    f"{HEAD}~~~\n# {ALLOW}\n[x](y)\n",
+    f"{HEAD}Write `<!-- {ALLOW} -->` above it:\n[x](y)\n",
+    f"---\nname: a\ndescription: 'Shows # {ALLOW}'\n---\n[x](y)\n",
+    f"---\nname: a\ndescription: \"Shows\n  # {ALLOW}\n  more\"\n---\n[x](y)\n",
+    f"---\nname: a\ndescription: |\n  # {ALLOW}\n---\n[x](y)\n",
+    f"---\nname: a\nmetadata:\n  note: ['a # {ALLOW}']\n---\n[x](y)\n",
+    f"---\nname: a\ndescription: \"never closed\n# {ALLOW}\n---\n[x](y)\n",
+    f"---\nname: a\ndescription: Shows <!-- {ALLOW} -->\n---\n[x](y)\n",
+    f"---\nname: a\ndescription: Shows a#{ALLOW}\n---\n[x](y)\n",
+])
+def test_the_picture_of_one_suppresses_nothing(text: str) -> None:
+    """In code, and in a value of the frontmatter, it is text."""
+    line = next(number for number, each in enumerate(text.split("\n"), 1) if each == "[x](y)")
+    assert left(text, line) == ["m"]
+
+
+@pytest.mark.parametrize("text", [
+    f"---\nname: a\ndescription: It's 1 # {ALLOW}\n---\n",
+    f"---\nmetadata:\n  # {ALLOW}\n  a: 'b'\n---\n",
+    f"---\r\nname: a\r\n# {ALLOW}\r\n---\r\n",
+    f"---\nname: a: b\n# {ALLOW}\n---\n",
+])
+def test_a_comment_of_yaml_is_one_wherever_it_stands(text: str) -> None:
+    """Behind a value, below a key, and in a block that is no YAML."""
+    assert left(text, 9) == []
+
+
+def test_above_a_block_of_code_it_speaks_of_all_of_it() -> None:
+    """And of nothing behind it."""
+    text = f"{HEAD}<!-- {ALLOW} -->\n```sh\none\ntwo\n```\nthree\n"
+    assert [left(text, line) for line in (7, 8, 9)] == [[], [], ["m"]]
