@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from githarness.api import Repository
 
 __version__ = "0.1.0"
@@ -15,4 +16,4 @@ def open(directory: str | Path = ".") -> Repository:
     """The governed repository around `directory`; use it as a context manager. Raises errors.NotFound."""
     from githarness import api  # noqa: PLC0415  importing githarness stays cheap for hooks
 
-    return api.open_repository(Path(directory))
+    return api.open_repository(directory)

@@ -40,8 +40,8 @@ class Done:
     worktree: str
 
 
-def open_repository(directory: Path) -> Repository:
-    return Repository(wiring.open(directory, settings.load()))
+def open_repository(directory: str | Path) -> Repository:
+    return Repository(wiring.open(Path(directory), settings.load()))
 
 
 class Repository:

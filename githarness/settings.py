@@ -20,6 +20,7 @@ from typing import Any, Literal
 from githarness import clock
 from githarness.errors import Integrity, Unavailable
 
+CONFIG = ".githarness/config.toml"
 CONFIG_VERSION = 1
 _CHOICES = {"humans": ("warn", "signed"), "gate": ("deny", "hold", "off")}
 # The names that git gives branches (git-check-ref-format), short enough for any file system.

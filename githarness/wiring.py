@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from githarness import clock
 from githarness.clock import Clock
 from githarness.errors import Locked, NotFound, Unavailable
-from githarness.git import config, refs
+from githarness.git import config
 from githarness.git.repo import Repo, discover, settings_of
 from githarness.settings import Settings, branch_ref
-from githarness.store.db import Database
 
 if TYPE_CHECKING:
     from githarness.canon import Json
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from githarness.seal.signer import Signer
     from githarness.skills.document import Document
     from githarness.skills.model import Neighbour
+    from githarness.store.db import Database
     from githarness.store.keyring import Keyring
     from githarness.work.artifacts import Registry
     from githarness.work.asks import Lane, Progress
@@ -67,13 +67,13 @@ class Harness:
 
     @cached_property
     def db(self) -> Database:
+        from githarness.store.db import Database
+
         return Database(self.repo.home, self.clock)
 
     @cached_property
     def reader(self) -> Reader:
-        from githarness.git.reader import Reader
-
-        return Reader(self.repo)
+        return reader(self.repo)
 
     @cached_property
     def registry(self) -> Registry:
@@ -140,6 +140,8 @@ class Harness:
 
     def head(self) -> str:
         """Raises NotFound where the governed branch has no commit."""
+        from githarness.git import refs
+
         return refs.head(self.repo.common_dir, self.ref)
 
     def governance(self) -> Governance:
@@ -218,6 +220,13 @@ class Harness:
             self.db.close()
 
 
+def reader(repo: Repo) -> Reader:
+    """The objects of a repository, for who needs nothing else of it."""
+    from githarness.git.reader import Reader
+
+    return Reader(repo)
+
+
 def schema_judge(file: str, field: str, value: Json) -> list[str]:
     """`skills.schemas.judge`, with jsonschema imported at the first value that is not plainly right."""
     from githarness.skills import schemas
@@ -232,6 +241,7 @@ def neighbours(repo: Repo) -> Callable[[Document], Sequence[Neighbour]] | None:
     opened: list[Database] = []
 
     def near(doc: Document) -> Sequence[Neighbour]:
+        from githarness.store.db import Database
         from githarness.work import quality
 
         opened.extend([] if opened else [Database(repo.home, clock.SYSTEM)])

@@ -72,7 +72,7 @@ class _Commands(TyperGroup):
         if row is None or self._listing:
             return row and TyperCommand(cmd_name, help=row.about)
         module, _, attribute = row.target.partition(":")
-        return _typer_command(cmd_name, getattr(import_module(f"githarness.cli.{module}"), attribute))
+        return typer_command(cmd_name, getattr(import_module(f"githarness.cli.{module}"), attribute))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in COMMANDS and not ctx.resilient_parsing and not args[0].startswith("-"):
@@ -98,7 +98,8 @@ class _Commands(TyperGroup):
             raise Interrupted("interrupted") from None
 
 
-def _typer_command(name: str, target: Any) -> Any:
+def typer_command(name: str, target: Any) -> Any:
+    """What typer makes of a function or of an app."""
     if not isinstance(target, typer.Typer):
         function, target = target, typer.Typer(add_completion=False)
         target.command(name)(function)

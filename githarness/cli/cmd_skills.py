@@ -1,19 +1,34 @@
-"""`githarness skills`: the gates on skills, the registry and its history; each subcommand has a module of its own."""
+"""`githarness skills`: the gates on skills, the registry and its history; each subcommand has a module of its own.
+
+That module is imported when its command is called: a check loads neither the registry nor libgit2.
+"""
 
 from __future__ import annotations
 
-from githarness.cli.options import group
-from githarness.cli.skills_check import check
-from githarness.cli.skills_gates import gates
-from githarness.cli.skills_registry import blame, history, list_skills, show
-from githarness.cli.skills_tend import new, prune
+from importlib import import_module
+from typing import Any
 
-app = group("Check skills, list them, see how they became what they are.")
-app.command("check")(check)
-app.command("list")(list_skills)
-app.command("show")(show)
-app.command("history")(history)
-app.command("blame")(blame)
-app.command("gates")(gates)
-app.command("new")(new)
-app.command("prune")(prune)
+from typer.core import TyperGroup
+
+from githarness.cli.app import typer_command
+from githarness.cli.options import group
+
+_WHERE = {"check": "skills_check:check", "list": "skills_registry:list_skills", "show": "skills_registry:show",
+          "history": "skills_registry:history", "blame": "skills_registry:blame", "gates": "skills_gates:gates",
+          "new": "skills_tend:new", "prune": "skills_tend:prune"}
+
+
+class _Subcommands(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        self.commands = {name: self.get_command(ctx, name) for name in _WHERE}
+        return list(_WHERE)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _WHERE:
+            self.list_commands(ctx)  # what was meant is looked for among all
+            return None
+        module, _, attribute = _WHERE[cmd_name].partition(":")
+        return typer_command(cmd_name, getattr(import_module(f"githarness.cli.{module}"), attribute))
+
+
+app = group("Check skills, list them, see how they became what they are.", _Subcommands)

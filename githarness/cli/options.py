@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import typer
+from typer.core import TyperGroup
 
 from githarness.cli import out
 from githarness.cli.flags import Flags
@@ -56,9 +57,9 @@ def _fields(kind: Any) -> list[inspect.Parameter]:
     ]
 
 
-def group(about: str) -> typer.Typer:
+def group(about: str, kind: type[TyperGroup] = TyperGroup) -> typer.Typer:
     """A command with subcommands: `app = group("…")`, then `@app.command("add")` above `@command`."""
-    return typer.Typer(help=about, rich_markup_mode=None, add_completion=False, invoke_without_command=True,
+    return typer.Typer(cls=kind, help=about, rich_markup_mode=None, add_completion=False, invoke_without_command=True,
                        callback=_named)
 
 

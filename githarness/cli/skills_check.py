@@ -17,7 +17,6 @@ from githarness.cli import out, skills_text
 from githarness.cli.options import command
 from githarness.cli.shell import Shell, shell
 from githarness.errors import Usage
-from githarness.git.reader import Reader
 from githarness.skills import baseline, catalogue, profiles, report
 from githarness.skills.model import SEVERITIES
 from githarness.work import check as work
@@ -92,7 +91,7 @@ def _scope(chosen: Skillset, options: CheckOptions, targets: list[str]) -> tuple
     if options.since is not None:
         if chosen.repo is None:
             raise Usage(f"--since needs a repository, and '{chosen.root}' is in none", fix="git init")
-        targets, before = chosen.changed_since(options.since, targets, Reader(chosen.repo))
+        targets, before = chosen.changed_since(options.since, targets, wiring.reader(chosen.repo))
     today = datetime.fromtimestamp(clock.SYSTEM.now(), UTC).date()
     judges = [profiles.load(name, wiring.schema_judge) for name in options.profile or ("agentskills",)]
     near = wiring.neighbours(chosen.repo) if chosen.repo else None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from githarness import paths
 from githarness.errors import NotFound, Usage
@@ -22,9 +23,11 @@ from githarness.skills.document import LARGEST, Document, kind_of
 from githarness.skills.model import Finding, Gate, Kind, Neighbour, Place
 from githarness.skills.portability import Verdict
 from githarness.skills.profiles import Profile
-from githarness.work.asks import Progress
 from githarness.work.crew import spread
 from githarness.work.files_of import Worktree
+
+if TYPE_CHECKING:
+    from githarness.work.asks import Progress
 
 _PASSED_OVER = frozenset((".git", "node_modules", ".venv", "__pycache__"))
 _ROUNDS = 4  # a fix may make way for another one

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from githarness.errors import Internal
-from githarness.work.asks import Progress
+
+if TYPE_CHECKING:
+    from githarness.work.asks import Progress
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

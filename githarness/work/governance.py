@@ -10,10 +10,10 @@ from githarness.git.objects import FOLDER, Entry
 from githarness.git.reader import Reader
 from githarness.policy import registry
 from githarness.policy.model import Agent, Human, Registry
+from githarness.settings import CONFIG as CONFIG
 from githarness.settings import RepoConfig, parse_config
 
 FOLDER_NAME = ".githarness"
-CONFIG = FOLDER_NAME + "/config.toml"
 SIGNERS = FOLDER_NAME + "/allowed_signers"
 _DIGESTED = ("agents/", "grants/", "humans/", "policies/", "config.toml")
 

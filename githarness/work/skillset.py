@@ -10,18 +10,20 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from githarness.errors import BadPath, HarnessError, NotFound, Unavailable, Usage
 from githarness.git import files
 from githarness.git.objects import EXECUTABLE, FILE, Entry, oid_of
-from githarness.git.reader import Reader
 from githarness.git.repo import Repo, discover
 from githarness.git.swap import Swap, temporary
-from githarness.settings import RepoConfig, parse_config
+from githarness.settings import CONFIG, RepoConfig, parse_config
 from githarness.skills import baseline
 from githarness.work import check
 from githarness.work.files_of import Worktree
-from githarness.work.governance import CONFIG
+
+if TYPE_CHECKING:
+    from githarness.git.reader import Reader
 
 _LARGEST_DEBT = 64 << 20  # bytes
 _LARGEST_CONFIG = 1 << 20
