@@ -20,8 +20,10 @@ PARTS = {"skills": ("skills/**/*.py", "checks/*.py", "cli/cmd_skills.py", "cli/s
                     "cli/cmd_install.py", "demo/malformed.py", "store/artifacts.py", "store/search.py",
                     "store/verdicts.py", "work/artifacts.py", "work/attributed.py", "work/check.py", "work/crew.py",
                     "work/files_of.py", "work/gate.py", "work/install.py", "work/prune.py", "work/quality.py",
-                    "work/search.py", "work/skillset.py")}
-LIMITS = {"ledger": 13_700, "skills": 5_000}
+                    "work/search.py", "work/skillset.py"),
+         "audit": ("audit/*.py", "store/audit.py", "cli/*audit*.py", "cli/cmd_journal.py", "work/audit*.py",
+                   "work/journal.py")}
+LIMITS = {"ledger": 13_700, "skills": 5_000, "audit": 2_500}
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 BROAD_HANDLERS = {"githarness/__main__.py", "githarness/daemon/desk.py", "githarness/checks/hook.py",
                   "githarness/checks/door.py", "githarness/skills/judge.py"}

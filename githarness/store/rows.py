@@ -18,7 +18,8 @@ class EventRow:
     commit_oid: str | None = None
     intent: str | None = None  # of an outcome: the id of its intent
     outcome: str | None = None  # landed | failed | recovered | retried | an error code
-    body: str = "{}"  # canonical JSON
+    body: str = "{}"  # canonical JSON; "" once it was purged
+    safe: str = "{}"  # what the log shows of it: made by audit.line.safe
     seq: int = 0  # given by the database
 
 

@@ -2,10 +2,10 @@
 
 File header: `application_id` says that the file is ours, `user_version` which version it has; both change in the
 transaction of the migration, which also adds its row to `migrations`. Truth that git does not have: events,
-open_intents, bases, runs. Derived from git and disposable: commits, paths, changes, chains, operations, registry,
-artifacts, bands, verdicts, and the tables of words, which `store/search.py` makes as SQLite is able to. There object
-ids are 20 bytes, lists of them are concatenated, modes are the digits of git's mode as an integer, and paths are raw
-bytes, interned where commits name them.
+open_intents, audit, audit_holds, bases, runs. Derived from git and disposable: commits, paths, changes, chains,
+operations, registry, artifacts, bands, verdicts, and the tables of words, which `store/search.py` makes as SQLite is
+able to. There object ids are 20 bytes, lists of them are concatenated, modes are the digits of git's mode as an
+integer, and paths are raw bytes, interned where commits name them.
 """
 
 from __future__ import annotations
@@ -64,5 +64,27 @@ _VERSION_2 = (
     "CREATE INDEX verdicts_seq ON verdicts (seq)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
+_VERSION_3 = (
+    "ALTER TABLE events ADD COLUMN safe TEXT",
+    "ALTER TABLE events ADD COLUMN salt BLOB",
+    "ALTER TABLE events ADD COLUMN digest BLOB",
+    "DROP TRIGGER events_hold",
+    """CREATE TRIGGER events_hold BEFORE UPDATE OF
+        seq, id, time, kind, agent, human, run, operation, commit_oid, intent, outcome, safe, digest ON events
+        BEGIN SELECT RAISE(ABORT, 'events are never changed'); END""",
+    """CREATE TRIGGER events_empty BEFORE UPDATE OF body, salt ON events
+        WHEN new.body <> '' OR new.salt IS NOT NULL OR old.digest IS NULL
+        BEGIN SELECT RAISE(ABORT, 'events are never changed'); END""",
+    """CREATE TABLE audit (
+        id INTEGER PRIMARY KEY CHECK (id = 1), log TEXT NOT NULL, first INTEGER NOT NULL, size INTEGER NOT NULL,
+        frontier BLOB NOT NULL, sealed INTEGER NOT NULL, sealed_frontier BLOB NOT NULL, seals INTEGER NOT NULL)""",
+    """INSERT INTO audit SELECT 1, 'l-' || lower(hex(randomblob(10))), coalesce(max(seq), 0) + 1, 0, x'', 0, x'', 0
+        FROM events""",
+    """CREATE TRIGGER audit_grows BEFORE UPDATE OF log, first, size ON audit
+        WHEN new.log <> old.log OR new.first <> old.first OR new.size < old.size
+        BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END""",
+    "CREATE TABLE audit_holds (id TEXT PRIMARY KEY, time REAL NOT NULL, why TEXT NOT NULL) WITHOUT ROWID",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 VERSION = len(MIGRATIONS)

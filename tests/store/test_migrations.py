@@ -8,19 +8,21 @@ from pathlib import Path
 import pytest
 
 from githarness import clock
+from githarness.audit import note
 from githarness.errors import HarnessError, Internal
-from githarness.store import bases, commits, events, operations, runs, schema
+from githarness.store import audit, bases, commits, events, operations, runs, schema
 from githarness.store.commits import CommitFilter
 from githarness.store.db import Database
+from githarness.store.rows import EventRow
 
-VERSION_1 = Path(__file__).with_name("version-1.sql")
+OLD = (1, 2)
 
 
-def old_file(home: Path) -> Path:
-    """The database as version 1 left it, with a row in every table."""
+def old_file(home: Path, version: int = 1) -> Path:
+    """The database as that version left it, with a row in every table."""
     home.mkdir(mode=0o700)
     conn = sqlite3.connect(home / "harness.db")
-    conn.executescript(VERSION_1.read_text())
+    conn.executescript(Path(__file__).with_name(f"version-{version}.sql").read_text())
     conn.close()
     return home
 
@@ -32,9 +34,10 @@ def tables(home: Path) -> list[tuple[str, ...]]:
     return [(name, " ".join(sql.split())) for name, sql in found]
 
 
-def test_a_file_of_version_1_opens(tmp_path: Path) -> None:
-    """All that version 1 could hold is found by today's code."""
-    db = Database(old_file(tmp_path / "githarness"), clock.SYSTEM)
+@pytest.mark.parametrize("version", OLD)
+def test_a_file_of_an_old_version_opens(tmp_path: Path, version: int) -> None:
+    """All that version 1 could hold, and later ones still do, is found by today's code."""
+    db = Database(old_file(tmp_path / "githarness", version), clock.SYSTEM)
     with db.read() as conn:
         assert [one.id for one in events.open_intents(conn)] == ["e-2"]
         assert operations.find(conn, "bot", "op-1") == ("a" * 40, '{"event":"e-1","paths":[]}')
@@ -47,11 +50,33 @@ def test_a_file_of_version_1_opens(tmp_path: Path) -> None:
         runs.finish(conn, "r-1", "ok", 3.0)
 
 
-def test_old_and_new_files_have_the_same_tables(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", OLD)
+def test_old_and_new_files_have_the_same_tables(tmp_path: Path, version: int) -> None:
     """A migrated file cannot be told from one that was made today."""
-    for home in (old_file(tmp_path / "old"), tmp_path / "new"):
+    for home in (old_file(tmp_path / "old", version), tmp_path / "new"):
         Database(home, clock.SYSTEM).close()
     assert tables(tmp_path / "old") == tables(tmp_path / "new")
+
+
+@pytest.mark.parametrize("version", OLD)
+def test_the_log_begins_after_what_was_there(tmp_path: Path, version: int) -> None:
+    """Events of old versions have no digest: they are no leaves, and the next event is the first one."""
+    db = Database(old_file(tmp_path / "githarness", version), clock.SYSTEM)
+    with db.write() as conn:
+        assert (audit.log(conn).first, audit.log(conn).size) == (4, 0)
+        events.close(conn, [EventRow("e-2.o", 2.0, "outcome", intent="e-2", outcome="recovered")])
+        assert [leaf.id for leaf in audit.leaves(conn, 4, 9)] == ["e-2.o"]
+        assert audit.log(conn).size == 1
+
+
+def test_every_file_has_a_log_of_its_own(tmp_path: Path) -> None:
+    """Its id is random from the first moment on."""
+    files = (Database(tmp_path / name, clock.SYSTEM) for name in "ab")
+    logs = set()
+    for db in files:
+        with db.read() as conn:
+            logs.add(audit.log(conn).id)
+    assert len(logs) == 2 and all(note.is_log(log) for log in logs)
 
 
 def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,77 @@
+"""An event as the line that the log is made of: one JSON object in ASCII and LF, the same bytes wherever it is made.
+
+    {"seq", "id", "time", "kind", "agent", "human", "run", "operation", "commit", "intent", "outcome", "safe", "digest"}
+
+in this order, what is not there left out. `safe` is an object of fields that may be shown to everybody, `digest` the
+SHA-256 in hex over salt and body: the body can be emptied and its digest stays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import NamedTuple
+
+from githarness.canon import Json
+
+SALT = 16  # bytes; without it, a digest would tell a short body to who guesses
+NOTHING = "{}"
+_LONGEST = 1000  # characters of one text
+_MOST = 100  # items of one list
+_text = json.encoder.encode_basestring_ascii
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+_NAMES = ("agent", "human", "run", "operation", "commit", "intent", "outcome")
+
+
+class Leaf(NamedTuple):
+    """The columns of `events` that a line is made of, in this order."""
+
+    seq: int
+    id: str
+    time: float
+    kind: str
+    agent: str | None
+    human: str | None
+    run: str | None
+    operation: str | None
+    commit: str | None
+    intent: str | None
+    outcome: str | None
+    safe: str  # as `safe` makes it
+    digest: bytes
+
+
+def line(row: Leaf) -> bytes:
+    seq, event, time, kind, agent, human, run, operation, commit, intent, outcome, fields, digest_ = row
+    parts = [f'{{"seq":{seq},"id":{_text(event)},"time":{time!r},"kind":{_text(kind)}']
+    for name, value in zip(_NAMES, (agent, human, run, operation, commit, intent, outcome), strict=True):
+        if value is not None:
+            parts.append(f',"{name}":{_text(value)}')
+    parts.append(f',"safe":{fields},"digest":"{digest_.hex()}"}}\n')
+    return _harmless("".join(parts)).encode("ascii")
+
+
+def digest(salt: bytes, body: str) -> bytes:
+    return sha256(salt + body.encode("utf-8", "surrogatepass")).digest()
+
+
+def safe(fields: Mapping[str, Json]) -> str:
+    """Canonical JSON in ASCII; what is empty is left out, long texts and lists are cut and say so."""
+    there = {name: cut(value) for name, value in fields.items() if value not in (None, [], "")}
+    return _harmless(_ENCODER.encode(there))
+
+
+def cut(value: Json) -> Json:
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}... ({len(value)} characters)"
+    if isinstance(value, list):
+        return [cut(item) for item in value[:_MOST]] + ([f"... ({len(value)} items)"] if len(value) > _MOST else [])
+    if isinstance(value, dict):
+        return {name[:_LONGEST]: cut(item) for name, item in value.items()}
+    return value
+
+
+def _harmless(text: str) -> str:
+    """DEL is the one character that drives a terminal and that JSON leaves as it is."""
+    return text.replace("\x7f", "\\u007f") if "\x7f" in text else text

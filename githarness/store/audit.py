@@ -1,0 +1,70 @@
+"""The audit log of this clone as far as it has grown: the one row of `audit`, and the lines that `events` gives.
+
+Events from `first` on are the log's leaves, in the order of `seq`; those before it were recorded by a version without
+a log. Whoever adds events brings size and frontier up to date in the same transaction (`events.py`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from githarness.audit.line import Leaf
+from githarness.audit.merkle import Tree
+
+_LEAF = "seq, id, time, kind, agent, human, run, operation, commit_oid, intent, outcome, safe, digest"
+_LEAVES = f"SELECT {_LEAF} FROM events WHERE seq >= ? AND seq < ? ORDER BY seq"
+_RECORDS = f"SELECT {_LEAF}, salt, body FROM events WHERE seq >= ? ORDER BY seq"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    id: str
+    first: int  # seq of the first leaf
+    size: int
+    frontier: bytes
+    sealed: int  # how many leaves stand in git, as far as the database knows
+    sealed_frontier: bytes
+
+    @property
+    def tree(self) -> Tree:
+        """Raises Integrity."""
+        return Tree(self.size, self.frontier)
+
+
+class Record(NamedTuple):
+    """A row of `events` with all that can be checked of it; an edited database may hold anything."""
+
+    leaf: Leaf
+    salt: bytes | None
+    body: str
+
+
+def log(conn: sqlite3.Connection) -> Log:
+    return Log(*conn.execute("SELECT log, first, size, frontier, sealed, sealed_frontier FROM audit").fetchone())
+
+
+def grown(conn: sqlite3.Connection, tree: Tree) -> None:
+    conn.execute("UPDATE audit SET size = ?, frontier = ?", (tree.size, tree.frontier))
+
+
+def settle(conn: sqlite3.Connection) -> Log:
+    """The log, in a transaction that is on disk when it ends, and with it every event before: others may be told."""
+    conn.execute("UPDATE audit SET seals = seals + 1")  # a transaction that changes nothing is not synchronised
+    return log(conn)
+
+
+def sealed(conn: sqlite3.Connection, tree: Tree) -> None:
+    conn.execute("UPDATE audit SET sealed = ?, sealed_frontier = ?", (tree.size, tree.frontier))
+
+
+def leaves(conn: sqlite3.Connection, start: int, end: int) -> Iterator[Leaf]:
+    """Of the events with these `seq`, without `end`."""
+    return map(Leaf._make, conn.execute(_LEAVES, (start, end)))
+
+
+def records(conn: sqlite3.Connection, start: int) -> Iterator[Record]:
+    """From this `seq` on, without an end."""
+    return (Record(Leaf._make(row[:13]), row[13], row[14]) for row in conn.execute(_RECORDS, (start,)))
