@@ -15,6 +15,7 @@ import typer
 from githarness import __version__, clock, wiring
 from githarness.cli import out, skills_text
 from githarness.cli.options import command
+from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.errors import Usage
 from githarness.skills import baseline, catalogue, profiles, report
@@ -82,6 +83,8 @@ def check(
     if not options.no_baseline and (debt := chosen.debt()):
         found = work.forgiven(found, debt, work.skills(chosen.root, chosen.globs))
     _print(sh, found, options)
+    for folder in found.unread:
+        sh.note(Painted("warning:", "yellow"), f" '{folder}' cannot be read, and nothing in it was judged")
     if found.failed:
         raise typer.Exit(1)
 
@@ -131,7 +134,7 @@ def _print(sh: Shell, found: Report, options: CheckOptions) -> None:
         out.document(report.sarif(shown, catalogue.GATES, title=catalogue.title, explanation=catalogue.explanation,
                                   version=__version__))
     elif sh.json or options.format is Format.json:
-        out.document({"items": [report.item(finding) for finding in shown], "checked": len(found.files),
+        out.document({"items": [report.item(finding) for finding in shown], "checked": found.checked,
                       "failed": found.failed, "baselined": found.passed,
                       "files": [_file(judged) for judged in found.files]})
     elif options.format is Format.github:

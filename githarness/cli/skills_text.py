@@ -26,7 +26,8 @@ def findings(sh: Shell, found: Report, shown: Sequence[Finding]) -> None:
         for finding in those:
             head, _, rest = report.text(finding).partition("\n")
             sh.line(Painted(head, _COLOURS[finding.severity]), f"\n{rest}" if rest else "")
-        sh.line(f"{path}: {portability.sentence(of[path].verdicts)}; score {of[path].score}")
+        if of[path].verdicts:
+            sh.line(f"{path}: {portability.sentence(of[path].verdicts)}; score {of[path].score}")
 
 
 def summary(sh: Shell, found: Report, shown: Sequence[Finding], *, fix: bool) -> None:
@@ -37,7 +38,7 @@ def summary(sh: Shell, found: Report, shown: Sequence[Finding], *, fix: bool) ->
             sh.note(Painted(f"{severity}:", colour), " " + ", ".join(f"{gate} {number}" for gate, number in gates))
     forgiven = f", {out.counted(found.passed, 'finding')} of the baseline not shown" if found.passed else ""
     warned = sum(any(each.severity == "warning" for each in one.findings) for one in found.files if not one.failed)
-    sh.note(f"checked {out.counted(len(found.files), 'file')}: {found.failed} with errors, {warned} with warnings"
+    sh.note(f"checked {out.counted(found.checked, 'file')}: {found.failed} with errors, {warned} with warnings"
             + forgiven)
     if many:
         mend = "" if fix or _FIXABLE.isdisjoint(each.gate for each in shown) else "--fix mends (--dry-run shows how), "

@@ -6,7 +6,6 @@ the run: what is wrong with it is a finding.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,12 +78,21 @@ class Report:
     def failed(self) -> int:
         return sum(judged.failed for judged in self.files)
 
+    @property
+    def unread(self) -> list[str]:
+        """Folders that cannot be looked into; each counts as one file that failed."""
+        return [judged.path for judged in self.files if judged.path.endswith("/")]
+
+    @property
+    def checked(self) -> int:
+        return len(self.files) - len(self.unread)
+
 
 def skills(root: Path, globs: Iterable[str]) -> list[str]:
     """Every file that a glob names; also a `skill.md` in another letter case, which is a mistake and not no skill."""
     chosen = tuple(globs)
     return [path for path in _walk(root, "")
-            if any(paths.matches(glob, path) for glob in chosen) or path.lower().endswith("/skill.md")]
+            if any(paths.matches(glob, path) for glob in chosen) or path.lower().endswith(("/skill.md", "/"))]
 
 
 def named(root: Path, wanted: Sequence[str], globs: Iterable[str]) -> list[str]:
@@ -108,22 +116,27 @@ def named(root: Path, wanted: Sequence[str], globs: Iterable[str]) -> list[str]:
 
 
 def _is_judged(path: str, globs: Sequence[str]) -> bool:
-    return kind_of(path) is not None or any(paths.matches(glob, path) for glob in globs)
+    return path.endswith("/") or kind_of(path) is not None or any(paths.matches(glob, path) for glob in globs)
 
 
 def _walk(root: Path, folder: str) -> list[str]:
-    """Every file and link below, sorted; what cannot be looked into is passed over, as git does."""
+    """Every file and link below, sorted; also, with a `/` at its end, each folder that cannot be looked into."""
     found, stack = [], [folder]
     while stack:
         here = stack.pop()
-        with contextlib.suppress(OSError), os.scandir(root / here) as scanned:
-            entries = list(scanned)
+        try:
+            with os.scandir(root / here) as scanned:
+                entries = list(scanned)
             for entry in () if here and any(entry.name == ".git" for entry in entries) else entries:
                 path = f"{here}/{entry.name}" if here else entry.name
                 if not entry.is_dir(follow_symlinks=False):
                     found.append(path)
                 elif entry.name not in _PASSED_OVER:
                     stack.append(path)
+        except FileNotFoundError:
+            pass  # gone meanwhile
+        except OSError:
+            found.append(f"{here or '.'}/")
     return sorted(found)
 
 
@@ -146,7 +159,13 @@ def _judge_share(scope: Scope, names: Mapping[str, Sequence[str]], share: Sequen
     files = Worktree(scope.root)
     places = [Place(profile, files, names, scope.today, near=scope.near) for profile in scope.profiles]
     for path in share:
-        yield _judge(scope, places, path, files.read(path, LARGEST + 1))
+        yield _unread(path) if path.endswith("/") else _judge(scope, places, path, files.read(path, LARGEST + 1))
+
+
+def _unread(folder: str) -> Judged:
+    found = Finding(folder, 1, "GH002", "error", "this folder cannot be read, and nothing in it was judged",
+                    "make it readable, or name the files and folders to check", fingerprint="unread")
+    return Judged(folder, (found,), {})
 
 
 @dataclass(slots=True)

@@ -140,6 +140,21 @@ def test_a_pipe_for_a_configuration_stops_nothing(cli, folder: Path) -> None:
     assert cli("skills", "check", cwd=folder).code == 1
 
 
+def test_a_folder_that_cannot_be_read_is_an_error(cli, folder: Path) -> None:
+    """One that lies too deep for the system is one, whoever asks; the others are judged all the same."""
+    (folder / "skills/other/SKILL.md").unlink()
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=here)
+        here = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+    done = cli("skills", "check", cwd=folder)
+    assert (done.code, "cannot be read, and nothing in it was judged" in done.err) == (1, True)
+    assert "checked 1 file: 1 " in done.err and "GH002 error: this folder cannot be read" in done.out
+    found = check(cli, folder, ".")
+    assert found["items"][0]["path"].endswith("d/") and (found["checked"], found["failed"]) == (1, 1)
+    assert cli("skills", "check", "skills", cwd=folder).code == 0
+
+
 def test_many_findings_are_summed_up_by_gate(cli, folder: Path) -> None:
     """The commonest first, after what makes them fewer; a few need no sum."""
     assert "next:" not in cli("skills", "check", cwd=folder).err
