@@ -3,7 +3,7 @@
     0 nothing found but warnings   1 an error was found   2 the call is off   3 it could not be checked, and why
 
 Whatever goes wrong inside ends in 3 with one line and a fix, never in a traceback. Findings are printed on stdout, as
-`githarness skills check` prints them, or as a table in markdown.
+`githarness skills check` prints them, or as a table in markdown; a check that fails ends with their sum on stderr.
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ def run(asked: argparse.ArgumentParser, check: Callable[[argparse.Namespace], It
     try:
         findings = list(check(options))
         _print(_shown(findings, options.format))
-        return int(any(finding.severity == "error" for finding in findings))
+        failed = any(finding.severity == "error" for finding in findings)
+        if failed:
+            files = len({finding.path for finding in findings})
+            sys.stderr.write(f"{asked.prog}: {report.counts(findings)} in {files} file{'s' * (files != 1)}\n")
+        return int(failed)
     except HarnessError as error:
         problem = error
     except KeyboardInterrupt:

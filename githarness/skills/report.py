@@ -14,6 +14,12 @@ from githarness.skills.model import Finding, Gate
 _LEVELS: dict[str, Json] = {"error": "error", "warning": "warning", "info": "note"}
 
 
+def counts(findings: Sequence[Finding]) -> str:
+    """`1 error, 2 warnings`."""
+    errors, warnings = (sum(each.severity == severity for each in findings) for severity in ("error", "warning"))
+    return f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+
+
 def text(finding: Finding) -> str:
     """`path:line: GATE severity: message`, the line that it is about, and a hint."""
     lines = [f"{finding.path}:{finding.line}: {finding.gate} {finding.severity}: {finding.message}"]

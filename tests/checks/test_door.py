@@ -36,6 +36,14 @@ def test_a_defect_refuses_in_one_line(error: Exception, capfd) -> None:
     assert lines[1].startswith("hint: ")
 
 
+def test_a_failing_check_ends_with_its_sum(capfd) -> None:
+    """One line on stderr, whatever the form of the findings."""
+    found = [Finding("a.md", 1, "GH010", "error", "m", "f"), Finding("a.md", 2, "GH021", "warning", "m", "f")]
+    for form in door.FORMATS:
+        assert _run(lambda _: [*found, found[0]._replace(path="b.md")], "--format", form) == 1
+        assert capfd.readouterr().err == "githarness-x: 2 errors, 1 warning in 2 files\n"
+
+
 def test_what_cannot_be_read_refuses(capfd) -> None:
     """Any of our errors is 3 for a hook, whatever the command line would say."""
     assert _run(_fail(Integrity("'x' is broken", fix="mend it"))) == 3

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -26,6 +29,21 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def at_terminal(*args: str, cwd: Path, typed: str = "") -> tuple[int, str]:
+    """The exit code and all that a terminal shows."""
+    command = [sys.executable, "-m", "githarness", *args]
+    pid, master = pty.fork()
+    if pid == 0:
+        os.chdir(cwd)
+        os.execv(command[0], command)
+    os.write(master, typed.encode())
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: the other end is closed
+        while part := os.read(master, 65536):
+            shown += part
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode().replace("\r\n", "\n")
+
+
 def check(cli, folder: Path, *args: str) -> dict:
     return json.loads(cli("skills", "check", "--json", *args, cwd=folder).out)
 
@@ -33,7 +51,7 @@ def check(cli, folder: Path, *args: str) -> dict:
 def test_check_names_file_line_gate_and_fix(cli, folder: Path) -> None:
     """Exit 1 where one fails, the count on stderr, what each client makes of it behind the findings."""
     done = cli("skills", "check", cwd=folder)
-    assert done.code == 1 and done.err == "checked 2 files: 1 with errors, 0 with warnings\n"
+    assert done.code == 1 and done.err == "checked 2 files: 1 error, 0 warnings, 1 fixable with --fix\n"
     assert done.out.startswith("skills/other/SKILL.md:3: GH005 error: ") and "hint: " in done.out
     assert "drop" in done.out.splitlines()[-1] and "score" in done.out.splitlines()[-1]
 
@@ -94,7 +112,7 @@ def test_fix_touches_no_link_and_nothing_behind_one(cli, folder: Path, tmp_path_
     (folder / "vendor/skills/x/.git").mkdir(parents=True)
     (folder / "vendor/skills/x/SKILL.md").write_text(INVALID)
     done = cli("skills", "check", "--fix", cwd=folder)
-    assert done.code == 1 and "mended 1 file" in done.err and "checked 5 files: 2 with errors" in done.err
+    assert done.code == 1 and "mended 1 file" in done.err and "checked 5 files: 2 errors" in done.err
     assert cli("skills", "check", "--fix", "skills/behind/SKILL.md", cwd=folder).code == 2
     assert {(outside / "SKILL.md").read_text(), (folder / "vendor/skills/x/SKILL.md").read_text()} == {INVALID}
     assert all((folder / "skills" / name / "SKILL.md").is_symlink() for name in ("linked", "loop", "out"))
@@ -153,6 +171,17 @@ def test_a_folder_that_cannot_be_read_is_an_error(cli, folder: Path) -> None:
     found = check(cli, folder, ".")
     assert found["items"][0]["path"].endswith("d/") and (found["checked"], found["failed"]) == (1, 1)
     assert cli("skills", "check", "skills", cwd=folder).code == 0
+
+
+def test_at_a_terminal_findings_stand_under_their_file(folder: Path) -> None:
+    """The path once, a hint once however many findings it mends, the sum at the end."""
+    path = "skills/other/SKILL.md"
+    (folder / path).write_text(GOOD.replace("name: greeting", "name: Other") + "[a](b.md) [c](d.md)\n")
+    lines = at_terminal("skills", "check", "--no-color", cwd=folder)[1].splitlines()
+    assert [number for number, line in enumerate(lines) if line.startswith(path)] == [0]
+    assert sum("GH041" in line for line in lines) == 2
+    hints = [line for line in lines if "hint:" in line]
+    assert len(hints) == len(set(hints)) and lines[-1].startswith("checked 2 files: ")
 
 
 def test_many_findings_are_summed_up_by_gate(cli, folder: Path) -> None:
