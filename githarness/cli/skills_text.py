@@ -57,7 +57,7 @@ def summary(sh: Shell, found: Report, shown: Sequence[Finding], *, fix: bool) ->
     forgiven = f", {out.counted(found.passed, 'finding')} of the baseline not shown" if found.passed else ""
     fixable = 0 if fix else sum(each.gate in _FIXABLE for each in shown)
     sh.note(f"checked {out.counted(found.checked, 'file')}: {report.counts(found.findings)}"
-            + (f", {fixable} fixable with --fix" if fixable else "") + forgiven)
+            + (f", up to {fixable} fixable with --fix" if fixable else "") + forgiven)
     if many:
         mend = "--fix mends (--dry-run shows how), " if fixable else ""
         sh.note(f"next: {mend}--min-severity error leaves out the rest, --write-baseline lets old debt pass")
