@@ -21,7 +21,7 @@ PARTS = {"skills": ("skills/**/*.py", "checks/*.py", "cli/cmd_skills.py", "cli/s
                     "store/verdicts.py", "work/artifacts.py", "work/attributed.py", "work/check.py", "work/crew.py",
                     "work/files_of.py", "work/gate.py", "work/install.py", "work/prune.py", "work/quality.py",
                     "work/search.py", "work/skillset.py"),
-         "audit": ("audit/*.py", "store/audit.py", "cli/*audit*.py", "cli/cmd_journal.py", "work/audit*.py",
+         "audit": ("audit/*.py", "policy/logs.py", "store/audit.py", "cli/*audit*.py", "cli/cmd_journal.py",
                    "work/journal.py")}
 LIMITS = {"ledger": 13_700, "skills": 5_000, "audit": 2_500}
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

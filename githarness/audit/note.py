@@ -83,9 +83,10 @@ def verify(note: str, public: str) -> Checkpoint:
 def _signatures(note: str, name: str) -> list[bytes]:
     lines = _SIGNATURE.findall(note.rpartition("\n\n")[2])
     try:
-        return [base64.b64decode(text, validate=True) for who, text in lines if who == name]
+        found = {text: base64.b64decode(text, validate=True) for who, text in lines if who == name}
     except binascii.Error as error:
         raise Integrity("a signature of a checkpoint is not base 64") from error
+    return [data for text, data in found.items() if coded(data) == text]
 
 
 def key_id(name: str, raw: bytes) -> bytes:

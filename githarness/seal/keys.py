@@ -56,6 +56,12 @@ class KeySigner:
             head = self._heads[namespace] = sshsig.head(public_keys.blob_of(self.public), namespace)
         return sshsig.armor(head + wire.string(self._key.sign(sshsig.to_sign(message, namespace))))
 
+    def sign_plain(self, message: bytes) -> bytes:
+        """The signature over the bytes themselves, without SSH's names around it: 64 bytes of Ed25519."""
+        fields = wire.Reader(self._key.sign(message), "a signature")
+        fields.string()
+        return fields.string()
+
 
 def generate() -> PrivateKey:
     return _wrap(ed25519.Ed25519PrivateKey.generate())

@@ -7,17 +7,8 @@ from __future__ import annotations
 
 from githarness.errors import Integrity
 from githarness.seal import public, wire
-from githarness.seal.keys import PrivateKey
 
 _KIND = b"ssh-ed25519"
-
-
-def sign(key: PrivateKey, data: bytes) -> bytes:
-    """64 bytes."""
-    fields = wire.Reader(key.sign(data), "a signature")
-    if fields.string() != _KIND:
-        raise Integrity("the key of an audit log is not of type ssh-ed25519", fix="githarness init")
-    return fields.string()
 
 
 def verify(key: str, data: bytes, signature: bytes) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from githarness import flock
 from githarness.clock import Clock
-from githarness.errors import Locked, NotFound, Unavailable, Usage
+from githarness.errors import Denied, Locked, NotFound, Unavailable, Usage
 from githarness.git import refs
 from githarness.git import repo as repos
 from githarness.git.objects import FILE, Entry, PathChange, oid_of
@@ -25,7 +25,7 @@ from githarness.policy import registry
 from githarness.policy.model import Human, Registry
 from githarness.settings import RepoConfig, Settings, parse_config
 from githarness.store.keyring import Keyring, Passphrase
-from githarness.work import adopted, clone_setup, founder
+from githarness.work import adopted, audit_enrol, clone_setup, founder
 from githarness.work.asks import Plan
 from githarness.work.clone_config import Values
 from githarness.work.clone_setup import Site
@@ -118,7 +118,7 @@ def _in(repo: Repo, request: Request, tools: Tools) -> Outcome:
     ref = _branch(repo)
     config = _governed(repo, ref)
     if config is not None:
-        return _clone(site, config, request)
+        return _clone(site, config, request, tools)
     return _found(site, ref, request, tools)
 
 
@@ -141,7 +141,7 @@ def _governed(repo: Repo, ref: str) -> RepoConfig | None:
     return Governed(reader).at(head).config
 
 
-def _clone(site: Site, config: RepoConfig, request: Request) -> Outcome:
+def _clone(site: Site, config: RepoConfig, request: Request, tools: Tools) -> Outcome:
     if request.fleet not in (None, config.fleet):
         raise Usage(f"this repository is governed already, as fleet '{config.fleet}'", fix="leave --fleet out")
     if refs.read(site.repo.common_dir, config.ref) is None:
@@ -150,7 +150,22 @@ def _clone(site: Site, config: RepoConfig, request: Request) -> Outcome:
     steps = clone_setup.set_up(site, config.branch, more={}, dry=request.dry_run)
     notes = ("this repository is governed already: owner, key and skills are as .githarness/ has them",
              ) if request.owner or request.signing_key or request.skills else ()
-    return Outcome(_root(site.repo), config.fleet, config.branch, None, None, tuple(steps), notes)
+    step, note = _enrol(site, tools.parts(site.repo, config.ref), dry=request.dry_run)
+    return Outcome(_root(site.repo), config.fleet, config.branch, None, None, (*steps, *step), (*notes, *note))
+
+
+def _enrol(site: Site, parts: Parts, *, dry: bool) -> tuple[list[str], list[str]]:
+    """Steps and notes: the audit log of a clone that has recorded something takes an owner's word."""
+    head = refs.head(site.repo.common_dir, parts.ref)
+    if not audit_enrol.is_due(parts, head):
+        return [], []
+    if dry:
+        return ["commit that enrols this clone's audit log"], []
+    try:
+        commit = audit_enrol.enrol(parts, parts.governed.at(head), Values(site.git).last("user.email") or "")
+    except (NotFound, Denied, Unavailable, refs.Moved) as error:
+        return [], [f"this clone's audit log is not enrolled, an owner does it by githarness init: {error}"]
+    return [f"commit {commit} that enrols this clone's audit log"], []
 
 
 def _found(site: Site, ref: str, request: Request, tools: Tools) -> Outcome:
@@ -166,10 +181,12 @@ def _found(site: Site, ref: str, request: Request, tools: Tools) -> Outcome:
     choice = KeyChoice(request.signing_key, values, tools.settings, keyring, tools.passphrase)
     signer, origin = choice.signer(f"{who.mail} githarness")
     owner = founder.human(who, signer, tools.clock.now())
-    plan = Plan("govern", _files(config, owner), "adopt githarness", owner, signer, fleet=config.fleet,
+    parts = tools.parts(site.repo, ref)
+    plan = Plan("govern", (*_files(config, owner), audit_enrol.change(parts)), "adopt githarness", owner, signer,
+                fleet=config.fleet,
                 body=f"{owner.name} is the owner of the fleet {config.fleet}; agents may write from here on.")
     try:
-        commit = LocalLane(tools.parts(site.repo, ref)).land(plan).commit
+        commit = LocalLane(parts).land(plan).commit
     except refs.Moved:
         raise Locked(f"'{ref}' was governed by somebody else just now", fix="githarness init") from None
     steps = clone_setup.set_up(site, config.branch, more=more, dry=False)

@@ -9,7 +9,8 @@ import pytest
 from githarness.audit import merkle, note
 from githarness.audit.note import Checkpoint
 from githarness.errors import Integrity
-from githarness.seal import keys, plain
+from githarness.seal import keys
+from githarness.seal.keys import KeySigner
 
 KEY = keys.generate()
 OTHER = keys.generate()
@@ -17,7 +18,7 @@ POINT = Checkpoint("l-" + "0123456789" * 2, 7, merkle.leaf(b"x"))
 
 
 def signed(key: keys.PrivateKey = KEY) -> str:
-    return note.sign(POINT, key.public, lambda data: plain.sign(key, data))
+    return note.sign(POINT, key.public, KeySigner(key).sign_plain)
 
 
 def test_a_note_has_the_form_of_c2sp() -> None:
