@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 
 from githarness.errors import Usage
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_LATEST = 253402300799  # 9999-12-31T23:59:59Z
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -25,6 +27,10 @@ class Clock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def boot(self) -> float:
+        """Seconds since the machine started, also those that it slept; nobody sets it."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
 
 
 SYSTEM = Clock()
@@ -49,6 +55,14 @@ def seconds(text: str) -> float:
     if not found:
         raise Usage(f"'{text}' is not a length of time", fix="write it like 30s, 5m, 2h or 3d")
     return int(found[1]) * _UNITS[found[2]]
+
+
+def deadline(text: str, now: float) -> float:
+    """A point in time ahead: RFC 3339, a date, or a length of time from now. Raises Usage."""
+    moment = now + seconds(text) if re.fullmatch(r"[0-9]{1,9}[smhdw]", text) else instant(text, now)
+    if not now < moment < _LATEST:
+        raise Usage(f"'{text}' is not ahead", fix="write 2h, 30d, or a later time")
+    return moment
 
 
 def instant(text: str, now: float) -> float:

@@ -64,8 +64,8 @@ def extend(conn: sqlite3.Connection, rows: Iterable[CommitRow]) -> None:
     changes = [_change_values(seq, change) for seq, row in numbered for change in row.changes]
     conn.executemany(_ADD_PATH, [values[-1:] for values in changes])
     conn.executemany(_ADD_CHANGE, changes)
-    conn.executemany("INSERT INTO chains VALUES (?, ?) ON CONFLICT DO NOTHING",
-                     [(name, seq) for seq, row in numbered for name in row.chain])
+    conn.executemany("INSERT INTO chains VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                     [(name, seq, row.time) for seq, row in numbered for name in row.chain])
 
 
 def cut(conn: sqlite3.Connection, after: str | None) -> set[tuple[str, str, str]]:

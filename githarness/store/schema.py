@@ -2,10 +2,10 @@
 
 File header: `application_id` says that the file is ours, `user_version` which version it has; both change in the
 transaction of the migration, which also adds its row to `migrations`. Truth that git does not have: events,
-open_intents, audit, audit_holds, bases, runs. Derived from git and disposable: commits, paths, changes, chains,
-operations, registry, artifacts, bands, verdicts, and the tables of words, which `store/search.py` makes as SQLite is
-able to. There object ids are 20 bytes, lists of them are concatenated, modes are the digits of git's mode as an
-integer, and paths are raw bytes, interned where commits name them.
+open_intents, audit, audit_holds, bases, runs, stops, ends. Derived from git and disposable: commits, paths, changes,
+chains, operations, registry, artifacts, bands, verdicts, and the tables of words, which `store/search.py` makes as far
+as SQLite is able to. There object ids are 20 bytes, lists of them are concatenated, modes are the digits of git's mode
+as an integer, and paths are raw bytes, interned where commits name them.
 """
 
 from __future__ import annotations
@@ -86,5 +86,21 @@ _VERSION_3 = (
     "CREATE TABLE audit_holds (id TEXT PRIMARY KEY, time REAL NOT NULL, why TEXT NOT NULL) WITHOUT ROWID",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+CALLS = "kind IN ('exec', 'tool', 'api', 'secret')"  # events that a limit of calls counts
+
+_VERSION_4 = (
+    """CREATE TABLE stops (
+        agent TEXT PRIMARY KEY, since REAL NOT NULL, by TEXT NOT NULL, why TEXT NOT NULL, released REAL)
+        WITHOUT ROWID""",
+    "CREATE TABLE ends (id TEXT PRIMARY KEY, boot TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID",
+    "ALTER TABLE chains ADD COLUMN time INTEGER",
+    "UPDATE chains SET time = (SELECT time FROM commits WHERE commits.seq = chains.seq)",
+    "CREATE INDEX chains_time ON chains (agent, time)",
+    "CREATE INDEX commits_agent_time ON commits (agent, time, signed) WHERE agent IS NOT NULL",
+    "CREATE INDEX events_denials ON events (agent, time) WHERE kind = 'denial'",
+    f"CREATE INDEX events_calls ON events (time) WHERE {CALLS}",
+    "CREATE INDEX runs_failed ON runs (agent, finished) WHERE status IN ('failed', 'timeout')",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 VERSION = len(MIGRATIONS)
