@@ -107,8 +107,8 @@ def matches(glob: str, path: str) -> bool:
     return _compiled(glob).fullmatch(path) is not None
 
 
-@lru_cache(maxsize=1024)
-def _compiled(glob: str) -> re.Pattern[str]:
+def compiled(glob: str) -> re.Pattern[str]:
+    """What `matches` asks for a full match, for who keeps it: it takes longer to make than to ask."""
     chunks: list[list[str]] = [[]]
     for name in glob.split("/"):
         if name != "**":
@@ -131,3 +131,6 @@ def _name_pattern(name: str) -> str:
     if not rest:
         return first
     return first + "".join(f"(?>[^/]*?{part})" for part in rest[:-1]) + "[^/]*" + rest[-1]
+
+
+_compiled = lru_cache(maxsize=1024)(compiled)

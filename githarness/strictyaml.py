@@ -23,6 +23,7 @@ LARGEST = 1 << 20
 DEEPEST = 32
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _FIX = "mend the file at that line"
+Place = tuple[str | int, ...]  # the keys, and the numbers in lists from 0, that lead to a value
 
 Style = Literal["plain", "single", "double", "literal", "folded", "sequence", "mapping"]
 Kind = Literal["text", "bool", "number", "date", "null", "list", "mapping"]
@@ -58,6 +59,12 @@ def dump(value: Mapping[str, Json]) -> bytes:
 def load(data: bytes, name: str) -> dict[str, Json]:
     """Raises Integrity that names the file, the line and the key."""
     return _Document(data, name).read()
+
+
+def located(data: bytes, name: str) -> tuple[dict[str, Json], dict[Place, int]]:
+    """The same, with the line of every key and of every item of a list."""
+    document = _Document(data, name)
+    return document.read(), document.lines
 
 
 def pairs(data: bytes, name: str) -> Iterator[tuple[str, str, int]]:
@@ -99,7 +106,8 @@ class _Document:
         if len(data) > LARGEST:
             raise Integrity(f"'{name}' is larger than {LARGEST} bytes", fix="split the file")
         self._name = name
-        self._keys: list[str] = []  # that lead to where the reading is
+        self.lines: dict[Place, int] = {}
+        self._place: Place = ()  # where the reading is
         self._events = _stream(data, name)
 
     def read(self) -> dict[str, Json]:
@@ -128,8 +136,18 @@ class _Document:
         if isinstance(event, yaml.ScalarEvent):
             return None if not event.style and event.value in _NULLS else str(event.value)
         if isinstance(event, yaml.SequenceStartEvent):
-            return [self._node(item, depth + 1) for item in self._until(yaml.SequenceEndEvent)]
+            return [self._under(number, item, depth)
+                    for number, item in enumerate(self._until(yaml.SequenceEndEvent))]
         return self._mapping(depth)
+
+    def _under(self, step: str | int, event: yaml.Event, depth: int) -> Json:
+        outer = self._place
+        self._place = (*outer, step)
+        if event.start_mark:
+            self.lines.setdefault(self._place, event.start_mark.line + 1)
+        value = self._node(event, depth + 1)
+        self._place = outer
+        return value
 
     def _mapping(self, depth: int) -> dict[str, Json]:
         found: dict[str, Json] = {}
@@ -139,9 +157,9 @@ class _Document:
                 raise self._error("has a key that is not plain text", event)
             if key in found:
                 raise self._error(f"has the key '{key}' twice", event)
-            self._keys.append(key)
-            found[key] = self._node(next(self._events), depth + 1)
-            self._keys.pop()
+            if event.start_mark:
+                self.lines[(*self._place, key)] = event.start_mark.line + 1
+            found[key] = self._under(key, next(self._events), depth)
         return found
 
     def _until(self, end: type[yaml.Event]) -> Iterator[yaml.Event]:
@@ -152,7 +170,7 @@ class _Document:
 
     def _error(self, problem: str, event: yaml.Event) -> Integrity:
         line = event.start_mark.line + 1 if event.start_mark else 0
-        key = ".".join(self._keys)
+        key = ".".join(step for step in self._place if isinstance(step, str))
         under = f" under '{key}'" if key else ""
         return Integrity(f"'{self._name}' line {line}{under}: {problem}", fix=_FIX,
                          details={"file": self._name, "line": line, "key": key})

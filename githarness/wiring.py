@@ -98,8 +98,15 @@ class Harness:
         from githarness.work.governance import Governed
         from githarness.work.parts import Parts
 
-        return Parts(self.repo, self.ref, self.clock, self.db, self.reader, self.keyring, Governed(self.reader),
-                     schema_judge)
+        governed = Governed(self.reader, self._had_policy)
+        return Parts(self.repo, self.ref, self.clock, self.db, self.reader, self.keyring, governed, schema_judge)
+
+    def _had_policy(self, commit: str) -> bool | None:
+        from githarness.store import commits
+        from githarness.work.rulebook import POLICIES
+
+        with self.db.read() as conn:
+            return commits.touched(conn, commit, POLICIES)
 
     @cached_property
     def local(self) -> LocalLane:

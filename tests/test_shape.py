@@ -21,9 +21,12 @@ PARTS = {"skills": ("skills/**/*.py", "checks/*.py", "cli/cmd_skills.py", "cli/s
                     "store/verdicts.py", "work/artifacts.py", "work/attributed.py", "work/check.py", "work/crew.py",
                     "work/files_of.py", "work/gate.py", "work/install.py", "work/prune.py", "work/quality.py",
                     "work/search.py", "work/skillset.py"),
+         "policy": ("policy/rules.py", "policy/rates.py", "policy/tables.py", "policy/language.py", "policy/matching.py",
+                    "policy/evaluate.py", "policy/grants.py", "policy/lint.py", "policy/widening.py", "work/rulebook.py",
+                    "work/policies.py", "work/policy_*.py", "cli/cmd_policy.py", "cli/policy_*.py"),
          "audit": ("audit/*.py", "policy/logs.py", "store/audit.py", "cli/*audit*.py", "cli/cmd_journal.py",
                    "work/journal.py")}
-LIMITS = {"ledger": 13_700, "skills": 5_000, "audit": 2_500}
+LIMITS = {"ledger": 13_700, "skills": 5_000, "audit": 2_500, "policy": 3_500}
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 BROAD_HANDLERS = {"githarness/__main__.py", "githarness/daemon/desk.py", "githarness/checks/hook.py",
                   "githarness/checks/door.py", "githarness/skills/judge.py"}

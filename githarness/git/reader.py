@@ -99,6 +99,11 @@ class Reader:
         self._current()
         return replace(commit, parents=()) if oid in self._shallow else commit
 
+    def is_cut_off(self, oid: str) -> bool:
+        """Whether a commit is at the edge of a shallow clone: what came before it cannot be known."""
+        self._current()
+        return oid in self._shallow
+
     def _header(self, oid: str) -> tuple[int, int]:
         with self._mapped(oid):
             return self._store().read_header(oid)

@@ -88,6 +88,17 @@ def place(conn: sqlite3.Connection, oid: str) -> Place | None:
     return Place(row[0], bool(row[1])) if row else None
 
 
+def touched(conn: sqlite3.Connection, oid: str, folder: str) -> bool | None:
+    """Whether something below `folder` ever changed on the chain up to a commit; None where the chain lacks it."""
+    known = place(conn, oid)
+    if known is None or not known.main:
+        return None
+    low = _encode(folder + "/")
+    return conn.execute("""SELECT 1 FROM paths CROSS JOIN changes ON changes.path = paths.id
+        WHERE paths.path >= ? AND paths.path < ? AND changes.seq <= ? LIMIT 1""",
+        (low, low + b"\xff" * 4, known.seq)).fetchone() is not None
+
+
 def get(conn: sqlite3.Connection, oid: str) -> CommitRow | None:
     """By id or by a unique prefix of at least four digits. Raises Usage where several commits begin so."""
     try:

@@ -14,10 +14,10 @@ from githarness.git.reader import Reader
 from githarness.git.trees import Trees, append_delta
 from githarness.lines import merge
 from githarness.lines.hunk import is_binary
-from githarness.policy import roles
 from githarness.policy.model import Agent, Decision, Request
 from githarness.work import people
 from githarness.work.asks import Ask, Landed, Op, TooLarge
+from githarness.work.governance import Governance
 from githarness.work.runbook import Runbook
 
 _MODES = {FILE, EXECUTABLE, None}
@@ -58,6 +58,7 @@ class Admission:
     tier: str
     scene: Scene
     book: Runbook
+    governance: Governance
     root: str = ""
     changed: dict[str, Entry | None] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)  # of `changed`: content that is not the writer's alone
@@ -168,8 +169,10 @@ class Admission:
         return entry
 
     def _decide(self, action: str, path: str) -> None:
-        request = Request(self.agent.name, self.agent.roles, action, path, self.chain, self.tier)
-        decision = people.decide(request) if self.ask.human else roles.decide(request)
+        request = Request(self.agent.name, self.agent.roles, action, path, self.chain, self.tier, time=self.book.now)
+        rules = self.governance
+        decision = (people.decide(request) if self.ask.human
+                    else rules.policy.decide(request, tuple(rules.grants.values())))
         if decision.effect != "allow":
             kind = "human" if self.ask.human else "agent"
             raise Denied(f"{kind} '{self.agent.name}' may not {action} '{path}'",

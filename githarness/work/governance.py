@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from githarness import canon
 from githarness.errors import HarnessError, Integrity, NotFound
 from githarness.git.objects import FOLDER, Entry
 from githarness.git.reader import Reader
 from githarness.policy import registry
-from githarness.policy.model import Agent, Human, Registry
+from githarness.policy.evaluate import Policy
+from githarness.policy.model import Agent, Grant, Human, Registry
 from githarness.settings import CONFIG as CONFIG
 from githarness.settings import RepoConfig, parse_config
+from githarness.work.rulebook import Ever, Rulebook, unknown
 
 FOLDER_NAME = ".githarness"
 SIGNERS = FOLDER_NAME + "/allowed_signers"
@@ -24,7 +28,10 @@ class Governance:
     config: RepoConfig
     registry: Registry
     digest: str  # the Policy trailer: sha256 over policies, grants, identities and config
+    policy: Policy
+    grants: Mapping[str, Grant]
     broken: tuple[str, ...] = ()  # identity files that do not load: whom they name may do nothing
+    broken_grants: tuple[str, ...] = ()  # grants that do not load: they grant nothing
 
     def agent(self, name: str) -> Agent:
         """Raises NotFound."""
@@ -42,11 +49,18 @@ class Governance:
                        fix=f"githarness human add NAME --mail {mail} --role operator")
 
 
+class Rules(NamedTuple):
+    policy: Policy
+    grants: Mapping[str, Grant]
+    broken_grants: tuple[str, ...]
+
+
 class Governed:
     """Reads governance and keeps the last one: it changes rarely, its folder's id tells when."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, ever: Ever = unknown) -> None:
         self._reader = reader
+        self._rulebook = Rulebook(reader, ever)
         self._last: tuple[str, Governance] | None = None
 
     def at(self, commit: str) -> Governance:
@@ -58,10 +72,18 @@ class Governed:
         if folder is None or folder.mode != FOLDER:
             raise NotFound("this repository is not governed by githarness", fix="githarness init")
         if self._last and self._last[0] == folder.oid:
-            return self._last[1]
-        governance = _load(self._reader, commit, _config(self._reader, commit))
+            governance = self._last[1]
+            if governance.policy.files or governance.commit == commit:
+                return governance
+            # The same folder behind another history: whether there ever was a policy is asked anew.
+            governance = replace(governance, commit=commit, policy=self._rulebook.policy(commit))
+        else:
+            governance = self._load(commit, _config(self._reader, commit))
         self._last = (folder.oid, governance)
         return governance
+
+    def _load(self, commit: str, config: RepoConfig) -> Governance:
+        return _load(self._reader, commit, config, Rules(self._rulebook.policy(commit), *self._rulebook.grants(commit)))
 
     def salvaged(self, commit: str) -> Governance:
         """`at` for people who look, undo or mend: where config.toml does not load, the last one that did stands in.
@@ -71,7 +93,7 @@ class Governed:
         try:
             return self.at(commit)
         except Integrity:
-            return _load(self._reader, commit, last_config(self._reader, commit)[1])
+            return self._load(commit, last_config(self._reader, commit)[1])
 
 
 def last_config(reader: Reader, commit: str) -> tuple[str, RepoConfig]:
@@ -95,7 +117,7 @@ def _config(reader: Reader, commit: str) -> RepoConfig:
     return parse_config(reader.blob(entry.oid))
 
 
-def _load(reader: Reader, commit: str, config: RepoConfig) -> Governance:
+def _load(reader: Reader, commit: str, config: RepoConfig, rules: Rules) -> Governance:
     files = {path.removeprefix(FOLDER_NAME + "/"): entry for path, entry in reader.files(commit, FOLDER_NAME + "/")}
     agents: dict[str, Agent] = {}
     humans: dict[str, Human] = {}
@@ -109,7 +131,7 @@ def _load(reader: Reader, commit: str, config: RepoConfig) -> Governance:
         commit, config, Registry(agents, humans),
         canon.tree_digest((f"{FOLDER_NAME}/{name}", entry.oid)
                           for name, entry in files.items() if name.startswith(_DIGESTED)),
-        tuple(broken),
+        rules.policy, rules.grants, tuple(broken), rules.broken_grants,
     )
 
 

@@ -74,7 +74,7 @@ class Group:
         agent = people.as_writer(self.governance, ask.human) if ask.human else self._agent(ask.agent)
         run = self.book.run(ask.run, f"human:{agent.name}" if ask.human else agent.name)
         chain = (*map(name_of, run.chain), *ask.chain)
-        admission = Admission(ask, agent, chain, tier(run, ask.token), self.scene, self.book)
+        admission = Admission(ask, agent, chain, tier(run, ask.token), self.scene, self.book, self.governance)
         admission.judge()
         changes = admission.changes()
         try:

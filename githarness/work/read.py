@@ -6,7 +6,6 @@ from githarness import paths
 from githarness.errors import BadPath, Denied, NotFound
 from githarness.git import refs
 from githarness.git.objects import EXECUTABLE, FILE, FOLDER
-from githarness.policy import roles
 from githarness.policy.model import Request
 from githarness.work.admit import check_size
 from githarness.work.asks import Doc, ReadAsk
@@ -35,12 +34,15 @@ def read(parts: Parts, ask: ReadAsk, *, largest: int | None = None) -> Doc:
 
 
 def _may_read(parts: Parts, name: str, head: str, path: str) -> None:
-    agent = parts.governed.at(head).agent(name)
+    governance = parts.governed.at(head)
+    agent = governance.agent(name)
     if agent.retired:
         raise Denied(f"agent '{name}' was retired at {agent.retired}", fix="githarness agent list")
-    decision = roles.decide(Request(name, agent.roles, "read", path))
+    request = Request(name, agent.roles, "read", path, time=parts.clock.now())
+    decision = governance.policy.decide(request, tuple(governance.grants.values()))
     if decision.effect != "allow":
-        raise Denied(f"agent '{name}' may not read '{path}'", details={"path": path, "rule": decision.rule})
+        raise Denied(f"agent '{name}' may not read '{path}'",
+                     details={"path": path, "rule": decision.rule, "why": decision.why})
 
 
 def _arm(parts: Parts, ask: ReadAsk, doc: Doc, *, arm: bool) -> None:
