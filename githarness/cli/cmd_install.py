@@ -28,7 +28,7 @@ def install(
     source: Annotated[str | None, typer.Option(
         "--from", metavar="SOURCE", help="What pip installs there [this githarness, by version or commit].")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take away what was written, byte for byte.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, as a diff.")] = False,
 ) -> None:
     """Write the files by which GitHub, GitLab or pre-commit run the checks; nobody else's file is touched.
 
@@ -48,6 +48,8 @@ def install(
     sh.document({"target": target.value, "changed": change.action != "unchanged" and not dry_run,
                  "files": [{"path": path, "action": change.action}]})
     sh.line("would be " if dry_run and change.action != "unchanged" else "", f"{change.action}: {path}")
+    for line in change.diff(path) if dry_run else ():
+        sh.line(line)
     if change.action in ("written", "changed") and not (dry_run or remove):
         sh.note(f"it installs '{named}'")
         if caveat := work.caveat(target.value, __version__, named):

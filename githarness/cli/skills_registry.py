@@ -54,10 +54,11 @@ def list_skills(
             rows = artifacts.listing(conn, "skill")
         rows = [row for row in rows if status is None or bool(row.errors) == (status is Status.failing)]
     sh.document({"items": [_item(row) for row in rows]})
+    wide = min(64, max((len(row.name) for row in rows), default=0))
     for row in rows:
         word = out.counted(row.errors, "error") if row.errors else "ok"
         sh.line(Painted(f"{row.score or 0:>3.0f} ", "red" if row.errors else "green"),
-                f"{row.name:32} {word:10} {row.path}")
+                f"{row.name:{wide}} {word:10} {row.path}")
 
 
 def _item(row: Artifact) -> dict[str, object]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from githarness import clock
+from githarness.cli import out
 from githarness.cli.options import command
 from githarness.cli.shell import shell
 from githarness.errors import Conflict, Usage
@@ -66,6 +68,7 @@ def prune(
     ctx: typer.Context, *,
     older_than: Annotated[str, typer.Option(metavar="T", help="Leave alone what was changed since.")] = work.STALE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which and why, remove nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; without a terminal nothing is asked.")] = False,
 ) -> None:
     """Remove skills whose time is over, by two signals each, as one commit by the operator that can be rolled back.
 
@@ -79,14 +82,24 @@ def prune(
     harness = sh.open()
     with sh.progress("judging") as progress:
         harness.fresh_registry(progress)
+    ask = not (dry_run or yes or sh.json) and sys.stdin.isatty() and sys.stdout.isatty()
     with sh.progress("reading") as progress:
-        done = work.prune(harness, harness.registry, before, dry_run=dry_run, progress=progress)
+        done = work.prune(harness, harness.registry, before, agreed=lambda _: not (dry_run or ask), progress=progress)
     sh.document({"commit": done.commit, "items": [_item(one) for one in done.candidates], "paths": list(done.paths)})
     for one in done.candidates:
         sh.line(f"{one.artifact.path}: " + "; ".join(f"{name}: {why}" for name, why in one.signals.items()))
+    if ask and done.paths:
+        files = out.counted(len(done.paths), "file")
+        if not typer.confirm(f"remove {out.counted(len(done.candidates), 'skill')} ({files})?", err=True):
+            sh.note("nothing was removed")
+            return
+        shown = done
+        done = work.prune(harness, harness.registry, before, agreed=lambda found: found == shown)
     if done.commit:
         sh.line(f"pruned as {done.commit}")
         sh.note(f"to undo this: githarness rollback --commit {done.commit[:12]}")
+    elif ask and done.candidates:
+        raise Conflict("what would go is not what was shown any more", fix="githarness skills prune")
     else:
         sh.note("a dry run: nothing was removed" if done.candidates else "nothing to prune")
 

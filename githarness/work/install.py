@@ -9,6 +9,7 @@ configuration, is known as ours and unedited; what is not is never overwritten a
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import os
 import re
@@ -51,6 +52,12 @@ class Change:
         if self.before == self.after:
             return "unchanged"
         return "removed" if self.after is None else "written" if self.before is None else "changed"
+
+    def diff(self, name: str) -> list[str]:
+        """Lines of a unified diff; bytes that are no UTF-8 as U+FFFD."""
+        old, new = ((side or b"").decode("utf-8", "replace").splitlines() for side in (self.before, self.after))
+        return list(difflib.unified_diff(old, new, "/dev/null" if self.before is None else f"a/{name}",
+                                         "/dev/null" if self.after is None else f"b/{name}", lineterm=""))
 
     def make(self) -> None:
         """Raises Unavailable where the file cannot be written."""

@@ -9,7 +9,7 @@ says `pinned: "true"` in its metadata stays.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from githarness.errors import Locked
@@ -42,19 +42,20 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Pruned:
     candidates: tuple[Candidate, ...]
-    commit: str | None = None  # None: nothing to prune, or a dry run
+    commit: str | None = None  # None: nothing to prune, or not agreed
     paths: tuple[str, ...] = ()
 
 
-def prune(ledger: Ledger, registry: Registry, before: float, *, dry_run: bool,
+def prune(ledger: Ledger, registry: Registry, before: float, *, agreed: Callable[[Pruned], bool],
           progress: Progress | None = None) -> Pruned:
-    """What was changed since `before` stays. Verdicts have to be up to date. Raises Denied, Dirty, Locked."""
+    """What was changed since `before` stays, and all where what would go is not `agreed`. Verdicts have to be up to
+    date. Raises Denied, Dirty, Locked."""
     for _ in range(TRIES):
         head = ledger.local.head()
         found = propose(registry, ledger.governance(), before, progress)
         changes = _changes(ledger, head, found)
         done = Pruned(tuple(found), None, tuple(change.path for change in changes))
-        if dry_run or not changes:
+        if not changes or not agreed(done):
             return done
         human, signer = ledger.human()
         people.require(human, "operator", "prune")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import pty
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from githarness.work import skillset
+from tests.terminal import at_terminal
 
 GOOD = ("---\nname: greeting\ndescription: Shows what a skill is. Use when one is asked for.\n---\n\n"
         "# Greeting\n\nDo it.\n")
@@ -27,21 +25,6 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / "skills" / name).mkdir(parents=True)
         (tmp_path / "skills" / name / "SKILL.md").write_text(text)
     return tmp_path
-
-
-def at_terminal(*args: str, cwd: Path, typed: str = "") -> tuple[int, str]:
-    """The exit code and all that a terminal shows."""
-    command = [sys.executable, "-m", "githarness", *args]
-    pid, master = pty.fork()
-    if pid == 0:
-        os.chdir(cwd)
-        os.execv(command[0], command)
-    os.write(master, typed.encode())
-    shown = b""
-    with contextlib.suppress(OSError):  # EIO: the other end is closed
-        while part := os.read(master, 65536):
-            shown += part
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode().replace("\r\n", "\n")
 
 
 def check(cli, folder: Path, *args: str) -> dict:
@@ -182,6 +165,17 @@ def test_at_a_terminal_findings_stand_under_their_file(folder: Path) -> None:
     assert sum("GH041" in line for line in lines) == 2
     hints = [line for line in lines if "hint:" in line]
     assert len(hints) == len(set(hints)) and lines[-1].startswith("checked 2 files: ")
+
+
+def test_a_long_name_keeps_the_columns(cli, fleet: Path, git) -> None:
+    """The list is as wide as its longest name."""
+    for name in ("short", "s" * 60):
+        (fleet / f"skills/{name}").mkdir(parents=True)
+        (fleet / f"skills/{name}/SKILL.md").write_text(GOOD.replace("greeting", name))
+    git(fleet, "add", ".")
+    git(fleet, "commit", "-qm", "skills")
+    lines = cli("skills", "list", cwd=fleet).out.splitlines()
+    assert len(lines) == 2 and len({line.index("skills/") for line in lines}) == 1
 
 
 def test_many_findings_are_summed_up_by_gate(cli, folder: Path) -> None:

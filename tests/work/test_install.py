@@ -35,11 +35,13 @@ def _files(root: Path) -> dict[str, bytes]:
 def test_written_and_removed(cli, repo: Path, target: str, path: str) -> None:
     """One file comes, a second time changes nothing, and it goes with the folders that were made for it."""
     before = _files(repo)
-    assert cli("install", target, "--dry-run", cwd=repo).out == f"would be written: {path}\n"
+    head, *diff = cli("install", target, "--dry-run", cwd=repo).out.splitlines()
+    assert head == f"would be written: {path}" and diff[:2] == ["--- /dev/null", f"+++ b/{path}"]
     assert _files(repo) == before
     done = cli("install", target, "--json", cwd=repo)
     assert done.json == {"target": target, "changed": True, "files": [{"path": path, "action": "written"}]}
     assert _files(repo).keys() - before.keys() == {path}
+    assert [line[1:] for line in diff[3:]] == (repo / path).read_text().splitlines()
     assert cli("install", target, cwd=repo).out == f"unchanged: {path}\n"
     assert cli("install", target, "--remove", cwd=repo).out == f"removed: {path}\n"
     assert _files(repo) == before and not (repo / path.split("/")[0]).exists()

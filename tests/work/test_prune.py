@@ -11,6 +11,7 @@ from githarness import settings, wiring
 from githarness.work import prune as work
 from githarness.work.asks import ReadAsk
 from githarness.work.prune import Pruned
+from tests.terminal import at_terminal
 
 LATER = 4e9  # everything was changed before
 
@@ -49,7 +50,7 @@ def harness(fleet: Path, git) -> Iterator[wiring.Harness]:
 def prune(harness: wiring.Harness) -> Callable[..., Pruned]:
     def call(*, before: float = LATER, dry_run: bool = True) -> Pruned:
         harness.fresh_registry()
-        return work.prune(harness, harness.registry, before, dry_run=dry_run)
+        return work.prune(harness, harness.registry, before, agreed=lambda _: not dry_run)
     return call
 
 
@@ -95,6 +96,26 @@ def test_it_removes_the_folder_and_is_undone(prune: Callable[..., Pruned], harne
     assert "skills/alone/SKILL.md: unused, unreferenced" in git(fleet, "log", "-1", "--format=%b")
     assert cli("rollback", "--commit", done.commit, cwd=fleet).code == 0
     assert (fleet / "skills/alone/SKILL.md").read_text() == FILES["skills/alone/SKILL.md"]
+
+
+ALL = ("skills", "prune", "--older-than", "2090-01-01T00:00:00Z")
+
+
+def test_at_a_terminal_it_shows_and_asks(harness: wiring.Harness, fleet: Path) -> None:
+    """No removes nothing, yes and --yes do, without asking twice."""
+    head = harness.head()
+    code, shown = at_terminal(*ALL, cwd=fleet, typed="n\n")
+    assert code == 0 and "skills/alone/SKILL.md: unused" in shown and "remove 2 skills (3 files)? [y/N]" in shown
+    assert "nothing was removed" in shown and harness.head() == head
+    code, shown = at_terminal(*ALL, cwd=fleet, typed="y\n")
+    assert code == 0 and "pruned as" in shown and not (fleet / "skills/alone/scripts").exists()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_without_a_question_it_goes_on(harness: wiring.Harness, cli, fleet: Path, *, terminal: bool) -> None:
+    """With --yes, and where nobody can answer."""
+    shown = at_terminal(*ALL, "--yes", cwd=fleet)[1] if terminal else cli(*ALL, cwd=fleet).out
+    assert "pruned as" in shown and "[y/N]" not in shown and not (fleet / "skills/alone/scripts").exists()
 
 
 def test_a_skill_whose_agent_is_gone_is_orphaned(prune: Callable[..., Pruned], cli, fleet: Path) -> None:
