@@ -1,0 +1,36 @@
+"""Whether a commit says that an agent made it: by trailer, by address, by what a forge leaves of a squashed branch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+
+from githarness.git.commits import Commit
+from githarness.policy.trailers import Trailers
+from githarness.work.judged import Fault
+
+_ADDRESS = re.compile(r"([^<>]*)<([^<>@]+)@([a-z0-9._-]+)\.invalid>", re.IGNORECASE)
+# The trailers of an agent's commit in the middle of a text: a forge lists the messages of the commits that it squashes.
+_FOLDED = re.compile(r"^[ \t*>-]*Agent: ?([a-z0-9][a-z0-9._-]{0,63})[ \t]*$(?=[\s\S]*^[ \t*>-]*"
+                     r"(?:Policy: ?sha256:[0-9a-f]{64}|Decision: ?(?:allow|require_approval) rule=))", re.MULTILINE)
+_LONGEST = 1 << 20  # characters of a message in which folded commits are looked for
+
+
+def of_agent(commit: Commit, pairs: Trailers) -> bool:
+    return any(key.lower() == "agent" for key, _ in pairs) or _ADDRESS.fullmatch(commit.author) is not None
+
+
+def squashed(commit: Commit, pairs: Trailers, fleet: str, agents: Container[str]) -> Fault | None:
+    """Of a commit that names no agent as its maker."""
+    for key, value in pairs:
+        found = _ADDRESS.fullmatch(value) if key.lower() == "co-authored-by" else None
+        if found and found[3] == fleet and found[2] in agents:
+            return _fault(found[2])
+    text = commit.message[:_LONGEST]
+    folded = next((one for one in _FOLDED.finditer(text) if one[1] in agents), None) if "Agent:" in text else None
+    return _fault(folded[1]) if folded else None
+
+
+def _fault(agent: str) -> Fault:
+    return Fault("squashed", f"it carries commits of agent '{agent}' that it took out of history: their signatures are "
+                 "gone")

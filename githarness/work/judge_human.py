@@ -1,0 +1,100 @@
+"""A commit of a person: welcome, unless it touches governance without an owner's signature or pretends to be more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from githarness.errors import HarnessError
+from githarness.git.commits import Commit
+from githarness.git.objects import FILE, PathChange
+from githarness.git.reader import Reader
+from githarness.policy import disguise, registry
+from githarness.policy.model import Human
+from githarness.work import judge_signature
+from githarness.work.governance import FOLDER_NAME
+from githarness.work.judge_states import State
+from githarness.work.judged import Fault
+from githarness.work.people import RANKS
+
+_AGENT_FILE = re.compile(rf"{re.escape(FOLDER_NAME)}/agents/[^/]+\.yaml")
+_GRANT_FILE = re.compile(rf"{re.escape(FOLDER_NAME)}/grants/[^/]+\.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A person's commit: whom its trailer names, what it changed itself, and whether people must sign here."""
+
+    commit: Commit
+    named: tuple[str, ...]
+    changes: tuple[PathChange, ...]
+    signed: bool
+
+    @property
+    def governing(self) -> tuple[PathChange, ...]:
+        return tuple(change for change in self.changes if disguise.governs(change.path))
+
+
+def judge(act: Act, states: Sequence[State], reader: Reader) -> Iterator[Fault]:
+    """`states`: as for agents; not empty."""
+    yield from _paths(act.changes)
+    governing = act.governing
+    if not governing and not act.signed and not act.named:
+        return
+    key = judge_signature.signer(act.commit)
+    if not isinstance(key, Fault):
+        for state in states:
+            yield from _by(state, key, act, reader)
+    elif governing:
+        yield Fault("governance", f"'{governing[0].path}' is governance, and {key.message}", governing[0].path)
+    elif act.signed:
+        yield Fault(key.code, f"people sign here, and {key.message}")
+
+
+def _by(state: State, key: str, act: Act, reader: Reader) -> Iterator[Fault]:
+    human, governing = judge_signature.human_of(state, key), act.governing
+    if human is None:
+        if governing:
+            yield Fault("governance", f"'{governing[0].path}' is governance, and its signature is by no person's key "
+                        "in the state before it", governing[0].path)
+        else:
+            yield Fault("wrong-signer", "its signature is by no key of a person in the state before it")
+        return
+    if act.named and act.named != (human.name,):
+        yield Fault("author", f"the trailer 'Human: {act.named[0][:80]}' is not '{human.name}', who signed it")
+    yield from judge_signature.ends(human, key, act.commit.time)
+    yield from (fault for change in governing if (fault := _may_not(human, change, reader)))
+
+
+def _may_not(human: Human, change: PathChange, reader: Reader) -> Fault | None:
+    if RANKS[human.role] >= RANKS["owner"]:
+        return None
+    if RANKS[human.role] >= RANKS["operator"] and _is_an_operators(change, reader):
+        return None
+    return Fault("governance", f"'{change.path}' is governance, and '{human.name}', who signed it, is {human.role}",
+                 change.path)
+
+
+def _is_an_operators(change: PathChange, reader: Reader) -> bool:
+    """A grant that goes, and an agent that is quarantined or released, with nothing else about it changed."""
+    if change.new is None:
+        return _GRANT_FILE.fullmatch(change.path) is not None
+    modes = (change.old and change.old.mode, change.new.mode)
+    if not _AGENT_FILE.fullmatch(change.path) or change.old is None or modes != (FILE, FILE):
+        return False
+    try:
+        before, after = (registry.parse_agent(reader.blob(entry.oid), change.path)
+                         for entry in (change.old, change.new))
+    except HarnessError:
+        return False
+    return before.quarantined is None and replace(after, quarantined=None) == before
+
+
+def _paths(changes: Sequence[PathChange]) -> Iterator[Fault]:
+    """What no tree may have, whoever made it: names that some clone would take for git's own or for ours."""
+    for change in changes:
+        if change.new is None:
+            continue
+        if why := disguise.why(change.path):
+            yield Fault("bad-path", f"{change.path!a} {why}", change.path)

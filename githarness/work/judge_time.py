@@ -1,0 +1,53 @@
+"""Dates that a commit gives itself: bounded from below by what it is built on, from above by now.
+
+Only commits that the harness dated count as bounds: a person's clock may say anything, and does in old history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from githarness import clock
+from githarness.git.commits import Commit
+from githarness.git.reader import Reader
+from githarness.policy import trailers
+from githarness.work.judge_signature import GRACE
+from githarness.work.judged import Fault
+
+_FURTHEST = 2000  # commits of people behind which a bound is looked for
+
+
+class Times:
+    def __init__(self, reader: Reader, now: float, base: str | None) -> None:
+        self._now = now
+        self._bound: dict[str, float] = {}
+        if base:
+            self._bound[base] = _last_dated(reader, base)
+
+    def note(self, commit: Commit, *, dated: bool) -> None:
+        """Takes a commit up, after its parents. `dated`: it is signed by whom it names."""
+        bound = self._before(commit)
+        self._bound[commit.oid] = max(bound, float(commit.time)) if dated else bound
+
+    def judge(self, commit: Commit) -> Iterator[Fault]:
+        bound = self._before(commit)
+        if commit.time < bound - GRACE:
+            yield Fault("backdated", f"it is dated {clock.rfc3339(commit.time)}, and built on what is dated "
+                        f"{clock.rfc3339(bound)}")
+        if commit.time > self._now + GRACE:
+            yield Fault("future", f"it is dated {clock.rfc3339(commit.time)}, later than now")
+
+    def _before(self, commit: Commit) -> float:
+        return max((self._bound.get(parent, 0.0) for parent in commit.parents), default=0.0)
+
+
+def _last_dated(reader: Reader, oid: str) -> float:
+    """The date of the last commit along first parents that says it was made by the harness."""
+    for _ in range(_FURTHEST):
+        commit = reader.commit(oid)
+        if commit.signature and any(key in ("Agent", "Human") for key, _ in trailers.parse(commit.message)):
+            return float(commit.time)
+        if not commit.parents:
+            break
+        oid = commit.parents[0]
+    return 0.0

@@ -1,0 +1,56 @@
+"""`githarness verify` as a command: what it prints, its exit codes, and which commits it lists where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from githarness.work.judged import CODES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_an_ordinary_history_has_no_violation(cli, git, fleet: Path) -> None:
+    """Writes of every kind, people by plain git, owners in governance, a rollback: all of it passes."""
+    first = git(fleet, "rev-list", "--max-parents=0", "HEAD")
+    for name, text in (("write", "a\n"), ("append", "b\n")):
+        assert cli(name, "notes/a.md", "--agent", "deployer", cwd=fleet, stdin=text).code == 0
+    cli("read", "notes/a.md", "--agent", "deployer", cwd=fleet)
+    assert cli("rename", "notes/a.md", "notes/b.md", "--agent", "deployer", cwd=fleet).code == 0
+    git(fleet, "commit", "-q", "--allow-empty", "-m", "by hand")
+    assert cli("agent", "add", "third", cwd=fleet).code == 0
+    assert cli("rollback", "deployer", cwd=fleet).code == 0
+    ran = cli("verify", "--json", cwd=fleet)
+    assert (ran.code, ran.json["violations"], ran.json["ungoverned"]) == (0, [], [first])
+    assert (ran.json["commits"], len(ran.json["human"])) == (10, 6)
+    assert cli("verify", cwd=fleet).out == ("10 commits: 0 commits with violations, 6 by people, "
+                                            "1 before governance began\n")
+
+
+def test_a_violation_is_told_in_every_format(cli, git, fleet: Path) -> None:
+    """Exit 1, and the commit, the path and the code in each."""
+    start = git(fleet, "rev-parse", "HEAD")
+    (fleet / ".githarness/agents/mallory.yaml").write_text("version: 1\nroles: [writer]\nkeys: []\n")
+    git(fleet, "add", "--all")
+    git(fleet, "commit", "-q", "-m", "a new agent")
+    bad, path = git(fleet, "rev-parse", "HEAD"), ".githarness/agents/mallory.yaml"
+    found = cli("verify", f"{start}..", "--json", cwd=fleet)
+    assert found.code == 1
+    assert [(one["commit"], one["path"], one["code"]) for one in found.json["violations"]] == [
+        (bad, path, "governance")]
+    for form, start in (("text", f"{bad[:12]} '{path}': governance: "), ("github", f"::error file={path},line=1,")):
+        ran = cli("verify", "HEAD~1..HEAD", "--format", form, cwd=fleet)
+        assert (ran.code, ran.out.startswith(start)) == (1, True)
+    sarif = cli("verify", "HEAD~1..HEAD", "--format", "sarif", cwd=fleet)
+    assert (sarif.code, sarif.json["runs"][0]["results"][0]["ruleId"]) == (1, "governance")
+
+
+def test_wrong_ranges(cli, fleet: Path) -> None:
+    """A symmetric difference is no range, and a name must be one."""
+    assert cli("verify", "HEAD~1...HEAD", cwd=fleet).code == 2
+    assert cli("verify", "nowhere..HEAD", cwd=fleet).code == 14
+
+
+def test_every_code_is_explained() -> None:
+    """docs/verify.md has a row for each."""
+    page = (ROOT / "docs" / "verify.md").read_text()
+    assert [code for code, about in CODES.items() if f"| `{code}` | {about} |" not in page] == []
