@@ -32,7 +32,7 @@ def add(desk: Desk, name: str, *, wanted: tuple[str, ...], purpose: str, owner: 
     def edit(governance: Governance) -> Edit | None:
         there = governance.registry.agents.get(name)
         if there is None:
-            return Edit(f"add agent {name}", replace(asked, keys=(_new_key(desk, name, governance),)))
+            return Edit(f"add agent {name}", (replace(asked, keys=(_new_key(desk, name, governance),)),))
         _same(there, asked)
         return None
 
@@ -63,7 +63,7 @@ def enroll(desk: Desk, name: str) -> Changed:
         if any(held(desk.parts.keyring, key) for key in agent.keys if key.usable):
             return None
         key = _new_key(desk, name, governance)
-        return Edit(f"enroll agent {name} on {key.host}", replace(agent, keys=(*agent.keys, key)))
+        return Edit(f"enroll agent {name} on {key.host}", (replace(agent, keys=(*agent.keys, key)),))
 
     return _changed(desk, name, govern.change(desk, edit))
 
@@ -76,7 +76,7 @@ def rotate_key(desk: Desk, name: str) -> Changed:
         new = _replacement(desk, agent, governance)
         keyring = desk.parts.keyring
         keys = tuple(replace(key, retired=new.added) if _is_here(keyring, key) else key for key in agent.keys)
-        return Edit(f"rotate the key of agent {name} on {new.host}", replace(agent, keys=(*keys, new)))
+        return Edit(f"rotate the key of agent {name} on {new.host}", (replace(agent, keys=(*keys, new)),))
 
     return _changed(desk, name, govern.change(desk, edit))
 
@@ -94,7 +94,8 @@ def retire(desk: Desk, name: str) -> Changed:
         agent = governance.agent(name)
         if agent.retired:
             return None
-        return Edit(f"retire agent {name}", replace(agent, retired=clock.rfc3339(desk.parts.clock.now())))
+        return Edit(f"retire agent {name}", (replace(agent, retired=clock.rfc3339(desk.parts.clock.now())),),
+                    grants=govern.grants_of(governance, [name]))
 
     return _changed(desk, name, govern.change(desk, edit))
 

@@ -10,6 +10,7 @@ from githarness.errors import NeedsApproval, Unavailable
 from githarness.git.objects import PathChange
 from githarness.policy.model import Human
 from githarness.seal.signer import Signer
+from githarness.store.rows import EventRow
 
 OpKind = Literal["write", "append", "delete", "rename"]
 
@@ -120,6 +121,7 @@ class Plan:
     run: str | None = None
     fleet: str = ""  # only the first commit names it; later ones take the fleet of config.toml
     again: Callable[[], Plan] | None = None  # raises `git.refs.Moved` where there is nothing to land any more
+    events: tuple[EventRow, ...] = ()  # of what it brings about; they get id, time and commit as it lands
 
 
 class Lane(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from githarness import canon
@@ -15,6 +15,7 @@ from githarness.policy.evaluate import Policy
 from githarness.policy.model import Agent, Grant, Human, Registry
 from githarness.settings import CONFIG as CONFIG
 from githarness.settings import RepoConfig, parse_config
+from githarness.work import ends
 from githarness.work.rulebook import Ever, Rulebook, unknown
 
 FOLDER_NAME = ".githarness"
@@ -32,6 +33,7 @@ class Governance:
     grants: Mapping[str, Grant]
     broken: tuple[str, ...] = ()  # identity files that do not load: whom they name may do nothing
     broken_grants: tuple[str, ...] = ()  # grants that do not load: they grant nothing
+    ends: Mapping[str, float] = field(default_factory=dict)  # what ends by itself, as `ends.of` names it
 
     def agent(self, name: str) -> Agent:
         """Raises NotFound."""
@@ -131,7 +133,7 @@ def _load(reader: Reader, commit: str, config: RepoConfig, rules: Rules) -> Gove
         commit, config, Registry(agents, humans),
         canon.tree_digest((f"{FOLDER_NAME}/{name}", entry.oid)
                           for name, entry in files.items() if name.startswith(_DIGESTED)),
-        rules.policy, rules.grants, tuple(broken), rules.broken_grants,
+        rules.policy, rules.grants, tuple(broken), rules.broken_grants, ends.of(agents.values(), rules.grants.values()),
     )
 
 

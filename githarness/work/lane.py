@@ -176,7 +176,7 @@ class LocalLane:
         ground = Ground(parts.repo, parts.db, parts.ref, head, self._hold)
         with self._look() as seen:
             drafted = plans.draft_plan(plan, plans.Footing(head, root, seen), parts, self._trees)
-        batch = Batch([drafted.draft], drafted.objects)
+        batch = Batch([drafted.draft], drafted.objects, drafted.events)
         arrival = self._land(ground, batch)
         with contextlib.suppress(HarnessError):  # it is on disk; the next command does the bookkeeping
             landing.record(ground, batch, arrival)

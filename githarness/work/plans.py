@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from githarness import canon, clock
 from githarness.git import refs
@@ -23,6 +23,7 @@ from githarness.work.parts import Parts
 class Drafted:
     draft: Draft
     objects: list[Raw]
+    events: tuple[EventRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,10 @@ def draft_plan(plan: Plan, footing: Footing, parts: Parts, trees: Trees) -> Draf
     tree = trees.change(footing.root, {change.path: change.new for change in plan.changes}, objects) or ""
     stamp = draft.Stamp(author, fleet, int(now), plan.signer)
     commit = draft.build(tree, [footing.head] if footing.head else [], message, stamp)
-    return Drafted(_draft(plan, footing.head, commit, message, _intent(plan, commit, event, now)), [*objects, commit])
+    events = tuple(replace(one, id=clock.new_id("e", now), time=now, commit_oid=commit.oid)
+                   for one in plan.events)
+    made = _draft(plan, footing.head, commit, message, _intent(plan, commit, event, now))
+    return Drafted(made, [*objects, commit], events)
 
 
 def _holds(plan: Plan, footing: Footing, trees: Trees) -> bool:
