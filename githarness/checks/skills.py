@@ -46,11 +46,12 @@ def _judged(scope: Scope, places: Sequence[Place], path: str) -> Iterator[Findin
     before = None
     if scope.base is not None and scope.base.mode(path) is not None:
         before = judging.document(scope._replace(files=scope.base), path, kind)
-    found = dict.fromkeys(each for place in places
-                          for each in judging.findings(doc, place._replace(before=before), GATES))
+    found = judge.once(each for place in places
+                       for each in judging.findings(doc, place._replace(before=before), GATES))
     yield from found
     if before is not None:
-        yield from judge.regressions(list(found), judging.findings(before, places[0], GATES))
+        old = judge.once(each for place in places for each in judging.findings(before, place, GATES))
+        yield from judge.regressions(found, old)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from githarness.skills.document import Document, kind_of
-from githarness.skills.model import Finding, Found, Gate, Place
+from githarness.skills.model import SEVERITIES, Finding, Found, Gate, Place
 
 _LONGEST = 200  # characters of a line that are shown
 _SECRETS = "GH050"
@@ -91,10 +91,21 @@ def _told_apart(findings: Sequence[Finding]) -> list[Finding]:
     return apart
 
 
+def once(findings: Iterable[Finding]) -> list[Finding]:
+    """What several profiles find, each finding once: as the strictest of them has it."""
+    seen: dict[tuple[str, int, str], Finding] = {}
+    for each in findings:
+        known = seen.setdefault(key := (each.gate, each.line, each.message), each)
+        if SEVERITIES.index(each.severity) < SEVERITIES.index(known.severity):
+            seen[key] = each
+    return list(seen.values())
+
+
 def regressions(now: Sequence[Finding], before: Sequence[Finding]) -> list[Finding]:
     """GH061: errors that the version before did not have, also where a baseline forgives their kind. GH062: the score.
 
-    Both documents are versions of one file; a finding is known again by its fingerprint.
+    Both documents are versions of one file, judged by the same profiles; a finding is known again by its fingerprint,
+    wherever in the file it stands by now.
     """
     new = introduced(now, before)
     found = [new[0]._replace(gate="GH061", message=f"this change brings {len(new)} errors that were not there before: "

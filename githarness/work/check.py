@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -168,26 +168,16 @@ def _unread(folder: str) -> Judged:
     return Judged(folder, (found,), {})
 
 
-@dataclass(slots=True)
-class _Seen:
-    findings: dict[tuple[str, int, str], Finding] = field(default_factory=dict)
-
-    def add(self, found: Iterable[Finding]) -> None:
-        for finding in found:
-            self.findings.setdefault((finding.gate, finding.line, finding.message), finding)
-
-
 def _judge(scope: Scope, places: Sequence[Place], path: str, data: bytes) -> Judged:
     kind = kind_of(path) or "skill"
     doc = Document(path, data, kind)
     old = scope.before(path) if scope.before else None
     before = Document(path, old, kind) if old is not None else None
-    seen = _Seen()
-    for place in places:
-        seen.add(findings_of(doc, place._replace(before=before), scope.gates))
-    found = list(seen.findings.values())
+    found = judge.once(each for place in places
+                       for each in findings_of(doc, place._replace(before=before), scope.gates))
     if before is not None:
-        found += judge.regressions(found, findings_of(before, places[0], scope.gates))
+        old_ones = judge.once(each for place in places for each in findings_of(before, place, scope.gates))
+        found += judge.regressions(found, old_ones)
     leads_on = judge.leads_on(doc, places[0])
     verdicts = {} if leads_on else portability.verdict(doc, found, scope.profiles[0].judge)
     return Judged(path, tuple(found), verdicts, _fixed(doc, places[0], scope.gates, kind) if scope.fix else None)

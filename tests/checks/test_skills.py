@@ -91,6 +91,17 @@ def test_a_change_that_makes_it_worse_is_named(hook, git, skills: Path) -> None:
     assert "GH061 error" in hook("skills", "--since", "HEAD~1", cwd=skills).out
 
 
+def test_what_only_the_second_profile_finds_is_old_too(hook, git, skills: Path) -> None:
+    """Both versions are judged by the same profiles."""
+    file = skills / "skills/beta/SKILL.md"
+    file.write_text("---\nname: beta\n---\n# How\n")
+    git(skills, "commit", "-q", "-a", "-m", "debt")
+    file.write_text("---\nname: beta\n---\n\n# How\n")
+    git(skills, "add", "--all")
+    out = hook("skills", "--staged", "--profile", "claude-code", "--profile", "agentskills", cwd=skills).out
+    assert "GH020 error" in out and "GH061" not in out
+
+
 def test_a_commit_that_is_gone_means_everything(hook, git, skills: Path) -> None:
     """After a forced push, and for a new branch, GitHub names a commit that no clone has."""
     bad(skills)

@@ -24,7 +24,8 @@ _FIXES = {
 def check(doc: Document, place: Place) -> Iterator[Found]:
     for problem in doc.front.problems:
         if problem.kind in _FIXES:
-            yield Found(problem.line, problem.message, _FIXES[problem.kind])
+            basis = problem.message if problem.kind == "many" else None  # the line is that of whatever came too late
+            yield Found(problem.line, problem.message, _FIXES[problem.kind], basis=basis)
 
 
 GATE = Gate("GH004", "error", check, None, WITH_FRONTMATTER)
