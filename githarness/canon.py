@@ -25,6 +25,8 @@ def dumps(value: object) -> str:
 
 def printable(text: str) -> str:
     """Text from anywhere, safe to show on a terminal: what would drive it stands escaped."""
+    if text.replace("\n", "").isprintable():  # nothing of CONTROL is, and nearly every text passes
+        return text
     return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 

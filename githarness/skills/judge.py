@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from githarness.skills.document import Document, kind_of
+from githarness.skills.document import Document, holds, kind_of
 from githarness.skills.model import SEVERITIES, Finding, Found, Gate, Place
 
 _LONGEST = 200  # characters of a line that are shown
@@ -52,7 +52,7 @@ def _masked(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def applies(gate: Gate, doc: Document) -> bool:
-    return doc.kind in gate.kinds and (not gate.triggers or any(word in doc.lower for word in gate.triggers))
+    return doc.kind in gate.kinds and (not gate.triggers or holds(doc.lower, gate.triggers))
 
 
 def score(findings: Iterable[Finding]) -> int:

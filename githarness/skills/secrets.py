@@ -71,7 +71,9 @@ def scan(text: str) -> Iterator[Secret]:
 
 def _shaped(text: str, taken: list[tuple[int, int]]) -> Iterator[_At]:
     for kind, hint, pattern in _SHAPES:
-        for match in re.finditer(pattern, text) if hint in text else ():
+        if hint not in text:
+            continue
+        for match in re.finditer(pattern, text):
             if not _overlaps(match.span(), taken) and _real(match[0]):
                 taken.append(match.span())
                 shown = f"{hint}... ({len(match[0])} characters)" if kind != "private key" else hint

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from githarness import paths
 from githarness.errors import NotFound, Usage
@@ -32,8 +31,7 @@ _PASSED_OVER = frozenset((".git", "node_modules", ".venv", "__pycache__"))
 _ROUNDS = 4  # a fix may make way for another one
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """What is judged, and by what."""
 
     root: Path
@@ -47,8 +45,7 @@ class Scope:
     fix: bool = False  # also what the fixes make of each file; nothing is written
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """One file with what is wrong with it, and what each client makes of it."""
 
     path: str
@@ -65,8 +62,7 @@ class Judged:
         return any(finding.severity == "error" for finding in self.findings)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     files: tuple[Judged, ...]
     passed: int = 0  # findings that the baseline forgave
 
@@ -100,6 +96,9 @@ def named(root: Path, wanted: Sequence[str], globs: Iterable[str]) -> list[str]:
     found: dict[str, None] = {}
     chosen, tree = tuple(globs), Worktree(root)
     for path in wanted:
+        if tree.mode(path) in (FILE, EXECUTABLE) and _is_judged(path, chosen):
+            found[path] = None  # as nearly all that are named
+            continue
         full = root / path
         if not tree.holds(path.rpartition("/")[0]) and os.path.lexists(full):
             raise Usage(f"'{path}' lies behind a link or in another repository", fix="name it where it lies, with -C")

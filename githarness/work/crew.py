@@ -6,6 +6,7 @@ never passed over.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +28,17 @@ def spread(work: Callable[[Sequence[Item]], Iterable[Answer]], items: Sequence[I
 
     `progress` hears of this process's share, as if the others were as far.
     """
+    enabled = gc.isenabled()
+    gc.disable()  # pure work leaves no cycles behind: looking for them takes a tenth of its time
+    try:
+        return _spread(work, items, cores, progress)
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _spread(work: Callable[[Sequence[Item]], Iterable[Answer]], items: Sequence[Item], cores: int,
+            progress: Progress | None) -> list[Answer]:
     count = max(1, min(cores, len(items) // _WORTH))
     shares = [items[number * len(items) // count : (number + 1) * len(items) // count] for number in range(count)]
     pipes = [_start(work, share) for share in shares[1:]]

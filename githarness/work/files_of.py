@@ -43,6 +43,7 @@ class Worktree:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._root = os.fspath(root)
         self._folders = {"": True}
+        self._under: tuple[str | None, Sequence[str]] = None, ()
 
     def mode(self, path: str) -> str | None:
         found = self._look(path)
@@ -74,7 +75,10 @@ class Worktree:
             os.close(descriptor)
 
     def under(self, folder: str) -> Sequence[str]:
-        return list(islice(self._walk(f"{folder}/" if folder else ""), _MOST)) if self.holds(folder) else []
+        if folder != self._under[0]:  # more than one gate asks for the files of a skill's folder
+            files = islice(self._walk(f"{folder}/" if folder else ""), _MOST) if self.holds(folder) else ()
+            self._under = folder, list(files)
+        return self._under[1]
 
     def _walk(self, start: str) -> Iterator[str]:
         """In git's order, which compares a folder's name with `/` behind it."""

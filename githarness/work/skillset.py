@@ -43,8 +43,8 @@ class Skillset:
         return check.named(self.root, [self._inside(path) for path in paths], self.globs)
 
     def _inside(self, path: str) -> str:
-        full = os.path.normpath(self.start / path)
-        inside = os.path.relpath(full, self.root)
+        full, top = os.path.normpath(os.path.join(self.start, path)), f"{self.root}/"
+        inside = full[len(top) :] if full.startswith(top) else os.path.relpath(full, self.root)
         if inside.startswith(".."):
             raise Usage(f"'{path}' is outside of '{self.root}'", fix="name files of the repository, or use -C")
         return inside
