@@ -1,4 +1,4 @@
-"""`githarness skills check`: every gate over the skills of a working tree; for people, programs, GitHub and SARIF."""
+"""`githarness skills check`: every gate over a working tree's skills; for people, programs, GitHub, JUnit, SARIF."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class Format(StrEnum):
     json = "json"
     github = "github"
     sarif = "sarif"
+    junit = "junit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,9 @@ def _print(sh: Shell, found: Report, options: CheckOptions) -> None:
         out.document({"items": [report.item(finding) for finding in shown], "checked": found.checked,
                       "failed": found.failed, "baselined": found.passed,
                       "files": [_file(judged) for judged in found.files]})
+    elif options.format is Format.junit:
+        bad = {finding.path for finding in shown}
+        sh.line(report.junit(shown, (judged.path for judged in found.files if judged.path not in bad)))
     elif options.format is Format.github:
         for finding in shown:
             sh.line(report.github(finding))

@@ -1,4 +1,4 @@
-"""Findings as text, GitHub annotations, JSON and SARIF 2.1.0 (OASIS sarif-v2.1.0, sections 3.13 to 3.30).
+"""Findings as text, GitHub annotations, JSON, JUnit and SARIF 2.1.0 (OASIS sarif-v2.1.0, sections 3.13 to 3.30).
 
 All of it is safe to print: what a skill says cannot drive the terminal or end an annotation's line.
 """
@@ -40,6 +40,35 @@ def item(finding: Finding) -> dict[str, Json]:
     return {"path": finding.path, "line": finding.line, "gate": finding.gate, "severity": finding.severity,
             "message": finding.message, "fix": finding.fix, "snippet": finding.snippet,
             "fingerprint": finding.fingerprint}
+
+
+def junit(findings: Sequence[Finding], passed: Iterable[str]) -> str:
+    """The XML that CI servers show as tests: a failure for each error, a skipped test for what is less, and one that
+    passes for each path of `passed`. Form: https://github.com/testmoapp/junitxml."""
+    cases = [f"  <testcase classname={_quoted(one.path)} name={_quoted(f'{one.gate} line {one.line}')} "
+             f"file={_quoted(one.path)} line=\"{one.line}\">\n    {_outcome(one)}\n  </testcase>" for one in findings]
+    cases += [f'  <testcase classname={_quoted(path)} name="every gate" file={_quoted(path)}/>' for path in passed]
+    failed = sum(one.severity == "error" for one in findings)
+    head = (f'<testsuite name="githarness" tests="{len(cases)}" failures="{failed}" errors="0" '
+            f'skipped="{len(findings) - failed}">')
+    return "\n".join(('<?xml version="1.0" encoding="UTF-8"?>', head, *cases, "</testsuite>"))
+
+
+def _outcome(finding: Finding) -> str:
+    said = f"type={_quoted(finding.severity)} message={_quoted(finding.message)}"
+    if finding.severity != "error":
+        return f"<skipped {said}/>"
+    return f"<failure {said}>{_xml(text(finding))}</failure>"
+
+
+def _quoted(text: str) -> str:
+    return '"' + _xml(text).replace("\n", "&#10;") + '"'
+
+
+def _xml(text: str) -> str:
+    """Characters that XML 1.0 has not, also of a file name that is no UTF-8, as their escapes."""
+    plain = printable(text).encode("utf-8", "backslashreplace").decode().translate({65534: "?", 65535: "?"})
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
 def sarif(findings: Iterable[Finding], gates: Sequence[Gate], *, title: Callable[[Gate], str],

@@ -56,10 +56,12 @@ def test_the_document_counts_and_judges_each_client(cli, folder: Path) -> None:
 
 
 def test_formats_for_machines(cli, folder: Path) -> None:
-    """Annotations are one line each, SARIF is one document."""
+    """Annotations are one line each, SARIF and JUnit are one document."""
     lines = cli("skills", "check", "--format", "github", cwd=folder).out.splitlines()
     assert lines and all(line.startswith("::") for line in lines)
     sarif = json.loads(cli("skills", "check", "--format", "sarif", cwd=folder).out)
+    junit = cli("skills", "check", "--format", "junit", cwd=folder).out
+    assert 'tests="2" failures="1"' in junit and 'file="skills/greeting/SKILL.md"/>' in junit
     assert sarif["version"] == "2.1.0" and sarif["runs"][0]["results"][0]["ruleId"] == "GH005"
 
 

@@ -1,8 +1,9 @@
-"""Findings as text, annotations, JSON and SARIF."""
+"""Findings as text, annotations, JSON, JUnit and SARIF."""
 
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree
 
 from githarness.skills import report
 from githarness.skills.model import Finding, Found, Gate
@@ -33,6 +34,18 @@ def test_sarif_has_rule_place_and_fingerprint() -> None:
     assert '"uri": "skills/a%2Cb%3Ac/SKILL.md"' in text
     assert '"partialFingerprints": {"githarness/v1": "f1"}' in text
     assert '"id": "GH010", "shortDescription": {"text": "about GH010"}, "help": {"text": "why"}' in text
+
+
+def test_junit_has_a_case_for_each_finding_and_each_good_file() -> None:
+    """Errors are failures, what is less is skipped; what XML cannot hold or would take for markup stands escaped."""
+    odd = FINDING._replace(path='a"<\udcff\uffff>&.md', severity="warning")
+    suite = ElementTree.fromstring(report.junit([FINDING, odd], ["good.md"]).encode())
+    assert suite.attrib == {"name": "githarness", "tests": "3", "failures": "1", "errors": "0", "skipped": "1"}
+    first, second, third = suite
+    assert (first.attrib["name"], first.attrib["line"], first[0].tag) == ("GH010 line 3", "3", "failure")
+    assert first[0].attrib["message"] == FINDING.message and "hint: name: a" in str(first[0].text)
+    assert (second[0].tag, second.attrib["file"]) == ("skipped", 'a"<\\udcff?>&.md')
+    assert (len(third), third.attrib["file"]) == (0, "good.md")
 
 
 def test_info_is_a_note() -> None:
