@@ -28,6 +28,7 @@ class History:
         self.linear = all(step.parents == (number - 1,) for number, step in enumerate(steps))
         self._rollbacks = [number for number, step in enumerate(steps) if step.undoes]
         self.simple = self.linear and not self._rollbacks  # each step leaves what it found, but for its own effect
+        self.likes = any(step.like is not None for step in steps)
         self._masks: list[int] = []
         if not self.linear:
             self._mask_all()

@@ -24,6 +24,7 @@ class Hunk(Protocol):
 
 
 Hunks = Callable[[bytes, bytes], Sequence[Hunk]]  # from old to new, ascending, an unchanged line between any two
+Begins = Callable[[int, bytes], int | None]  # how much of a text a step or BASE left; None: it begins otherwise
 
 
 class Change(NamedTuple):
@@ -38,8 +39,8 @@ class Change(NamedTuple):
 def changes(old: bytes, new: bytes, hunks: Hunks) -> list[Change]:
     """Both end in LF, or are empty. Line by line is looked only at what both have lines in common in, between the first
     change and the last."""
-    if old == new:
-        return []
+    if new.startswith(old):
+        return [Change(len(old), len(old), len(old), len(new))] if len(new) > len(old) else []
     start = old.rfind(b"\n", 0, _common(old, new)) + 1
     back = _common_end(old, new, start)
     one = Change(start, len(old) - back, start, len(new) - back)
@@ -76,6 +77,18 @@ def _common_end(old: bytes, new: bytes, start: int) -> int:
     if all(at == start or data[at - 1 : at] == b"\n" for data, at in cuts):
         return low
     return len(old) - (old.index(b"\n", len(old) - low) + 1)
+
+
+def grew(begins: Begins, steps: Sequence[int], data: bytes) -> bool:
+    """Whether each of these versions is `data` up to the end of some line, none shorter than the one before. Who
+    deletes a line and adds it again has made it their own, though both ends look like an append."""
+    size = 0
+    for step in steps:
+        length = begins(step, data)
+        if length is None or length < size or data[length - 1 : length] not in (b"", b"\n"):
+            return False
+        size = length
+    return True
 
 
 def split(data: bytes) -> list[bytes]:

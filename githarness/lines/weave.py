@@ -11,17 +11,16 @@ parents has and what none of them took out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
 from githarness.lines.history import BASE, History, Steps
-from githarness.lines.hunk import Change, Hunks, changes, split
+from githarness.lines.hunk import Begins, Hunks, changes, grew, split
 from githarness.lines.ring import Line, Ring
 
 Load = Callable[[int], bytes | None]  # the text after a step or BASE; None where there is no file
-Begins = Callable[[int, bytes], int | None]  # how much of a text a step or BASE left; None: it begins otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,24 +118,13 @@ class Weave:
             self._versions[last] = self._replayed(last, data)
             self._release(first - 1)
         elif before.data is not None and data is not None and data.startswith(before.data) and (
-                self._grew(range(first - 1, last), data)):
+                grew(self._begins, range(first - 1, last), data)):
             self._versions[last] = self._edited(last, before, data)
             self._release(first - 1)
         else:
             middle = (first + last) // 2
             self._replay_run(first, middle, self._load(middle))
             self._replay_run(middle + 1, last, data)
-
-    def _grew(self, steps: range, data: bytes) -> bool:
-        """Whether each of these versions is `data` up to the end of some line, none shorter than the one before. Who
-        deletes a line and adds it again has made it their own, though both ends look like an append."""
-        size = 0
-        for step in steps:
-            length = self._begins(step, data)
-            if length is None or length < size or data[length - 1:length] not in (b"", b"\n"):
-                return False
-            size = length
-        return True
 
     def _release(self, *used: int | None) -> None:
         """Forgets versions that no later step is made from: a long log would keep each of them whole."""
@@ -191,7 +179,7 @@ class Weave:
         old, new = before.data or b"", _ended(data)
         pieces = _Pieces(self.ring, before.lines)
         lines: list[Line] = []
-        for change in self._changes(old, new):
+        for change in changes(old, new, self._hunks):
             lines += pieces.up_to(change.start)
             dead = pieces.up_to(change.end)
             text = new[change.new_start : change.new_end]
@@ -204,11 +192,6 @@ class Weave:
             self._record(step, dead, born)
             lines += born
         return self._closed(Version([*lines, *pieces.rest()], new), step, self.history.off(step), data)
-
-    def _changes(self, old: bytes, new: bytes) -> Sequence[Change]:
-        if new.startswith(old):
-            return [Change(len(old), len(old), len(old), len(new))] if len(new) > len(old) else ()
-        return changes(old, new, self._hunks)
 
     def _anchor(self, before: list[Line], *, at_end: bool) -> Line:
         """After which line of the weave an insertion stands. What comes at the end comes after everything."""

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from githarness.git.objects import EXECUTABLE, FILE, Entry, oid_of
 from githarness.git.reader import Reader
+from githarness.lines import follow
 from githarness.lines import undo as lines
 from githarness.lines.history import BASE, Steps
 from githarness.lines.hunk import is_binary
@@ -67,15 +68,21 @@ def _entries(file: FileHistory) -> list[Entry | None]:
 def _text(file: FileHistory, chosen: Steps, reader: Reader) -> tuple[Entry | None, bytes | None, tuple[Clash, ...]]:
     if any(entry and entry.mode not in _REGULAR for entry in _entries(file)):
         raise _Opaque
-    weave = Weave(file.history, _loader(file, reader), hunks=reader.hunks, begins=_measure(file, reader),
-                  selected=chosen)
-    found = lines.undo(weave, chosen)
+    found = _undone(file, chosen, reader)
     clashes = tuple(Clash(tuple(_oid(file, step) for step in clash.steps if step != BASE), clash.ours, clash.theirs)
                     for clash in found.clashes)
     there = Register(file.history, file.base is not None, [turn.entry is not None for turn in file.turns])
     if not found.lines and not there.without(chosen):
         return None, None, clashes
     return Entry(_mode(file, chosen), oid_of("blob", found.data)), found.data, clashes
+
+
+def _undone(file: FileHistory, chosen: Steps, reader: Reader) -> lines.Undone:
+    load, begins = _loader(file, reader), _measure(file, reader)
+    data = follow.undone(file.history, load, chosen, hunks=reader.hunks, begins=begins)
+    if data is not None:
+        return lines.Undone(data, data.count(b"\n"))
+    return lines.undo(Weave(file.history, load, hunks=reader.hunks, begins=begins, selected=chosen), chosen)
 
 
 def _loader(file: FileHistory, reader: Reader) -> Callable[[int], bytes | None]:

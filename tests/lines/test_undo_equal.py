@@ -8,11 +8,12 @@ from itertools import pairwise
 import pytest
 
 from githarness.git.reader import Reader
+from githarness.lines import follow
 from githarness.lines.history import Step, Steps
 from githarness.lines.hunk import changes, split
 from githarness.lines.undo import undo
 from githarness.lines.weave import Weave
-from tests.lines.woven import undone, weave
+from tests.lines.woven import starts, undone, weave
 
 
 @dataclass(eq=False)
@@ -70,6 +71,25 @@ def test_taking_steps_together_makes_no_difference(seed: int) -> None:
         fast, slow = (undo(weave(texts[0], texts[1:], steps, chosen, kind=kind), chosen) for kind in (Weave, Stepwise))
         shown = [[(clash.ours, clash.theirs) for clash in one.clashes] for one in (fast, slow)]
         assert (fast.data, shown[0]) == (slow.data, shown[1]), (texts, steps, chosen)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_nobody_touched_is_told_without_a_weave(seed: int) -> None:
+    """The same text as by the weave, in 4,000 histories; in some hundred of them somebody else was in the way."""
+    told = 0
+    for number in range(200):
+        rng = random.Random(f"{seed} {number}")
+        texts = some_texts(rng, rng.randint(3, 9))
+        texts = [b"".join(rng.sample([b"%d\n" % line for line in range(4)], 2)) + (text or b"") for text in texts
+                 ] if number % 2 else texts
+        chosen = frozenset(rng.sample(range(len(texts) - 1), rng.randint(1, 2)))
+        made = weave(texts[0], texts[1:], None, sorted(chosen))
+        data = follow.undone(made.history, [*texts[1:], texts[0]].__getitem__, chosen, hunks=Reader.hunks,
+                             begins=lambda step, data, texts=texts: starts(texts[step + 1], data))
+        if data is not None:
+            told += 1
+            assert (data, ()) == (undo(made, chosen).data, undo(made, chosen).clashes), (texts, chosen)
+    assert told > 20
 
 
 def plainly(versions: list[bytes], selected: Collection[int]) -> bytes | None:

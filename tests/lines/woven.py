@@ -13,11 +13,15 @@ def weave(base: bytes | None, versions: Sequence[bytes | None], steps: Sequence[
     texts = {BASE: base, **dict(enumerate(versions))}
 
     def begins(step: int, data: bytes) -> int | None:
-        text = texts[step]
-        return len(text) if text is not None and data.startswith(text) else None
+        return starts(texts[step], data)
 
     steps = steps or [Step((number - 1,)) for number in range(len(versions))]
     return kind(History(steps), texts.__getitem__, hunks=Reader.hunks, begins=begins, selected=selected)
+
+
+def starts(text: bytes | None, data: bytes) -> int | None:
+    """`Begins` of a text that is given."""
+    return len(text) if text is not None and data.startswith(text) else None
 
 
 def undone(base: bytes | None, versions: Sequence[bytes | None], selected: Sequence[int],
