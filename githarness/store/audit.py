@@ -13,10 +13,14 @@ from typing import NamedTuple
 
 from githarness.audit.line import Leaf
 from githarness.audit.merkle import Tree
+from githarness.errors import Integrity
 
-_LEAF = "seq, id, time, kind, agent, human, run, operation, commit_oid, intent, outcome, safe, digest"
+# An edited database may hold anything in any column: the casts keep each to its type.
+_TEXTS = ("kind", "agent", "human", "run", "operation", "commit_oid", "intent", "outcome")
+_LEAF = f"""seq, CAST(id AS TEXT), CAST(time AS REAL), {", ".join(f"CAST({name} AS TEXT)" for name in _TEXTS)},
+    coalesce(CAST(safe AS TEXT), ''), coalesce(CAST(digest AS BLOB), x'')"""
 _LEAVES = f"SELECT {_LEAF} FROM events WHERE seq >= ? AND seq < ? ORDER BY seq"
-_RECORDS = f"SELECT {_LEAF}, salt, body FROM events WHERE seq >= ? ORDER BY seq"
+_RECORDS = f"SELECT {_LEAF}, CAST(salt AS BLOB), CAST(body AS TEXT) FROM events WHERE seq >= ? ORDER BY seq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +70,10 @@ def leaves(conn: sqlite3.Connection, start: int, end: int) -> Iterator[Leaf]:
 
 
 def records(conn: sqlite3.Connection, start: int) -> Iterator[Record]:
-    """From this `seq` on, without an end."""
-    return (Record(Leaf._make(row[:13]), row[13], row[14]) for row in conn.execute(_RECORDS, (start,)))
+    """From this `seq` on, without an end. Raises Integrity where a row is no text."""
+    rows = conn.execute(_RECORDS, (start,))
+    try:
+        for row in rows:
+            yield Record(Leaf._make(row[:13]), row[13], row[14])
+    except sqlite3.Error as error:
+        raise Integrity(f"an event cannot be read: {error}", fix="githarness audit verify") from error

@@ -6,8 +6,6 @@ nothing that is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from githarness import clock
 from githarness.errors import Unavailable
 from githarness.git.objects import FILE, Entry, PathChange, oid_of
@@ -56,10 +54,9 @@ def enrol(parts: Parts, governance: Governance, mail: str) -> str:
     return LocalLane(parts).land(plan).commit or ""
 
 
-def enrolled(parts: Parts, commit: str) -> Iterator[EnrolledLog]:
-    """The logs of all clones, as of a commit. Raises Integrity for a file that does not load."""
-    for path, entry in parts.reader.files(commit, _FOLDER):
-        yield logs.parse(parts.reader.blob(entry.oid), path)
+def of_entry(parts: Parts, log: str, entry: Entry) -> EnrolledLog:
+    """Raises Integrity for a file that does not load."""
+    return logs.parse(parts.reader.blob(entry.oid), path_of(log))
 
 
 def signer_of(parts: Parts, log: EnrolledLog) -> KeySigner:

@@ -1,0 +1,58 @@
+"""What `git log refs/githarness/audit/LOG` tells a reviewer: the events of a batch in a person's words."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from githarness import canon, clock
+from githarness.audit import note
+from githarness.audit.line import Leaf
+from githarness.audit.note import Checkpoint
+from githarness.policy import trailers
+
+_MOST = 60  # lines of one message; the rest is counted
+_WORDS = {"intent": "write", "denial": "denial", "refusal": "refusal", "read": "read", "tool": "tool call"}
+_QUIET = ("read", "outcome")  # too many to tell one by one, or told with their intent
+
+
+def message(leaves: Sequence[Leaf], stated: Checkpoint) -> str:
+    """Subject, a line for each event that changed or refused something, counts of the others, and the checkpoint."""
+    told = [one for leaf in leaves for one in told_of(leaf)]
+    lines = told[:_MOST] + ([f"and {len(told) - _MOST} more in events.jsonl"] if len(told) > _MOST else [])
+    reads = Counter(_who(leaf) for leaf in leaves if leaf.kind == "read")
+    lines += [f"{who} read {count} times" for who, count in sorted(reads.items())]
+    lines += ["", f"log {stated.log}, {stated.size} events, root {note.coded(stated.root)}"]
+    return trailers.render(_subject(leaves), "\n".join(lines), [])
+
+
+def _subject(leaves: Sequence[Leaf]) -> str:
+    counts = Counter(_WORDS.get(leaf.kind, leaf.kind) for leaf in leaves if leaf.kind != "outcome")
+    parts = [f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts.most_common(5)]
+    return f"audit {leaves[0].seq}-{leaves[-1].seq}: {', '.join(parts) or 'outcomes'}"
+
+
+def told_of(leaf: Leaf) -> Iterator[str]:
+    """The line of one event; none of those that are only counted, or said by another."""
+    if leaf.kind in _QUIET and leaf.outcome in (None, "landed"):
+        return
+    yield canon.printable(f"{clock.rfc3339(leaf.time)} {sentence(leaf)}").replace("\n", " ")
+
+
+def sentence(leaf: Leaf) -> str:
+    fields: dict[str, Any] = json.loads(leaf.safe)
+    what = ", ".join(str(path["path"] if isinstance(path, dict) else path) for path in fields.get("paths", ()))
+    what = what or str(fields.get("tool") or fields.get("path") or fields.get("what") or "")
+    rule = fields.get("rule")
+    verb = {"intent": "wrote", "read": "read", "denial": "was denied", "refusal": f"was refused ({leaf.outcome})",
+            "tool": "called", "outcome": f"{leaf.intent} {leaf.outcome}"}.get(leaf.kind, leaf.kind)
+    return (f"{_who(leaf)} {verb} {what}".rstrip() + (f", by {rule}" if rule else "")
+            + (f", grant {fields['grant']}" if "grant" in fields else "")
+            + (f", on behalf of {' > '.join(map(str, fields['chain']))}" if "chain" in fields else "")
+            + (f", commit {leaf.commit[:12]}" if leaf.commit and leaf.kind == "intent" else ""))
+
+
+def _who(leaf: Leaf) -> str:
+    return leaf.agent or leaf.human or "githarness"
