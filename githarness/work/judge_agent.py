@@ -8,60 +8,53 @@ from dataclasses import dataclass
 
 from githarness import paths
 from githarness.errors import BadPath
-from githarness.git.commits import Commit
+from githarness.git import twins
 from githarness.git.objects import EXECUTABLE, FILE, PathChange
 from githarness.git.reader import Reader
-from githarness.policy import renames, trailers
-from githarness.policy.model import Agent, Decision, Request
-from githarness.policy.roles import decide as decide_by_roles
-from githarness.work import judge_signature, people
+from githarness.policy.evaluate import NO_POLICY
+from githarness.policy.model import Decision
+from githarness.work import judge_approval, judge_policy, judge_signature
 from githarness.work.governance import Governance
+from githarness.work.judge_policy import Ask, Claim, Judge
 from githarness.work.judge_states import State
 from githarness.work.judged import Fault
-from githarness.work.runbook import name_of
 
 _DECISION = re.compile(r"(allow|require_approval) rule=(\S+) grant=(\S+) event=(\S+)")
 _TIER = re.compile(r"T[0-2]")
 _HEADERS = re.compile(rb"tree [0-9a-f]{40}\n(?:parent [0-9a-f]{40}\n)*author [^\n\0]*\ncommitter [^\n\0]*\n"
                       rb"gpgsig [^\n\0]*(?:\n [^\n\0]*)*\n\n[^\0]*")
-ONCE = ("Run", "Tier", "Policy", "Decision")
-Ask = tuple[str, tuple[str, ...]]  # a path and the actions of which one must be allowed
+_ONCE = ("Run", "Tier", "Policy", "Decision")
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """What a commit says about itself in its trailers."""
+class Deed:
+    """An agent's commit with what it changed itself, and when it is pushed, where that is known."""
 
-    commit: Commit
-    pairs: trailers.Trailers
-
-    def values(self, key: str) -> list[str]:
-        return [value for name, value in self.pairs if name == key]
-
-    def one(self, key: str) -> str:
-        """Empty where there is none, or more than one."""
-        values = self.values(key)
-        return values[0] if len(values) == 1 else ""
+    claim: Claim
+    changes: Sequence[PathChange]
+    pushed: float | None = None
 
 
-def judge(claim: Claim, states: Sequence[State], changes: Sequence[PathChange], reader: Reader) -> Iterator[Fault]:
+def judge(deed: Deed, states: Sequence[State], reader: Reader) -> Iterator[Fault]:
     """`states`: of the first parent, then those of the tips that know more; not empty."""
-    commit, name = claim.commit, claim.one("Agent")
+    claim, name = deed.claim, deed.claim.one("Agent")
     yield from _form(claim, name, states[0].governance)
-    key = judge_signature.signer(commit)
+    key = judge_signature.signer(claim.commit)
     if isinstance(key, Fault):
         yield key
+    judges = []
     for state in states:
         agent = state.governance.registry.agents.get(name)
         if not state.loads:
             yield Fault("no-policy", "'.githarness/config.toml' before it does not load")
         if agent is None:
             yield Fault("unknown-agent", f"there is no agent '{name[:80]}' in the state before it")
-        elif not isinstance(key, Fault):
-            yield from judge_signature.ends(agent, key, commit.time)
-    yield from _paths(changes)
-    agents = [(state.governance, agent) for state in states if (agent := state.governance.registry.agents.get(name))]
-    yield from _decided(claim, agents, changes, reader)
+        else:
+            judges.append(Judge(state.governance, agent, claim, deed.pushed))
+        if agent is not None and not isinstance(key, Fault):
+            yield from judge_signature.ends(agent, key, claim.commit.time)
+    yield from _paths(deed, reader)
+    yield from _decided(deed, judges, reader)
 
 
 def _form(claim: Claim, name: str, governance: Governance) -> Iterator[Fault]:
@@ -74,7 +67,7 @@ def _form(claim: Claim, name: str, governance: Governance) -> Iterator[Fault]:
     if named != ["Agent"] or commit.author != f"{name} <{name}@{fleet}.invalid>":
         yield Fault("author", f"author '{commit.author[:120]}' and trailer 'Agent: {name[:80]}' are not one agent of "
                     f"fleet '{fleet}'")
-    missing = [key for key in ONCE if not claim.one(key)]
+    missing = [key for key in _ONCE if not claim.one(key)]
     if missing:
         yield Fault("trailer", f"the trailer '{missing[0]}' is missing or stands there twice")
     elif not _TIER.fullmatch(claim.one("Tier")):
@@ -83,124 +76,43 @@ def _form(claim: Claim, name: str, governance: Governance) -> Iterator[Fault]:
         yield Fault("trailer", "the trailer 'Policy' is not the digest of the governance before it")
 
 
-def _paths(changes: Sequence[PathChange]) -> Iterator[Fault]:
-    for change in changes:
-        for entry in (change.old, change.new):
-            if entry is not None and entry.mode not in (FILE, EXECUTABLE):
-                yield Fault("mode", f"'{change.path}' has mode {entry.mode}: agents work on plain files", change.path)
-                break
+def _paths(deed: Deed, reader: Reader) -> Iterator[Fault]:
+    for change in deed.changes:
+        odd = [entry.mode for entry in (change.old, change.new) if entry and entry.mode not in (FILE, EXECUTABLE)]
+        if odd:
+            yield Fault("mode", f"{change.path!a} has mode {odd[0]}: agents work on plain files", change.path)
         try:
             paths.check(change.path)
         except BadPath as error:
             yield Fault("bad-path", error.message, change.path)
+            continue
+        if change.old is None and twins.has(reader, deed.claim.commit.tree, change.path):
+            yield Fault("twin", f"'{change.path}' differs from what is there by letter case or normalisation alone",
+                        change.path)
 
 
-def _decided(claim: Claim, agents: Sequence[tuple[Governance, Agent]], changes: Sequence[PathChange],
-             reader: Reader) -> Iterator[Fault]:
-    asks = list(_asks(claim, changes, reader))
-    chain = tuple(map(name_of, claim.values("On-Behalf-Of")))
+def _decided(deed: Deed, judges: Sequence[Judge], reader: Reader) -> Iterator[Fault]:
+    asks = list(judge_policy.asks(deed.claim, deed.changes, reader))
     deciding: set[tuple[str, str]] = set()
-    for number, (governance, agent) in enumerate(agents):
-        yield from _chain(claim, governance, (*chain, agent.name))
-        for path, actions in asks:
-            decisions = [_effective(governance, agent, _request(claim, agent, chain, action, path))
-                         for action in actions]
-            allowed = [one for one in decisions if one.effect == "allow"]
-            if number == 0:
-                deciding.update((one.rule, one.grant or "-") for one in allowed)
-            if not allowed:
-                yield _refusal(agent, actions[0], path, decisions[0])
-    if text := claim.one("Decision"):
+    for judge in judges:
+        yield from judge.chain()
+        for ask in asks:
+            decisions = judge.decide(ask)
+            good = [one for one in decisions if one.effect == "allow" or judge_approval.approved(judge, ask, one)]
+            if judge is judges[0]:
+                deciding.update((one.rule, one.grant or "-") for one in good)
+            if not good:
+                yield _refusal(judge, ask, decisions[0])
+    if text := deed.claim.one("Decision"):
         found = _DECISION.fullmatch(text)
-        if not found or (asks and deciding and (found[2], found[3]) not in deciding):
+        if not found or (deciding and (found[2], found[3]) not in deciding):
             yield Fault("trailer", f"the trailer 'Decision: {text[:120]}' is not what the policy before it decides")
 
 
-def _request(claim: Claim, agent: Agent, chain: tuple[str, ...], action: str, path: str) -> Request:
-    return Request(agent.name, agent.roles, action, path, chain, claim.one("Tier") or "T0",
-                   time=float(claim.commit.time))
-
-
-def _refusal(agent: Agent, action: str, path: str, decision: Decision) -> Fault:
+def _refusal(judge: Judge, ask: Ask, decision: Decision) -> Fault:
     code = "needs-approval" if decision.effect == "require_approval" else "denied"
+    if decision.rule == NO_POLICY:
+        code = "no-policy"
     why = f": {decision.why}" if decision.why else ""
-    return Fault(code, f"agent '{agent.name}' may not {action} '{path}' by rule '{decision.rule}'{why}", path)
-
-
-def decide(governance: Governance, request: Request) -> Decision:
-    """By the policy of the state before the change."""
-    del governance
-    return decide_by_roles(request)
-
-
-def _effective(governance: Governance, agent: Agent, request: Request) -> Decision:
-    """The agent's own, unless somebody on whose behalf it acts may do less."""
-    decision = decide(governance, request)
-    for number, name in enumerate(request.chain):
-        if decision.effect == "deny":
-            break
-        other = governance.registry.agents.get(name)
-        person = governance.registry.humans.get(name.removeprefix("human:"))
-        if other and other is not agent:
-            theirs = decide(governance, Request(other.name, other.roles, request.action, request.path,
-                                                request.chain[:number], request.tier, time=request.time))
-        elif person and not other:
-            theirs = people.decide(Request(person.name, (person.role,), request.action, request.path))
-        else:
-            continue
-        if theirs.effect == "deny" or decision.effect == "allow":
-            decision = theirs if theirs.effect != "allow" else decision
-    return decision
-
-
-def _chain(claim: Claim, governance: Governance, chain: tuple[str, ...]) -> Iterator[Fault]:
-    agents, humans = governance.registry.agents, governance.registry.humans
-    for number, name in enumerate(chain):
-        if name in chain[:number] and chain[number - 1] != name:
-            yield Fault("chain", f"'{name}' comes back on its own behalf: {' -> '.join(chain)}"[:300])
-            return
-    for link in claim.values("On-Behalf-Of"):
-        name = name_of(link)
-        other = agents.get(name) or humans.get(name.removeprefix("human:"))
-        if other is None and link == name:
-            yield Fault("chain", f"the trailer 'On-Behalf-Of' names '{name[:80]}', who is nobody here")
-        elif other is not None and (other.retired or (isinstance(other, Agent) and other.quarantined)):
-            yield Fault("chain", f"it was made on behalf of '{name}', who was retired or quarantined")
-
-
-def _asks(claim: Claim, changes: Sequence[PathChange], reader: Reader) -> Iterator[Ask]:
-    """Each change of a path as the actions that it may have been, and both ends of every rename that is told."""
-    pairs = [pair for value in claim.values("Rename") if (pair := renames.parse(value))]
-    by_path = {change.path: change for change in changes}
-    for path in dict.fromkeys(path for pair in pairs for path in pair):
-        yield path, ("rename",)
-    sources, targets = {old for old, _ in pairs}, {new: old for old, new in reversed(pairs)}
-    for change in changes:
-        source = by_path.get(_origin(change.path, targets))
-        if change.new is None:
-            if change.path not in sources:
-                yield change.path, ("delete",)
-        elif change.old is None and source is not None and source.old == change.new and change.path in targets:
-            continue
-        elif change.old is None or _appended(reader, change):
-            yield change.path, ("write", "append")
-        else:
-            yield change.path, ("write",)
-
-
-def _origin(path: str, targets: dict[str, str]) -> str:
-    seen = {path}
-    while (source := targets.get(path)) is not None and source not in seen:
-        seen.add(source)
-        path = source
-    return path
-
-
-def _appended(reader: Reader, change: PathChange) -> bool:
-    old, new = change.old, change.new
-    if old is None or new is None or old.mode != new.mode or new.mode not in (FILE, EXECUTABLE):
-        return False
-    before = reader.size(old.oid)
-    return reader.size(new.oid) > before and reader.blob(new.oid).startswith(reader.blob(old.oid))
-
-
+    return Fault(code, f"agent '{judge.agent.name}' may not {ask.actions[0]} {ask.path!a} by rule '{decision.rule}'"
+                 + why, ask.path)

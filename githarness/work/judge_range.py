@@ -15,8 +15,9 @@ from githarness.git.repo import Repo, is_shallow
 from githarness.policy import trailers
 from githarness.policy.trailers import Trailers
 from githarness.work import judge_agent, judge_changes, judge_claims, judge_founding, judge_human
-from githarness.work.judge_agent import Claim
+from githarness.work.judge_agent import Deed
 from githarness.work.judge_human import Act
+from githarness.work.judge_policy import Claim
 from githarness.work.judge_states import State, States, landings
 from githarness.work.judge_time import Times
 from githarness.work.judged import Fault, Report, Violation
@@ -33,12 +34,14 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where judging takes place. `now`: Unix seconds; `humans`: warn or signed, in place of what config.toml says."""
+    """Where judging takes place. `now`: Unix seconds; `humans`: warn or signed, in place of what config.toml says;
+    `pushed`: Unix seconds at which the commits arrive: a grant that ended before does not count."""
 
     reader: Reader
     now: float
     humans: str | None = None
     progress: Progress | None = None
+    pushed: float | None = None
 
 
 def parse_range(reader: Reader, text: str | None, default: str) -> Range:
@@ -114,7 +117,8 @@ class _Judging:
     def _of_governed(self, commit: Commit, pairs: Trailers, states: Sequence[State]) -> Iterator[Fault]:
         changes = judge_changes.own(self._reader, commit)
         if judge_claims.of_agent(commit, pairs):
-            yield from judge_agent.judge(Claim(commit, pairs), states, changes, self._reader)
+            deed = Deed(Claim(commit, pairs), changes, self._bench.pushed)
+            yield from judge_agent.judge(deed, states, self._reader)
             yield from self._times.judge(commit)
             return
         self.report.human.append(commit.oid)

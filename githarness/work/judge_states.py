@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from githarness.errors import Integrity
+from githarness.git import commits
 from githarness.git.commits import Commit
-from githarness.git.objects import FOLDER, Entry
+from githarness.git.objects import FOLDER, Entry, Raw, raw
 from githarness.git.reader import Reader
+from githarness.git.trees import Trees
 from githarness.work.governance import FOLDER_NAME, Governance, Governed
 
 
@@ -27,6 +29,7 @@ class States:
         self._reader = reader
         self._governed = Governed(reader)
         self._known: dict[str, State] = {}  # by the id of `.githarness`
+        self._joined: dict[tuple[str, str, str], State] = {}
 
     def folder(self, commit: str) -> str | None:
         entry = self._reader.entry(commit, FOLDER_NAME)
@@ -37,32 +40,64 @@ class States:
         folder = self.folder(commit)
         if folder is None:
             return None
-        if folder not in self._known:
-            self._known[folder] = self._load(commit, folder)
-        return self._known[folder]
-
-    def _load(self, commit: str, folder: str) -> State:
-        try:
-            return State(self._governed.of(commit, Entry(FOLDER, folder)), loads=True)
-        except Integrity:
-            return State(self._governed.salvaged(commit), loads=False)
+        known = self._known.get(folder)
+        if known is None or not known.governance.policy.files:  # then history says whether there ever was one
+            known = self._known[folder] = _loaded(self._governed, commit, folder)
+        return known
 
     def judging(self, commit: Commit, tips: Sequence[str]) -> list[State]:
-        """First the parent's state, then those of the tips where these know something that the parent does not."""
+        """First the parent's state, then that state with what each tip changed since both parted."""
         parent = commit.parents[0] if commit.parents else None
-        before = self.at(parent) if parent else None
-        found = [before] if before else []
+        here = self.folder(parent) if parent else None
+        states = [self.at(parent)] if parent and here else []
         for tip in tips:
-            landing = self.at(tip)
-            if landing is None or (before and (landing is before or not self._changed_since(tip, parent))):
+            there, base = self.folder(tip), self._reader.merge_base(tip, parent) if parent and here else None
+            before = self.folder(base) if base else None
+            if there in (None, here, before):
                 continue
-            found.append(landing)
-        return found
+            if parent is None or here is None or before in (None, here):
+                states.append(self.at(tip))
+            else:
+                states.append(self._join(parent, tip, str(base)))
+        return [state for state in states if state]
 
-    def _changed_since(self, tip: str, parent: str | None) -> bool:
-        """Whether the tip's governance is another than where the commit's line left it."""
-        base = self._reader.merge_base(tip, parent) if parent else None
-        return base is None or self.folder(base) != self.folder(tip)
+    def _join(self, parent: str, tip: str, base: str) -> State:
+        """The parent's governance, but where the tip has changed a file since `base`, the tip's."""
+        key = (str(self.folder(parent)), str(self.folder(tip)), str(self.folder(base)))
+        if key not in self._joined:
+            roots = [self._reader.commit(oid).tree for oid in (base, tip, parent)]
+            changes = {change.path: change.new for change in self._reader.diff_trees(*roots[:2])
+                       if change.path.startswith(FOLDER_NAME + "/")}
+            made: list[Raw] = []
+            tree = Trees(self._reader.tree).change(roots[2], changes, made)
+            commit = raw("commit", f"tree {tree}\nparent {tip}\nauthor <> 0\ncommitter <> 0\n\n".encode())
+            supposed = _Supposed(self._reader, (*made, commit))
+            folder = supposed.entry(commit.oid, FOLDER_NAME)
+            self._joined[key] = _loaded(Governed(supposed), commit.oid, folder.oid if folder else "")
+        return self._joined[key]
+
+
+def _loaded(governed: Governed, commit: str, folder: str) -> State:
+    try:
+        return State(governed.of(commit, Entry(FOLDER, folder)), loads=True)
+    except Integrity:
+        return State(governed.salvaged(commit), loads=False)
+
+
+class _Supposed(Reader):
+    """A repository with trees and a commit in it that nobody has written there."""
+
+    def __init__(self, reader: Reader, objects: Sequence[Raw]) -> None:
+        super().__init__(reader.repo)
+        self._supposed = {one.oid: one.data for one in objects}
+
+    def tree(self, oid: str) -> bytes:
+        data = self._supposed.get(oid)
+        return super().tree(oid) if data is None else data
+
+    def commit(self, oid: str) -> Commit:
+        data = self._supposed.get(oid)
+        return super().commit(oid) if data is None else commits.parse(oid, data)
 
 
 def line_of(parents: Mapping[str, tuple[str, ...]], head: str) -> list[str]:
