@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from githarness import wiring
-from githarness.cli.identities import desk, key_lines, key_table
+from githarness.cli.identities import desk, key_lines, show_change, table
 from githarness.cli.options import command, group
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.policy.model import Agent
 from githarness.work import agents
-from githarness.work.agents import Changed
 
 app = group("Agents: add them, give them keys of this host, retire them.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The agent.")]
@@ -36,7 +34,7 @@ def add(
     sh = shell(ctx)
     harness = sh.open()
     done = agents.add(desk(harness), name, wanted=tuple(role or ()), purpose=purpose, owner=owner)
-    _show_change(sh, harness, done, "added")
+    show_change(sh, harness, done.agent, done.commit, what="added")
 
 
 @app.command("list")
@@ -49,7 +47,7 @@ def show_all(ctx: typer.Context) -> None:
     sh = shell(ctx)
     harness = sh.open()
     found = sorted(harness.governance().registry.agents.values(), key=lambda agent: agent.name)
-    sh.document({"items": [_table(harness, agent) for agent in found]})
+    sh.document({"items": [table(harness, agent) for agent in found]})
     for agent in found:
         _line(sh, agent)
 
@@ -64,7 +62,7 @@ def show(ctx: typer.Context, name: Name) -> None:
     sh = shell(ctx)
     harness = sh.open()
     agent = harness.governance().agent(name)
-    sh.document(_table(harness, agent))
+    sh.document(table(harness, agent))
     _line(sh, agent)
     key_lines(sh, harness.keyring, agent.keys)
 
@@ -78,7 +76,8 @@ def enroll(ctx: typer.Context, name: Name) -> None:
     """
     sh = shell(ctx)
     harness = sh.open()
-    _show_change(sh, harness, agents.enroll(desk(harness), name), "enrolled")
+    done = agents.enroll(desk(harness), name)
+    show_change(sh, harness, done.agent, done.commit, what="enrolled")
 
 
 @app.command("rotate-key")
@@ -90,7 +89,8 @@ def rotate_key(ctx: typer.Context, name: Name) -> None:
     """
     sh = shell(ctx)
     harness = sh.open()
-    _show_change(sh, harness, agents.rotate_key(desk(harness), name), "rotated the key of")
+    done = agents.rotate_key(desk(harness), name)
+    show_change(sh, harness, done.agent, done.commit, what="rotated the key of")
 
 
 @app.command("retire")
@@ -102,21 +102,8 @@ def retire(ctx: typer.Context, name: Name) -> None:
     """
     sh = shell(ctx)
     harness = sh.open()
-    _show_change(sh, harness, agents.retire(desk(harness), name), "retired")
-
-
-def _show_change(sh: Shell, harness: wiring.Harness, done: Changed, what: str) -> None:
-    sh.document({**_table(harness, done.agent), "commit": done.commit})
-    state = f"{what} agent" if done.commit else "nothing to do for agent"
-    sh.line(Painted(state, "green"), f" '{done.agent.name}'", f" (commit {done.commit[:12]})" if done.commit else "")
-    key_lines(sh, harness.keyring, done.agent.keys)
-
-
-def _table(harness: wiring.Harness, agent: Agent) -> dict[str, object]:
-    return {
-        "name": agent.name, "roles": list(agent.roles), "purpose": agent.purpose, "owner": agent.owner,
-        "retired": agent.retired, "keys": [key_table(harness.keyring, key) for key in agent.keys],
-    }
+    done = agents.retire(desk(harness), name)
+    show_change(sh, harness, done.agent, done.commit, what="retired")
 
 
 def _line(sh: Shell, agent: Agent) -> None:

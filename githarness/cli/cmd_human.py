@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
-from githarness import wiring
-from githarness.cli.identities import desk, key_lines, key_table
+from githarness.cli.identities import desk, key_lines, show_change, table
 from githarness.cli.options import command, group
 from githarness.cli.out import Painted
 from githarness.cli.passphrase import asking
-from githarness.cli.shell import Shell, shell
+from githarness.cli.shell import shell
 from githarness.policy.model import Human
 from githarness.work import humans
 
@@ -43,7 +42,7 @@ def add(
         return humans.key_of_file(at, sh.directory / key, asking(sh))
 
     done = humans.add(at, Human(name, mail, role, ()), public_key)
-    _show_change(sh, harness, done, "added")
+    show_change(sh, harness, done.human, done.commit, what="added")
 
 
 @app.command("list")
@@ -56,7 +55,7 @@ def show_all(ctx: typer.Context) -> None:
     sh = shell(ctx)
     harness = sh.open()
     found = sorted(harness.governance().registry.humans.values(), key=lambda human: human.name)
-    sh.document({"items": [_table(harness, human) for human in found]})
+    sh.document({"items": [table(harness, human) for human in found]})
     for human in found:
         sh.line(Painted(human.name, "cyan"), f" ({human.role}, {human.mail}",
                 f", retired {human.retired})" if human.retired else ")")
@@ -72,18 +71,5 @@ def retire(ctx: typer.Context, name: Name) -> None:
     """
     sh = shell(ctx)
     harness = sh.open()
-    _show_change(sh, harness, humans.retire(desk(harness), name), "retired")
-
-
-def _show_change(sh: Shell, harness: wiring.Harness, done: humans.Changed, what: str) -> None:
-    sh.document({**_table(harness, done.human), "commit": done.commit})
-    state = f"{what} human" if done.commit else "nothing to do for human"
-    sh.line(Painted(state, "green"), f" '{done.human.name}'", f" (commit {done.commit[:12]})" if done.commit else "")
-    key_lines(sh, harness.keyring, done.human.keys)
-
-
-def _table(harness: wiring.Harness, human: Human) -> dict[str, object]:
-    return {
-        "name": human.name, "mail": human.mail, "role": human.role, "retired": human.retired,
-        "keys": [key_table(harness.keyring, key) for key in human.keys],
-    }
+    done = humans.retire(desk(harness), name)
+    show_change(sh, harness, done.human, done.commit, what="retired")

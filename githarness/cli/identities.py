@@ -1,10 +1,13 @@
-"""What `agent` and `human` share: the desk at which identities are changed, and how keys print."""
+"""What `agent` and `human` share: the desk at which identities are changed, and how they and their keys print."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from githarness import wiring
+from githarness.cli.out import Painted
 from githarness.cli.shell import Shell
-from githarness.policy.model import Key
+from githarness.policy.model import Agent, Human, Key
 from githarness.seal import public
 from githarness.store.keyring import Keyring
 from githarness.work import agents
@@ -15,11 +18,18 @@ def desk(harness: wiring.Harness) -> Desk:
     return Desk(harness.parts, harness.local, harness.mail)
 
 
-def key_table(keyring: Keyring, key: Key) -> dict[str, object]:
-    return {
-        "fingerprint": public.fingerprint(key.key), "key": key.key, "host": key.host, "added": key.added,
-        "retired": key.retired, "compromised_since": key.compromised_since, "here": agents.held(keyring, key),
-    }
+def table(harness: wiring.Harness, who: Agent | Human) -> dict[str, object]:
+    """All that is on record, each key with its fingerprint and whether this host can sign with it."""
+    return {**asdict(who), "keys": [
+        {**asdict(key), "fingerprint": public.fingerprint(key.key), "here": agents.held(harness.keyring, key)}
+        for key in who.keys]}
+
+
+def show_change(sh: Shell, harness: wiring.Harness, who: Agent | Human, commit: str | None, *, what: str) -> None:
+    sh.document({**table(harness, who), "commit": commit})
+    state = f"{what if commit else 'nothing to do for'} {'agent' if isinstance(who, Agent) else 'human'}"
+    sh.line(Painted(state, "green"), f" '{who.name}'", f" (commit {commit[:12]})" if commit else "")
+    key_lines(sh, harness.keyring, who.keys)
 
 
 def key_lines(sh: Shell, keyring: Keyring, keys: tuple[Key, ...]) -> None:

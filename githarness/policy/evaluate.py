@@ -14,7 +14,7 @@ from githarness import paths
 from githarness.errors import BadPath
 from githarness.policy import grants as grants_
 from githarness.policy import roles
-from githarness.policy.matching import Matcher, matcher
+from githarness.policy.matching import Matcher, head_key, matcher
 from githarness.policy.model import ACTIONS, Approvers, Decision, Grant, Request
 from githarness.policy.rules import ALLOW, APPROVAL, CHANGES, DENY, EFFECTS, ON_FILES, TIERS, Breaker, PolicyFile, Rule
 
@@ -23,6 +23,7 @@ NO_POLICY = "no-policy"
 DEFAULT = "default-deny"
 INVALID = "invalid-request"
 _RANKS = ("operator", "owner")
+_MOST_HEADS = 200  # first names of paths by which the rules of one agent are told apart
 _MOST_KNOWN = 20_000  # combinations of agent, roles and action whose candidates are kept
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _HOST = re.compile(r"[a-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?")
@@ -30,7 +31,22 @@ _METHOD = re.compile(r"[A-Z]{1,16}")
 _URL = re.compile(r"/[!$&-;=@A-Z_a-z~%]*")
 _URL_TRICK = re.compile(r"//|/\.{1,2}(?:/|$)|%(?![0-9A-F]{2})|%(?:2[EF]|5C|[01][0-9A-F]|7F)|;")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-Candidates = tuple[Matcher, ...]
+
+
+class _Candidates:
+    """The rules about one agent in its roles and one action, the strictest first, by the first name of their paths."""
+
+    def __init__(self, matchers: Sequence[Matcher]) -> None:
+        self._rest = tuple(one for one in matchers if one.heads is None)
+        heads = {head for one in matchers for head in one.heads or ()}
+        self._by_head = {head: tuple(one for one in matchers if one.heads is None or head in one.heads)
+                         for head in heads} if len(heads) <= _MOST_HEADS else {}
+        self._all = tuple(matchers)
+
+    def at(self, path: str) -> tuple[Matcher, ...]:
+        if self._by_head:
+            return self._by_head.get(head_key(path), self._rest)
+        return self._all
 
 
 class Policy:
@@ -45,7 +61,7 @@ class Policy:
             tuple(rate for file in self.files for rate in file.breaker.failures))
         matchers = [matcher(rule) for file in self.files for rule in file.rules]
         self._matchers = sorted(matchers, key=lambda one: EFFECTS.index(one.rule.effect))  # stable: files' order stays
-        self._known: dict[tuple[str, tuple[str, ...], str], Candidates] = {}
+        self._known: dict[tuple[str, tuple[str, ...], str], _Candidates] = {}
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -56,23 +72,22 @@ class Policy:
         refused = _refused(request)
         if refused is not None:
             return refused
-        found = [one.rule for one in self._candidates(request) if one.fits(request)]
-        return _decided(request, found, grants)
+        return _decided(request, self._matching(request), grants)
 
     def matching(self, request: Request) -> list[Rule]:
         """Every rule that matches, the one that decides first; none where the request is denied beforehand."""
         if _refused(request) is not None:
             return []
-        return [one.rule for one in self._candidates(request) if one.fits(request)]
+        return self._matching(request)
 
-    def _candidates(self, request: Request) -> Candidates:
+    def _matching(self, request: Request) -> list[Rule]:
         key = (request.agent, request.roles, request.action)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            known = self._known[key] = tuple(one for one in self._matchers if one.concerns(*key))
-        return known
+            known = self._known[key] = _Candidates([one for one in self._matchers if one.concerns(*key)])
+        return [one.rule for one in known.at(request.path) if one.fits(request)]
 
 
 class Shipped(Policy):

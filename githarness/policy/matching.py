@@ -50,8 +50,13 @@ def glob_test(glob: str) -> Test:
 
 
 def _exact(globs: Sequence[str]) -> Test:
-    tests = [glob_test(glob) for glob in globs]
-    return tests[0] if len(tests) == 1 else lambda text: any(test(text) for test in tests)
+    plain = frozenset(filter(_is_plain, globs))
+    tests = [glob_test(glob) for glob in globs if glob not in plain]
+    if not tests:
+        return plain.__contains__
+    if len(tests) == 1 and not plain:
+        return tests[0]
+    return lambda text: text in plain or any(test(text) for test in tests)
 
 
 def _wide(globs: Sequence[str]) -> Test:
@@ -108,6 +113,7 @@ class Matcher:
     rule: Rule
     concerns: Callable[[str, Sequence[str], str], bool]
     fits: Callable[[Request], bool]
+    heads: frozenset[str] | None
 
 
 def matcher(rule: Rule) -> Matcher:
@@ -119,9 +125,30 @@ def matcher(rule: Rule) -> Matcher:
     if rule.tier is not None:
         good = TIERS[TIERS.index(rule.tier):]
         checks.append(lambda request: request.tier in good)
+    return Matcher(rule, _concerns(rule), _every(checks), _heads(rule))
+
+
+def _every(checks: list[Callable[[Request], bool]]) -> Callable[[Request], bool]:
+    """The shapes of most rules without a loop: this is what a decision spends its time on."""
+    if not checks:
+        return lambda request: True  # noqa: ARG005
     if len(checks) == 1:
-        return Matcher(rule, _concerns(rule), checks[0])
-    return Matcher(rule, _concerns(rule), lambda request: all(check(request) for check in checks))
+        return checks[0]
+    first, *rest = checks
+    others = _every(rest)
+    return lambda request: first(request) and others(request)
+
+
+def _heads(rule: Rule) -> frozenset[str] | None:
+    """The first names, folded, that a path must have one of; None where it may begin with any."""
+    heads = [glob.partition("/")[0] for glob in rule.paths or ("*",)]
+    return frozenset(map(head_key, heads)) if all(map(_is_plain, heads)) else None
+
+
+def head_key(path: str) -> str:
+    """The first name of a path as `heads` has it."""
+    head = path.partition("/")[0]
+    return head.lower() if head.isascii() else paths.twin_key(head)
 
 
 def _concerns(rule: Rule) -> Callable[[str, Sequence[str], str], bool]:

@@ -78,6 +78,10 @@ class Place(NamedTuple):
     near: Callable[[Document], Sequence[Neighbour]] | None = None  # near-duplicates among the other skills
 
 
+# What a finding hangs on, besides path and profile. "head": on the frontmatter. "lines": on the lines that it is about,
+# and `part.REACH` bytes around them; only how severe it is may hang on more, and a word that must occur before a gate
+# searches must stand in what it searches for. "all": on anything. `skills/part.py` takes a change apart by this.
+Reads = Literal["all", "head", "lines"]
 Check = Callable[[Document, Place], Iterable[Found]]
 Fix = Callable[[Document, Place], bytes]  # the same bytes where there is nothing that it can mend
 
@@ -90,3 +94,4 @@ class Gate(NamedTuple):
     kinds: frozenset[Kind] = SKILL
     # Lower-case words of which one must stand in the document for the check to be worth running; empty: always run.
     triggers: tuple[str, ...] = ()
+    reads: Reads = "all"

@@ -26,9 +26,14 @@ _ADD_CHANGE = "INSERT INTO changes SELECT ?, id, ?, ?, ?, ? FROM paths WHERE pat
 _CHANGES = """SELECT changes.seq, paths.path, old_mode, old_oid, new_mode, new_oid
     FROM json_each(?) CROSS JOIN changes ON changes.seq = json_each.value CROSS JOIN paths ON paths.id = changes.path
     ORDER BY changes.seq, paths.path"""
-_HISTORY = """SELECT commits.seq, oid, parents, main, agent, rolls_back, renames, old_mode, old_oid, new_mode, new_oid
-    FROM changes CROSS JOIN commits ON commits.seq = changes.seq
+_TOUCH = "commits.seq, oid, parents, main, agent, rolls_back, renames, old_mode, old_oid, new_mode, new_oid"
+_HISTORY = f"""SELECT {_TOUCH} FROM changes CROSS JOIN commits ON commits.seq = changes.seq
     WHERE changes.path = (SELECT id FROM paths WHERE path = ?) AND changes.seq >= ? ORDER BY changes.seq"""
+_HISTORIES = f"""WITH wanted AS (SELECT path, min(seq) AS since FROM changes
+        WHERE seq IN (SELECT value FROM json_each(?)) GROUP BY path)
+    SELECT paths.path, {_TOUCH} FROM wanted CROSS JOIN paths ON paths.id = wanted.path
+    CROSS JOIN changes ON changes.path = wanted.path AND changes.seq >= since
+    CROSS JOIN commits ON commits.seq = changes.seq ORDER BY paths.path, changes.seq"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +129,13 @@ def log(conn: sqlite3.Connection, wanted: CommitFilter) -> list[CommitRow]:
 
 def history(conn: sqlite3.Connection, path: str, *, since: int = 0) -> list[Touch]:
     """Who changed a path from the commit of this `seq` on, oldest first."""
-    return [Touch(seq, oid.hex(), _oids(parents), bool(main), agent, _oids(rolls_back) if rolls_back else (),
-                  _pairs(renames), old_mode and str(old_mode), old_oid and old_oid.hex(), new_mode and str(new_mode),
-                  new_oid and new_oid.hex())
-            for seq, oid, parents, main, agent, rolls_back, renames, old_mode, old_oid, new_mode, new_oid
-            in conn.execute(_HISTORY, (_encode(path), since))]
+    return [_touch(row) for row in conn.execute(_HISTORY, (_encode(path), since))]
+
+
+def histories(conn: sqlite3.Connection, seqs: Sequence[int]) -> dict[str, list[Touch]]:
+    """The same for every path that one of these commits changed, each from the first of them on."""
+    rows = conn.execute(_HISTORIES, (json.dumps(seqs),))
+    return {_decode(path): [_touch(row[1:]) for row in group] for path, group in groupby(rows, key=itemgetter(0))}
 
 
 def rollbacks(conn: sqlite3.Connection) -> list[CommitRow]:
@@ -208,9 +215,16 @@ def _change(path: str, row: tuple[Any, ...]) -> ChangeRow:
                      new_oid and new_oid.hex())
 
 
+def _touch(row: tuple[Any, ...]) -> Touch:
+    seq, oid, parents, main, agent, rolls_back, renames, old_mode, old_oid, new_mode, new_oid = row
+    return Touch(seq, oid.hex(), _oids(parents), bool(main), agent, _oids(rolls_back) if rolls_back else (),
+                 _pairs(renames), old_mode and str(old_mode), old_oid and old_oid.hex(), new_mode and str(new_mode),
+                 new_oid and new_oid.hex())
+
+
 def _oids(joined: bytes) -> tuple[str, ...]:
     text = joined.hex()
-    return tuple(text[start:start + 40] for start in range(0, len(text), 40))
+    return (text,) if len(text) == 40 else tuple(text[start:start + 40] for start in range(0, len(text), 40))
 
 
 def _pairs(renames: str | None) -> tuple[tuple[str, str], ...]:

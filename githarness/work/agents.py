@@ -23,17 +23,21 @@ class Changed:
     commit: str | None  # None: it was so already
 
 
-def add(desk: Desk, name: str, *, wanted: tuple[str, ...], purpose: str, owner: str) -> Changed:
-    """A new agent with a key of this host. The same agent again is returned; other roles are a Conflict."""
+def add(desk: Desk, name: str, *, wanted: tuple[str, ...], purpose: str, owner: str,
+        expires: float | None = None) -> Changed:
+    """A new agent with a key of this host. The same agent again is returned, with the new end if one is given; other
+    roles are a Conflict."""
     registry.check_name(name)
-    known = _known_roles(wanted)
-    asked = Agent(name, known, (), purpose, registry.check_mail(owner or desk.mail))
+    end = clock.rfc3339(expires) if expires is not None else None
+    asked = Agent(name, _known_roles(wanted), (), purpose, registry.check_mail(owner or desk.mail), expires=end)
 
     def edit(governance: Governance) -> Edit | None:
         there = governance.registry.agents.get(name)
         if there is None:
             return Edit(f"add agent {name}", (replace(asked, keys=(_new_key(desk, name, governance),)),))
         _same(there, asked)
+        if end and there.expires != end:
+            return Edit(f"let agent {name} expire at {end}", (replace(there, expires=end),))
         return None
 
     return _changed(desk, name, govern.change(desk, edit))

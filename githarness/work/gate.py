@@ -21,6 +21,7 @@ from githarness.skills import judge, report, suppress
 from githarness.skills.catalogue import GATES
 from githarness.skills.document import LARGEST, Document
 from githarness.skills.model import Finding, Place
+from githarness.skills.part import Versions
 from githarness.skills.portability import named_after
 from githarness.skills.profiles import Profile
 from githarness.work.admit import Scene
@@ -34,12 +35,13 @@ _SHOWN = 20  # findings in an error
 
 @dataclass(frozen=True, slots=True)
 class WriteGate:
-    """`names`: every skill's paths by its name, as the registry has them."""
+    """`names`: every skill's paths by its name, as the registry has them. `versions`: as `remembered` made them."""
 
     profile: Profile
     config: RepoConfig
     names: Mapping[str, Sequence[str]]
     today: date
+    versions: Versions
     added: _Added = field(default_factory=dict)  # paths by name, of what this group was asked for: not all of it landed
 
     def check(self, scene: Scene, changes: Sequence[PathChange]) -> None:
@@ -82,8 +84,11 @@ class WriteGate:
     def _introduced(self, path: str, now: _Tree, before: _Tree) -> list[Finding]:
         if before.mode(path) is None:
             now.look_beside(path.rpartition("/")[0])
-        doc = Document(path, now.content(path), "skill")
-        findings = judge.judge(doc, self._place(now), _GATES)
+        doc, place, oid = Document(path, now.content(path), "skill"), self._place(now), now.oid(path) or ""
+        if now.touches_only(path) and self.versions.leads_to(before.oid(path) or "", oid, doc, place):
+            return []
+        findings = judge.judge(doc, place, _GATES)
+        self.versions.learn(oid, doc, findings)
         if not any(finding.severity == "error" for finding in findings):
             return []  # nothing that could be introduced: what was there need not be judged
         old: list[Finding] = []
@@ -113,6 +118,11 @@ class WriteGate:
         kind = NeedsApproval if self.config.gate == "hold" else Denied
         return kind(f"'{first.path}' line {first.line} would fail {first.gate}: {first.message}{more}", fix=first.fix,
                     details=details)
+
+
+def remembered() -> Versions:
+    """For the gates of all groups of a lane."""
+    return Versions(_GATES)
 
 
 class _Names(Mapping[str, Sequence[str]]):
@@ -157,6 +167,9 @@ class _Tree:
     def oid(self, path: str) -> str | None:
         entry = self._entry(path)
         return entry.oid if entry else None
+
+    def touches_only(self, path: str) -> bool:
+        return list(self._entries) == [path]
 
     def at(self, oid: str | None) -> str | None:
         """Where a changed path has this blob: whence a moved skill comes, with its old debt."""

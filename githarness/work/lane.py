@@ -29,7 +29,7 @@ from githarness.store.db import Connection
 from githarness.work import held, index, landing, people, plans, recover
 from githarness.work.admit import Scene
 from githarness.work.asks import Ask, Doc, LeftAsk, Plan, ReadAsk, Withheld, Written
-from githarness.work.gate import WriteGate
+from githarness.work.gate import WriteGate, remembered
 from githarness.work.governance import FOLDER_NAME
 from githarness.work.group import Group, answered
 from githarness.work.held import Reason
@@ -57,6 +57,7 @@ class LocalLane:
         self._checkouts: dict[Checkout, CheckedOut] = {}
         self._signers: dict[tuple[Key, ...], Signer] = {}
         self._last = ("", "")  # a commit that we made, and its tree
+        self._versions = remembered()
         self._together = Together(parts.repo.home, self._locked, self._group)
 
     def write(self, ask: Ask) -> Written:
@@ -141,7 +142,7 @@ class LocalLane:
         governance = parts.governed.of(head, self._trees.lookup(root, FOLDER_NAME))
         scene = Scene(parts.reader, self._trees, root, self._largest)
         gate = WriteGate(profiles.load("agentskills", parts.judge), governance.config, artifacts.Names(conn),
-                         datetime.fromtimestamp(now, UTC).date())
+                         datetime.fromtimestamp(now, UTC).date(), self._versions)
         return Group(head, scene, governance, gate, Runbook(conn, now), held, self._signer, now)
 
     def _land(self, ground: Ground, batch: Batch) -> Arrival:

@@ -7,7 +7,7 @@ after another left it is a different one. Histories come from the commit index, 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -52,11 +52,20 @@ class Files:
         self._conn = conn
         self._partial = lru_cache(maxsize=None)(partial)
         self._rows = lru_cache(maxsize=4096)(self._read_rows)
+        self._ahead: dict[str, list[Touch]] = {}
         self._row = lru_cache(maxsize=65536)(self._read_row)
         self.rollbacks = commits.rollbacks(conn)
 
+    def look_ahead(self, rows: Sequence[CommitRow]) -> None:
+        """What was changed by these is asked for next: one question instead of one for each path."""
+        self._ahead = commits.histories(self._conn, [row.seq for row in rows])
+
     def _read_rows(self, path: str, since: int = 0) -> dict[int, Touch]:
-        rows = {row.seq: row for row in commits.history(self._conn, path, since=since)}
+        ahead = self._ahead.get(path)
+        if ahead and ahead[0].seq <= since:
+            rows = {row.seq: row for row in ahead if row.seq >= since}
+        else:
+            rows = {row.seq: row for row in commits.history(self._conn, path, since=since)}
         moved = [_untouched(row) for row in self.rollbacks
                  if row.seq >= since and row.seq not in rows and any(path == old for old, _ in row.renames)]
         return dict(sorted((rows | {row.seq: row for row in moved}).items())) if moved else rows
@@ -98,7 +107,7 @@ class Files:
             moved = False
             for row in self._rows(name, seq).values():
                 if not row.renames:
-                    turns.append(Turn(row, name, _old(row), name, _new(row)))
+                    turns.append(Turn(row, name, _old(row, turns), name, _new(row)))
                     continue
                 to = _renamed(row, name)
                 if to == name and self._came(row, name) != name:
@@ -231,7 +240,11 @@ def _renamed(row: Row, name: str, *, back: bool = False) -> str:
     return name
 
 
-def _old(touch: Touch) -> Entry | None:
+def _old(touch: Touch, turns: Sequence[Turn] = ()) -> Entry | None:
+    """Mostly it is what the last turn left."""
+    last = turns[-1].entry if turns else None
+    if last and last.oid == touch.old_oid and last.mode == touch.old_mode:
+        return last
     return Entry(touch.old_mode, touch.old_oid) if touch.old_mode and touch.old_oid else None
 
 

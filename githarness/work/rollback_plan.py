@@ -20,6 +20,7 @@ from githarness.work.rollback_select import Excluded, Selection, items, kept_out
 from githarness.work.rollback_undo import Clash, Outcome, undo_file
 
 SCOPE = ("Rollback-Scope", "changed-paths")  # undoes the named commits in the paths that it changes, not in all
+_AHEAD = 256  # commits whose paths' histories are read at once
 Action = str  # restored | removed | recreated | merged | unchanged | conflict
 
 
@@ -105,13 +106,16 @@ class _Survey:
         self._seen: set[tuple[int, str, str]] = set()
 
     def run(self, progress: Progress | None) -> None:
-        found = [(row, names) for row in self._rows.values() for change in row.changes if not kept_out(change.path)
-                 for names in self._histories.files_at(row, change)]
-        for number, (row, (was, name)) in enumerate(found):
+        rows = list(self._rows.values())
+        for number, row in enumerate(rows):
             if progress:
-                progress(number, len(found))
-            if (row.seq, was, name) not in self._seen:
-                self._look_at(row, was, name)
+                progress(number, len(rows))
+            if number % _AHEAD == 0:
+                self._histories.look_ahead(rows[number : number + _AHEAD])
+            for change in row.changes:
+                for was, name in self._histories.files_at(row, change) if not kept_out(change.path) else ():
+                    if (row.seq, was, name) not in self._seen:
+                        self._look_at(row, was, name)
 
     def _look_at(self, row: CommitRow, was: str, name: str) -> None:
         turns = self._histories.turns(row, was, name)

@@ -63,4 +63,4 @@ def fix(doc: Document, place: Place) -> bytes:
     return data + b"\n" if data and not data.endswith(b"\n") else data
 
 
-GATE = Gate("GH002", "error", check, fix, EVERY)
+GATE = Gate("GH002", "error", check, fix, EVERY, reads="lines")

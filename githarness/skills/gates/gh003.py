@@ -36,4 +36,4 @@ def fix(doc: Document, place: Place) -> bytes:
     return edit.rewrite(doc.data, mend.placed) if any(check(doc, place)) else doc.data
 
 
-GATE = Gate("GH003", "error", check, fix, WITH_FRONTMATTER)
+GATE = Gate("GH003", "error", check, fix, WITH_FRONTMATTER, reads="head")

@@ -28,4 +28,4 @@ def check(doc: Document, place: Place) -> Iterator[Found]:
             yield Found(problem.line, problem.message, _FIXES[problem.kind], basis=basis)
 
 
-GATE = Gate("GH004", "error", check, None, WITH_FRONTMATTER)
+GATE = Gate("GH004", "error", check, None, WITH_FRONTMATTER, reads="head")

@@ -77,4 +77,4 @@ def fix(doc: Document, place: Place) -> bytes:
     return data
 
 
-GATE = Gate("GH005", "error", check, fix, WITH_FRONTMATTER)
+GATE = Gate("GH005", "error", check, fix, WITH_FRONTMATTER, reads="head")

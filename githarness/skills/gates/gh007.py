@@ -27,4 +27,4 @@ def check(doc: Document, place: Place) -> Iterator[Found]:
             yield Found(problem.line, problem.message, _FIXES[problem.kind])
 
 
-GATE = Gate("GH007", "error", check, None, WITH_FRONTMATTER)
+GATE = Gate("GH007", "error", check, None, WITH_FRONTMATTER, reads="head")

@@ -62,4 +62,4 @@ def fix(doc: Document, place: Place) -> bytes:
     return edit.put(doc.data, "name", good) if good and any(check(doc, place)) else doc.data
 
 
-GATE = Gate("GH010", "error", check, fix)
+GATE = Gate("GH010", "error", check, fix, reads="head")

@@ -34,4 +34,4 @@ def fix(doc: Document, place: Place) -> bytes:
     return edit.put(doc.data, "name", folder) if is_valid(folder) and any(check(doc, place)) else doc.data
 
 
-GATE = Gate("GH011", "error", check, fix)
+GATE = Gate("GH011", "error", check, fix, reads="head")

@@ -47,4 +47,4 @@ def _length(doc: Document, text: str, limit: int | None) -> Iterator[Found]:
         yield Found(line, f"'description' has {len(text)} characters, too few to be found by", _FIX, "warning")
 
 
-GATE = Gate("GH020", "error", check)
+GATE = Gate("GH020", "error", check, reads="head")

@@ -60,4 +60,4 @@ def fix(doc: Document, place: Place) -> bytes:
     return edit.put(doc.data, "allowed-tools", " ".join(named))
 
 
-GATE = Gate("GH032", "error", check, fix, kinds=frozenset(("skill", "command")))
+GATE = Gate("GH032", "error", check, fix, kinds=frozenset(("skill", "command")), reads="head")

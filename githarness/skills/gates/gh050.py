@@ -36,4 +36,4 @@ def check(doc: Document, place: Place) -> Iterator[Found]:
             yield Found(bundle.line(doc, path), what, _FIX, shown="", basis=basis)
 
 
-GATE = Gate("GH050", "error", check, kinds=EVERY)
+GATE = Gate("GH050", "error", check, kinds=EVERY, reads="lines")

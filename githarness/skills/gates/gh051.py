@@ -34,7 +34,7 @@ _PASTED = "asks to paste a command into a terminal"
 _PROGRAM = "needs a program of a release page, which nobody can review"
 # Words of which one must occur, a pattern, what it is.
 _PATTERNS: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (("(curl", "(wget", "( curl"),
+    (("curl", "wget"),
      r"(?:sh|eval|source|python3?)[ \t][^\n|;&]{0,20}?[<$]\([ \t]{0,4}(?:curl|wget)\b([^\n]{0,300})", _UNSEEN),
     (("iex", "invoke-expression"),
      r"(?:iex|invoke-expression)\b[^\n]{0,200}\b(?:iwr|irm|invoke-webrequest|invoke-restmethod|downloadstring)\b"
@@ -44,10 +44,10 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str, str], ...] = (
      r"(?:exec|eval)\([^\n()]{0,40}(?:b64decode|frombase64|buffer\.from)\(", _DECODED),
     (("-enc",), r"-enc(?:odedcommand)?[ \t]{1,4}[a-z0-9+/=]{40}", _DECODED),
     (("eval",), r"eval\b[^\n]{0,300}\bbase64[ \t]{1,4}(?:-d|--decode)\b", _DECODED),
-    (("password", "passcode", "passphrase", "pass:", "pwd:"),
+    (("pass", "pwd"),
      r"(?:\.(?:zip|rar|7z)|extract|unzip|unpack|archive)\b[^`]{0,100}?\b(?:pass(?:word|code|phrase)?|pwd)\b" + _VALUE,
      _LOCKED),
-    (("extract using", "extract with", "unzip -p", "7z"),
+    (("extract using", "extract with", "unzip", "7z"),
      r"extract (?:using|with)[ :]{1,3}[`'\"]?\w{3,30}[`'\"]?\)|unzip[ \t]{1,4}-p[ \t]?\S{3}[^\n]{0,60}\.zip"
      r"|7z[ar]?[ \t]{1,4}x\b[^\n]{0,99} -p\w",
      _LOCKED),
@@ -103,7 +103,7 @@ def _severity(text: str, offset: int, source: str) -> Severity | None:
     return "warning" if bare or re.search(_KNOWN, source) or markdown.warns(text, offset) else None
 
 
-GATE = Gate("GH051", "error", check, kinds=EVERY, triggers=(
+GATE = Gate("GH051", "error", check, kinds=EVERY, reads="lines", triggers=(
     "curl", "wget", "iwr", "irm", "iex", "invoke-", "base64", "b64decode", "buffer.from(", "xxd", "downloadstring",
     "password", "passcode", "passphrase", "pass:", "pwd:", "extract", "terminal", "powershell", "command prompt",
     "/releases/", "unzip"))

@@ -20,7 +20,7 @@ from githarness.skills.model import EVERY, Found, Gate, Place, Severity
 
 # Words of which one must occur, a pattern (both for text in lower case), what it is.
 _PHRASES: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (("instruction", "prompt", "guideline", "directive", " rules"),
+    (("instruction", "prompt", "guideline", "directive", "rules"),
      r"(?:ignore|disregard|forget|override|bypass)\b[^\n.]{0,20}\b(?:previous|prior|above|earlier|existing|system|safety|your)\b"
      r"[^\n.]{0,20}\b(?:instructions?|prompts?|rules|guidelines|directives)\b", "overrides instructions"),
     (("tell", "inform", "notify", "alert", "reveal", "disclos", "mention", "show"),
@@ -105,4 +105,4 @@ def fix(doc: Document, place: Place) -> bytes:
     return kept.encode("utf-8", "surrogateescape")
 
 
-GATE = Gate("GH052", "error", check, fix, EVERY)
+GATE = Gate("GH052", "error", check, fix, EVERY, reads="lines")
