@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from githarness.errors import Integrity
 from githarness.git.objects import Entry
+from githarness.lines.common import common_end, common_start
 
 _ITEM = re.compile(rb"([0-7]{5,6}) ([^\0/]+)\0(.{20})", re.DOTALL)
 
@@ -36,9 +37,9 @@ def entry(data: bytes, name: str) -> Entry | None:
 
 def differing(old: bytes, new: bytes) -> tuple[dict[str, Entry], dict[str, Entry]]:
     """The entries that one tree has and the other has not, or has otherwise."""
-    at, common_end = _start(old, _common_start(old, new)), _common_end(old, new)
+    at, same_end = _start(old, common_start(old, new)), common_end(old, new, min(len(old), len(new)))
     was, now = _Cursor(old, at), _Cursor(new, at)
-    while was.left != now.left or was.left > common_end:
+    while was.left != now.left or was.left > same_end:
         (was if was.left >= now.left else now).step()
     same = was.seen.items() & now.seen.items()
     return (dict(was.seen.items() - same), dict(now.seen.items() - same)) if same else (was.seen, now.seen)
@@ -59,29 +60,6 @@ class _Cursor:
         self._at = item.end()
         name, entry = _named(item)
         self.seen[name] = entry
-
-
-def _common_start(old: bytes, new: bytes) -> int:
-    """How many bytes are equal from the start on: found by halving, each half compared at memory speed."""
-    low, high = 0, min(len(old), len(new))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if old[low:middle] == new[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _common_end(old: bytes, new: bytes) -> int:
-    low, high = 0, min(len(old), len(new))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _start(data: bytes, limit: int) -> int:

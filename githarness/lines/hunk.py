@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
+from githarness.lines.common import common_end, common_start
+
+_LINE_STARTS = (b"", b"\n")  # what may come before one
 _SNIFFED = 8000  # bytes in which git looks for a NUL
 
 
@@ -41,42 +44,29 @@ def changes(old: bytes, new: bytes, hunks: Hunks) -> list[Change]:
     change and the last."""
     if new.startswith(old):
         return [Change(len(old), len(old), len(old), len(new))] if len(new) > len(old) else []
-    start = old.rfind(b"\n", 0, _common(old, new)) + 1
-    back = _common_end(old, new, start)
+    start = old.rfind(b"\n", 0, common_start(old, new)) + 1
+    back = _common_lines(old, new, start)
     one = Change(start, len(old) - back, start, len(new) - back)
     before, after = old[start : one.end], new[start : one.new_end]
-    if not before or not after or set(split(before)).isdisjoint(split(after)):
+    if not before or not after or not _share_lines(before, after):
         return [one]
     was, now = ([0, *accumulate(map(len, split(data)))] for data in (old, new))
     return [Change(was[hunk.old_start], was[hunk.old_start + hunk.old_len],
                    now[hunk.new_start], now[hunk.new_start + hunk.new_len]) for hunk in hunks(old, new)]
 
 
-def _common(old: bytes, new: bytes) -> int:
-    """How many bytes are equal from the start on: found by halving, each half compared at memory speed."""
-    low, high = 0, min(len(old), len(new))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if old[low:middle] == new[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+def _share_lines(one: bytes, other: bytes) -> bool:
+    """Of two texts that begin and end otherwise: single lines need not be looked at."""
+    return one.count(b"\n") + other.count(b"\n") > 2 and not set(split(one)).isdisjoint(split(other))
 
 
-def _common_end(old: bytes, new: bytes, start: int) -> int:
+def _common_lines(old: bytes, new: bytes, start: int) -> int:
     """Bytes of the whole lines that both end with, not counting what lies before `start`."""
-    low, high = 0, min(len(old), len(new)) - start
-    while low < high:
-        middle = (low + high + 1) // 2
-        if old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]:
-            low = middle
-        else:
-            high = middle - 1
-    cuts = (old, len(old) - low), (new, len(new) - low)
-    if all(at == start or data[at - 1 : at] == b"\n" for data, at in cuts):
-        return low
-    return len(old) - (old.index(b"\n", len(old) - low) + 1)
+    size = common_end(old, new, min(len(old), len(new)) - start)
+    was, now = len(old) - size, len(new) - size
+    if old[was - 1 : was] in _LINE_STARTS and new[now - 1 : now] in _LINE_STARTS:
+        return size
+    return len(old) - (old.index(b"\n", was) + 1)
 
 
 def grew(begins: Begins, steps: Sequence[int], data: bytes) -> bool:
