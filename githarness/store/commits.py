@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -223,8 +224,13 @@ def _touch(row: tuple[Any, ...]) -> Touch:
 
 
 def _oids(joined: bytes) -> tuple[str, ...]:
+    return (joined.hex(),) if len(joined) == 20 else _several_oids(joined)
+
+
+@lru_cache(maxsize=64)  # a rollback of hundreds of commits is in the history of each file that it changed
+def _several_oids(joined: bytes) -> tuple[str, ...]:
     text = joined.hex()
-    return (text,) if len(text) == 40 else tuple(text[start:start + 40] for start in range(0, len(text), 40))
+    return tuple(text[start:start + 40] for start in range(0, len(text), 40))
 
 
 def _pairs(renames: str | None) -> tuple[tuple[str, str], ...]:
