@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from githarness import clock
+from githarness.cli import agent_stops
 from githarness.cli.identities import desk, key_lines, show_change, table
 from githarness.cli.options import command, group
 from githarness.cli.out import Painted
@@ -26,14 +28,17 @@ def add(
     role: Annotated[list[str] | None, typer.Option(help="writer (the default) or reader; repeatable.")] = None,
     purpose: Annotated[str, typer.Option(metavar="TEXT", help="What the agent is for.")] = "",
     owner: Annotated[str, typer.Option(metavar="MAIL", help="Who answers for it [git config user.email].")] = "",
+    expires: Annotated[
+        str | None, typer.Option(metavar="T", help="When it stops by itself: 30d from now, or a time [never].")] = None,
 ) -> None:
-    """Add an agent and make it a key on this host; the same agent again is no error.
+    """Add an agent and make it a key on this host; the same agent again is no error, and takes a new --expires.
 
     Example: githarness agent add deployer --purpose "rolls releases out"
     """
     sh = shell(ctx)
     harness = sh.open()
-    done = agents.add(desk(harness), name, wanted=tuple(role or ()), purpose=purpose, owner=owner)
+    end = clock.deadline(expires, harness.clock.now()) if expires else None
+    done = agents.add(desk(harness), name, wanted=tuple(role or ()), purpose=purpose, owner=owner, expires=end)
     show_change(sh, harness, done.agent, done.commit, what="added")
 
 
@@ -106,8 +111,13 @@ def retire(ctx: typer.Context, name: Name) -> None:
     show_change(sh, harness, done.agent, done.commit, what="retired")
 
 
+app.command("quarantine")(agent_stops.quarantine)
+app.command("release")(agent_stops.release)
+
+
 def _line(sh: Shell, agent: Agent) -> None:
-    until = f", retired {agent.retired}" if agent.retired else ""
+    ends = (("retired", agent.retired), ("expires", agent.expires), ("quarantined", agent.quarantined))
+    until = "".join(f", {what} {when}" for what, when in ends if when)
     purpose = f": {agent.purpose}" if agent.purpose else ""
     owner = f", answers to {agent.owner}" if agent.owner else ""
     sh.line(Painted(agent.name, "cyan"), f" ({', '.join(agent.roles)}{owner}{until}){purpose}")
