@@ -1,4 +1,4 @@
-"""Reads a repository's objects, history and differences: the one place that knows libgit2. No ref is ever written here.
+"""Reads a repository's objects, history and differences, by libgit2. No ref is ever written here.
 
 Objects are what their ids say: `refs/replace` is not asked, and a wrong digest is Integrity. A pack that appears, or
 takes another's place, after this was opened is found.
@@ -10,40 +10,28 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import pygit2
-from pygit2.enums import ConfigLevel, DiffOption, ObjectType, Option, SortMode
+from pygit2.enums import DiffOption, ObjectType, SortMode
 
 from githarness.errors import HarnessError, Integrity, NotFound, Unavailable
-from githarness.git import commits, loose, treediff
+from githarness.git import commits, library, treediff
 from githarness.git import repo as repository
 from githarness.git.commits import Commit
 from githarness.git.objects import FOLDER, Entry, Kind, PathChange, oid_of
 from githarness.git.repo import Repo
 
-__all__ = ["Commit", "Hunk", "Reader", "WorktreeAttributes"]
+__all__ = ["Commit", "Hunk", "Reader"]
 
 _BINARY_WINDOW = 8000  # git's buffer_is_binary looks no further
 _CACHED_TREES = 16  # a walk compares each tree with its successor
-_LIBRARY_CACHE = 32 << 20  # bytes
-_WINDOW = 4 << 20  # bytes of a pack that are mapped at once
 _GONE = 100  # packs that the library may keep mapped though they have gone; from here on it lets go of all
-_CONFIGURED = ((ConfigLevel.SYSTEM, "gitconfig"), (ConfigLevel.SYSTEM, "gitattributes"), (ConfigLevel.XDG, "config"),
-               (ConfigLevel.XDG, "attributes"), (ConfigLevel.GLOBAL, ".gitconfig"))
-_KINDS = {"commit": ObjectType.COMMIT, "tree": ObjectType.TREE, "blob": ObjectType.BLOB, "tag": ObjectType.TAG}
 _OID = re.compile(r"[0-9a-f]{40}")
 _SEARCH = re.compile(r":|\^\{/|\0")  # `:/text`, `REV^{/text}`, `REV:path`: a search or no commit; NUL would cut it
 _MAX_REV = 1000
-
-pygit2.settings.cache_max_size(_LIBRARY_CACHE)
-pygit2.settings.mwindow_size = _WINDOW  # else whole packs stay in the memory of a daemon
-pygit2.settings.mwindow_mapped_limit = 8 * _WINDOW
-pygit2.option(Option.ENABLE_STRICT_HASH_VERIFICATION, 0)  # `Reader` does, in a third of the time
-pygit2.option(Option.SET_EXTENSIONS, ["noop-v1", "partialclone", "refstorage"], 3)  # beside those that it knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +53,8 @@ class Reader:
     def _open(self) -> None:
         self._shallow_file = _stamp(self._repo)
         self._shallow = repository.shallow_roots(self._repo)
-        self._loose = _Loose(self._repo)
-        self._library = _opened(self._repo, self._loose)
+        self._loose = library.Loose(self._repo)
+        self._library = library.opened(self._repo, self._loose)
         self._odb = self._library.odb
 
     def _current(self) -> pygit2.Repository:
@@ -115,7 +103,7 @@ class Reader:
         except (KeyError, pygit2.GitError):
             with self._mapped(oid):
                 found, data = self._store().read(oid)
-        if found != _KINDS[kind]:
+        if found != library.KINDS[kind]:
             raise Integrity(f"object '{oid}' is a {ObjectType(found).name.lower()}, not a {kind}", fix="git fsck")
         if oid_of(kind, data) != oid:
             raise _unreadable(oid, "it is corrupt")
@@ -249,81 +237,6 @@ class Reader:
         return patch.data.decode("utf-8", "replace")
 
 
-class WorktreeAttributes:
-    """A worktree's attributes, and the configuration, as they are when this is made; no program that they name runs."""
-
-    def __init__(self, repo: Repo) -> None:
-        self._library = _opened(repo, _Loose(repo))
-        self._config = self._library.config.snapshot()
-        places = [f"{folder}/{name}" for level, name in _CONFIGURED
-                  for folder in pygit2.settings.search_path[level].split(os.pathsep) if folder]
-        own = self.setting("core.attributesfile")
-        self._files = (*places, f"{repo.common_dir}/config", f"{repo.git_dir}/config.worktree",
-                       f"{repo.common_dir}/info/attributes", *([os.path.expanduser(own)] if own else ()))
-
-    def attribute(self, path: str, name: str) -> str | bool | None:
-        return self._library.get_attr(path.encode("utf-8", "surrogateescape"), name)
-
-    def setting(self, name: str) -> str | None:
-        try:
-            return str(self._config[name])
-        except (KeyError, ValueError):
-            return None
-
-    def files(self) -> tuple[str, ...]:
-        return self._files
-
-
-class _Loose(pygit2.OdbBackend):
-    """What libgit2 asks about objects that no pack has; errors raised here go through it to the caller."""
-
-    def __init__(self, repo: Repo) -> None:
-        super().__init__()
-        self._folders = repository.object_folders(repo)
-        self._seen: set[str] = set()
-        self.gone = 0
-
-    def read_cb(self, oid: pygit2.Oid) -> tuple[int, bytes]:
-        found = loose.read(self._folders, str(oid))
-        if found is None:
-            raise KeyError(str(oid))
-        return _KINDS[found[0]], found[1]
-
-    def read_header_cb(self, oid: pygit2.Oid) -> tuple[int, int]:
-        kind, data = self.read_cb(oid)
-        return kind, len(data)
-
-    def read_prefix_cb(self, prefix: str) -> tuple[int, bytes, pygit2.Oid]:
-        oid = self.exists_prefix_cb(prefix)
-        return *self.read_cb(oid), oid
-
-    def exists_cb(self, oid: pygit2.Oid) -> bool:
-        return loose.exists(self._folders, str(oid))
-
-    def exists_prefix_cb(self, prefix: str) -> pygit2.Oid:
-        if len(prefix) == 40:  # asked for every object that is read, most of which are in packs
-            found = [prefix] if loose.may_exist(self._folders, prefix) else []
-        else:
-            found = sorted(set(loose.with_prefix(self._folders, prefix)))
-        if len(found) > 1:
-            raise ValueError(f"'{prefix}' is ambiguous")
-        if not found:
-            raise KeyError(prefix)
-        return pygit2.Oid(hex=found[0])
-
-    def refresh_cb(self) -> None:
-        """After a miss: the library maps what packs there are now, and forgets none that it has."""
-        there = {name for folder in self._folders for name in _packs(folder)}
-        self._seen |= there
-        self.gone = len(self._seen) - len(there)
-
-
-def _packs(folder: Path) -> list[str]:
-    with suppress(OSError):
-        return [name for name in os.listdir(folder / "pack") if name.endswith(".idx")]
-    return []
-
-
 def _folder(entry: Entry | None) -> str | None:
     return entry.oid if entry is not None and entry.mode == FOLDER else None
 
@@ -348,25 +261,3 @@ def _stamp(repo: Repo) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_mtime_ns, found.st_ino
-
-
-def _opened(repo: Repo, unpacked: _Loose) -> pygit2.Repository:
-    if (repo.common_dir / "info" / "grafts").exists():
-        raise Unavailable(f"'{repo.common_dir / 'info' / 'grafts'}' gives commits other parents than they have",
-                          fix="git replace --convert-graft-file")
-    try:
-        library = pygit2.Repository(str(repo.git_dir))
-    except pygit2.GitError as error:
-        if "not owned" not in str(error):
-            raise Unavailable(f"'{repo.git_dir}' cannot be opened: {error}", fix="git fsck") from error
-        raise Unavailable(f"'{repo.git_dir}' belongs to another user",
-                          fix=f"git config --global --add safe.directory '{repo.worktree or repo.git_dir}'") from error
-    store = pygit2.Odb()
-    store.add_backend(unpacked, 1)
-    for folder in repository.object_folders(repo):
-        if os.path.isdir(folder):
-            store.add_backend(pygit2.OdbBackendPack(str(folder)), 2)
-    library.set_odb(store)
-    for table in ("branches", "references", "remotes", "submodules"):
-        vars(library).pop(table, None)  # they refer back to it: a circle, which would keep packs mapped
-    return library

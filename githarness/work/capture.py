@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from githarness import flock, paths
 from githarness.errors import BadPath, Conflict, Denied, HarnessError, NotFound, Refused
 from githarness.git import files, refs
+from githarness.git.attributes import WorktreeAttributes
 from githarness.git.files import Content
 from githarness.git.objects import EXECUTABLE, FILE, Entry, PathChange
 from githarness.git.porcelain import Git
-from githarness.git.reader import WorktreeAttributes
 from githarness.git.swap import Swap, temporary
 from githarness.store import commits
 from githarness.store.commits import CommitFilter

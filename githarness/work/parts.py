@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from githarness.clock import Clock
+from githarness.git.attributes import WorktreeAttributes
 from githarness.git.checkout import CheckedOut
-from githarness.git.reader import Reader, WorktreeAttributes
+from githarness.git.reader import Reader
 from githarness.git.repo import Checkout, Repo
 from githarness.git.smudge import Smudge
 from githarness.skills.profiles import Judge

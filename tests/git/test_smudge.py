@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from githarness.git.reader import WorktreeAttributes
+from githarness.git.attributes import WorktreeAttributes
 from githarness.git.repo import Checkout, discover
 from githarness.git.smudge import Smudge
 from tests.conftest import Git
