@@ -77,8 +77,9 @@ def hook_git_dir(environ: Mapping[str, str] | None = None) -> Path | None:
     return Path(named) if named else None
 
 
-def of_hook(name: Literal["GIT_INDEX_FILE", "GIT_AUTHOR_EMAIL"]) -> str | None:
-    """What git tells the hook that it runs: the index that it commits, the author's mail."""
+def of_hook(name: Literal["GIT_INDEX_FILE", "GIT_AUTHOR_EMAIL", "GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY"],
+            ) -> str | None:
+    """What git tells the hook that it runs: the index that it commits, the author's mail, where a push's objects are."""
     return os.environ.get(name) or None
 
 

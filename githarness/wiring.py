@@ -234,6 +234,18 @@ def reader(repo: Repo) -> Reader:
     return Reader(repo)
 
 
+def receive(git_dir: Path, lines: str) -> list[str]:
+    """Why a push into the hub at `git_dir` is not let in; nothing where it is. `lines`: what git tells pre-receive."""
+    from githarness.git.repo import receiving
+    from githarness.settings import of_hook
+    from githarness.work import hub, hub_receive
+
+    repo = receiving(discover(git_dir), of_hook("GIT_QUARANTINE_PATH"), of_hook("GIT_OBJECT_DIRECTORY"))
+    updates = hub_receive.updates_of(lines)
+    found = hub_receive.receive(repo, hub.load(repo.home), updates, clock.SYSTEM.now())
+    return [f"{one.commit[:12]}{f' {one.path!a}' if one.path else ''}: {one.code}: {one.message}" for one in found]
+
+
 def schema_judge(file: str, field: str, value: Json) -> list[str]:
     """`skills.schemas.judge`, with jsonschema imported at the first value that is not plainly right."""
     from githarness.skills import schemas

@@ -1,6 +1,7 @@
 """`githarness-hook`: what git's hooks ask, through the shims in hooks/. Exit 1 stops a push; nothing stops a checkout.
 
-Nothing that goes wrong here may stop a person: it is said on stderr, and git goes on.
+In a clone nothing that goes wrong here may stop a person: it is said on stderr, and git goes on. In a hub everything
+that goes wrong refuses the push.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from githarness import settings, wiring
+from githarness.canon import printable
 from githarness.errors import HarnessError, NotFound
+
+_MOST_LINES = 40  # of reasons; a person reads them behind `remote: `
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,7 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     push.add_argument("url", nargs="?", default="")
     checkout = names.add_parser("post-checkout", help="brings along what landed while git checked out")
     checkout.add_argument("given", nargs="*", help="as git passes it on; not looked at")
+    names.add_parser("pre-receive", help="verifies what is pushed to a hub, and refuses it whole")
     options = parser.parse_args(argv)
+    if options.hook == "pre-receive":
+        return _pre_receive()
     try:
         return _pre_push(options.remote) if options.hook == "pre-push" else _post_checkout()
     except NotFound:
@@ -54,8 +61,24 @@ def _pre_push(remote: str) -> int:
     return 1 if verdict.blocks else 0
 
 
+def _pre_receive() -> int:
+    try:
+        found = wiring.receive(settings.hook_git_dir() or Path.cwd(), sys.stdin.read())
+    except HarnessError as error:
+        found = [f"it cannot be verified: {error.message}", f"hint: {error.fix}"]
+    except Exception as error:
+        found = [f"it cannot be verified: internal error: {type(error).__name__}: {error}"]
+    if found:
+        _say("error: githarness let nothing of this push in")
+    for line in found[:_MOST_LINES]:
+        _say(line)
+    if len(found) > _MOST_LINES:
+        _say(f"and {len(found) - _MOST_LINES} more; githarness verify lists them all")
+    return 1 if found else 0
+
+
 def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(printable(line.replace("\n", " ")) + "\n")
 
 
 if __name__ == "__main__":

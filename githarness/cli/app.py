@@ -39,6 +39,7 @@ COMMANDS: dict[str, Row] = {
     "agent": Row("Repository and identity", "cmd_agent:app", "Add agents, give them keys, stop and retire them."),
     "human": Row("Repository and identity", "cmd_human:app", "Add people with their roles, retire them."),
     "verify": Row("Policy and approvals", "cmd_verify:verify", "Judge the commits of a range, or all of history."),
+    "hub": Row("Policy and approvals", "cmd_hub:app", "Make a bare repository that verifies what is pushed."),
     "hook": Row("Repository and identity", "cmd_hook:app", "Run the check behind one of git's hooks."),
     "read": Row("Writes", "cmd_read:read", "Print an artifact and remember that this run has seen it."),
     "write": Row("Writes", "cmd_write:write", "Write an artifact as one signed commit."),

@@ -29,6 +29,7 @@ class Repo(NamedTuple):
     git_dir: Path
     common_dir: Path
     home: Path  # common_dir/githarness
+    incoming: Path | None = None  # the objects of a push that is not let in yet
 
 
 class Checkout(NamedTuple):
@@ -217,10 +218,25 @@ def shallow_roots(repo: Repo) -> frozenset[str]:
 
 
 def object_folders(repo: Repo) -> tuple[Path, ...]:
-    """`objects`, then what `info/alternates` names, as deep as git follows it, whether it is there or not."""
+    """What is coming in, `objects`, then what `info/alternates` names, as deep as git follows it, whether it is there
+    or not."""
     found = [repo.common_dir / "objects"]
     _follow(found[0], found, _ALTERNATES_DEPTH)
-    return tuple(found)
+    return tuple(found) if repo.incoming is None else (repo.incoming, *found)
+
+
+def receiving(repo: Repo, quarantine: str | None, objects: str | None) -> Repo:
+    """`repo` with the objects of a push, as git names them to pre-receive; none where the push brings none.
+
+    Raises Unavailable for folders that are not this repository's: whoever calls the hook could name any.
+    """
+    if quarantine is None and objects is None:
+        return repo
+    own, folder = repo.common_dir / "objects", _real(Path(quarantine or objects or ""))
+    if (objects is not None and _real(Path(objects)) != folder) or not folder.is_relative_to(own):
+        raise Unavailable("the objects of this push are in a folder that is not this repository's",
+                          fix="unset GIT_OBJECT_DIRECTORY, and push again")
+    return repo if folder == own else repo._replace(incoming=folder)
 
 
 def _follow(folder: Path, found: list[Path], depth: int) -> None:

@@ -18,6 +18,7 @@ from githarness import resources
 from githarness.git.repo import Repo
 
 PUSH, CHECKOUT = OURS = ("pre-push", "post-checkout")
+RECEIVE = "pre-receive"  # of a hub
 _CHAINED = ".githarness-chained"
 _LEGACY = ".legacy"  # called by pre-commit's own hook
 _OLD = ".old"  # where lefthook puts a hook that it replaces; nobody calls it
@@ -177,6 +178,11 @@ def _names(repo: Repo, former: str) -> list[str]:
 def _resolve(repo: Repo, former: str) -> Path:
     """Git reads a relative core.hooksPath from the top of the worktree."""
     return (repo.worktree or repo.git_dir) / former
+
+
+def install_in_hub(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / RECEIVE, _text(RECEIVE, ""))
 
 
 def _text(name: str, former: str) -> bytes:

@@ -24,12 +24,14 @@ _GRANT_FILE = re.compile(rf"{re.escape(FOLDER_NAME)}/grants/[^/]+\.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A person's commit: whom its trailer names, what it changed itself, and whether people must sign here."""
+    """A person's commit: whom its trailer names, what it changed itself, whether people must sign here, and the keys
+    that owners are believed to have, where those are not all that the state before it says."""
 
     commit: Commit
     named: tuple[str, ...]
     changes: tuple[PathChange, ...]
     signed: bool
+    owners: frozenset[str] | None = None
 
     @property
     def governing(self) -> tuple[PathChange, ...]:
@@ -65,6 +67,9 @@ def _by(state: State, key: str, act: Act, reader: Reader) -> Iterator[Fault]:
         yield Fault("author", f"the trailer 'Human: {act.named[0][:80]}' is not '{human.name}', who signed it")
     yield from judge_signature.ends(human, key, act.commit.time)
     yield from (fault for change in governing if (fault := _may_not(human, change, reader)))
+    if governing and act.owners is not None and key not in act.owners:
+        yield Fault("not-anchored", f"'{governing[0].path}' is governance, and the hub knows no such owner: push the "
+                    "branch as it was when the hub was made first", governing[0].path)
 
 
 def _may_not(human: Human, change: PathChange, reader: Reader) -> Fault | None:

@@ -35,13 +35,16 @@ class Range:
 @dataclass(frozen=True, slots=True)
 class Bench:
     """Where judging takes place. `now`: Unix seconds; `humans`: warn or signed, in place of what config.toml says;
-    `pushed`: Unix seconds at which the commits arrive: a grant that ended before does not count."""
+    `pushed`: Unix seconds at which the commits arrive, but for those in `arrived`: a grant that ended before does not
+    count. `owners`: the only keys that sign for governance, where it matters which owners are believed."""
 
     reader: Reader
     now: float
     humans: str | None = None
     progress: Progress | None = None
     pushed: float | None = None
+    arrived: frozenset[str] = frozenset()
+    owners: frozenset[str] | None = None
 
 
 def parse_range(reader: Reader, text: str | None, default: str) -> Range:
@@ -117,14 +120,14 @@ class _Judging:
     def _of_governed(self, commit: Commit, pairs: Trailers, states: Sequence[State]) -> Iterator[Fault]:
         changes = judge_changes.own(self._reader, commit)
         if judge_claims.of_agent(commit, pairs):
-            deed = Deed(Claim(commit, pairs), changes, self._bench.pushed)
-            yield from judge_agent.judge(deed, states, self._reader)
+            pushed = None if commit.oid in self._bench.arrived else self._bench.pushed
+            yield from judge_agent.judge(Deed(Claim(commit, pairs), changes, pushed), states, self._reader)
             yield from self._times.judge(commit)
             return
         self.report.human.append(commit.oid)
         governance = states[0].governance
         signed = any((self._bench.humans or state.governance.config.humans) == "signed" for state in states)
-        act = Act(commit, tuple(value for key, value in pairs if key == "Human"), changes, signed)
+        act = Act(commit, tuple(value for key, value in pairs if key == "Human"), changes, signed, self._bench.owners)
         yield from judge_human.judge(act, states, self._reader)
         if folded := judge_claims.squashed(commit, pairs, governance.config.fleet, governance.registry.agents):
             yield folded
