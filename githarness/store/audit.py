@@ -77,3 +77,41 @@ def records(conn: sqlite3.Connection, start: int) -> Iterator[Record]:
             yield Record(Leaf._make(row[:13]), row[13], row[14])
     except sqlite3.Error as error:
         raise Integrity(f"an event cannot be read: {error}", fix="githarness audit verify") from error
+
+
+class Told(NamedTuple):
+    """An event with its outcome, where another row has that."""
+
+    leaf: Leaf
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What the columns tell; times are Unix seconds. Without `kind`, outcomes are told with their intents."""
+
+    agent: str | None = None
+    run: str | None = None
+    kind: str | None = None
+    outcome: str | None = None
+    since: float | None = None
+    until: float | None = None
+    after: int = 0  # seq
+
+
+_PLAIN = ", ".join(f"events.{name}" for name in ("seq", "id", "time", *_TEXTS))
+_TOLD = f"""SELECT {_PLAIN}, coalesce(events.safe, '{{}}'), coalesce(events.digest, x''),
+    coalesce(events.outcome, ended.outcome) AS told
+    FROM events LEFT JOIN events AS ended ON events.kind = 'intent' AND ended.id = events.id || '.o'
+    WHERE events.seq > ? AND """
+
+
+def told(conn: sqlite3.Connection, wanted: EventFilter, *, oldest_first: bool) -> Iterator[Told]:
+    clauses: dict[str, object] = {
+        "events.agent = ?": wanted.agent, "events.run = ?": wanted.run, "events.kind = ?": wanted.kind,
+        "told = ?": wanted.outcome, "events.time >= ?": wanted.since, "events.time <= ?": wanted.until}
+    chosen = {clause: value for clause, value in clauses.items() if value is not None}
+    where = " AND ".join([*chosen, "1" if wanted.kind else "events.kind <> 'outcome'"])
+    rows = conn.execute(f"{_TOLD} {where} ORDER BY events.seq {'ASC' if oldest_first else 'DESC'}",
+                        (wanted.after, *chosen.values()))
+    return (Told(Leaf._make(row[:13]), row[13]) for row in rows)

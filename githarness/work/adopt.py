@@ -147,11 +147,13 @@ def _clone(site: Site, config: RepoConfig, request: Request, tools: Tools) -> Ou
     if refs.read(site.repo.common_dir, config.ref) is None:
         raise NotFound(f"the governed branch '{config.branch}' is not in this clone",
                        fix=f"git branch {config.branch} origin/{config.branch}")
-    steps = clone_setup.set_up(site, config.branch, more={}, dry=request.dry_run)
+    parts = tools.parts(site.repo, config.ref)
+    enrolled, note = _enrol(site, parts, dry=request.dry_run)
+    more = {} if request.dry_run else audit_enrol.setting(parts, Values(site.git))
+    steps = [*enrolled, *clone_setup.set_up(site, config.branch, more=more, dry=request.dry_run)]
     notes = ("this repository is governed already: owner, key and skills are as .githarness/ has them",
              ) if request.owner or request.signing_key or request.skills else ()
-    step, note = _enrol(site, tools.parts(site.repo, config.ref), dry=request.dry_run)
-    return Outcome(_root(site.repo), config.fleet, config.branch, None, None, (*steps, *step), (*notes, *note))
+    return Outcome(_root(site.repo), config.fleet, config.branch, None, None, tuple(steps), (*notes, *note))
 
 
 def _enrol(site: Site, parts: Parts, *, dry: bool) -> tuple[list[str], list[str]]:
@@ -189,6 +191,7 @@ def _found(site: Site, ref: str, request: Request, tools: Tools) -> Outcome:
         commit = LocalLane(parts).land(plan).commit
     except refs.Moved:
         raise Locked(f"'{ref}' was governed by somebody else just now", fix="githarness init") from None
+    more |= audit_enrol.setting(parts, values)
     steps = clone_setup.set_up(site, config.branch, more=more, dry=False)
     steps = [f"commit {commit} on {config.branch}, signed by {owner.mail} (key: {origin})", *steps]
     return Outcome(_root(site.repo), config.fleet, config.branch, commit, owner, tuple(steps), _notes(values, who.mail))

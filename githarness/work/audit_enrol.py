@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from githarness import clock
 from githarness.errors import Unavailable
+from githarness.git import refs
 from githarness.git.objects import FILE, Entry, PathChange, oid_of
 from githarness.policy import logs
 from githarness.policy.logs import EnrolledLog
@@ -15,11 +16,13 @@ from githarness.seal.keys import KeySigner
 from githarness.store import audit
 from githarness.work import founder, people
 from githarness.work.asks import Plan
+from githarness.work.clone_config import Values
 from githarness.work.governance import FOLDER_NAME, Governance
 from githarness.work.lane import LocalLane
 from githarness.work.parts import Parts
 
 _FOLDER = FOLDER_NAME + "/logs/"
+NOTED = "githarness.log"
 
 
 def change(parts: Parts) -> PathChange:
@@ -42,6 +45,16 @@ def is_due(parts: Parts, commit: str) -> bool:
     with parts.db.read() as conn:
         log = audit.log(conn)
     return log.size > 0 and parts.reader.entry(commit, path_of(log.id)) is None
+
+
+def setting(parts: Parts, values: Values) -> dict[str, str]:
+    """What git's configuration notes once the log is enrolled, and keeps: another log in its place is told by it."""
+    if values.local(NOTED) or not (parts.repo.home / "harness.db").exists():
+        return {}
+    with parts.db.read() as conn:
+        log = audit.log(conn).id
+    head = refs.head(parts.repo.common_dir, parts.ref)
+    return {NOTED: log} if parts.reader.entry(head, path_of(log)) else {}
 
 
 def enrol(parts: Parts, governance: Governance, mail: str) -> str:

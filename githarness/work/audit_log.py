@@ -1,0 +1,53 @@
+"""The events of this clone, found by who, what and when: `audit log`, `tail` and `export`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from githarness import paths
+from githarness.store import audit
+from githarness.store.audit import EventFilter, Told
+from githarness.store.db import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`columns` is what SQLite looks for; the others stand in the safe fields. `path`: a glob of `paths.matches`."""
+
+    columns: EventFilter = EventFilter()  # noqa: RUF009  a frozen value
+    path: str | None = None
+    tool: str | None = None
+    rule: str | None = None
+
+
+def found(conn: Connection, wanted: Wanted, *, oldest_first: bool = False) -> Iterator[Told]:
+    return (one for one in audit.told(conn, wanted.columns, oldest_first=oldest_first) if _fits(one, wanted))
+
+
+def newest(conn: Connection, wanted: Wanted, number: int) -> list[Told]:
+    """The last so many, oldest first."""
+    rows = found(conn, wanted)
+    return [one for _, one in zip(range(number), rows, strict=False)][::-1]
+
+
+def _fits(one: Told, wanted: Wanted) -> bool:
+    if wanted.path is None and wanted.tool is None and wanted.rule is None:
+        return True
+    fields = fields_of(one)
+    return ((wanted.tool is None or fields.get("tool") == wanted.tool)
+            and (wanted.rule is None or fields.get("rule") == wanted.rule)
+            and (wanted.path is None or any(paths.matches(wanted.path, path) for path in paths_of(fields))))
+
+
+def fields_of(one: Told) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(one.leaf.safe)
+    return fields
+
+
+def paths_of(fields: dict[str, Any]) -> Iterator[str]:
+    """Of the safe fields: `paths` has texts, or objects with the blobs before and after."""
+    for path in fields.get("paths", ()):
+        yield str(path["path"] if isinstance(path, dict) else path)
