@@ -6,7 +6,6 @@ agent. With --range or --since it judges commits that are there, by their signat
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,13 +26,15 @@ _FIX = "take these lines out, or let the agent write: githarness write PATH --ag
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    asked = door.parser("githarness-attribution", __doc__, files=False)
-    asked.add_argument("message", nargs="?", metavar="MSGFILE", help="the file with the message, as git passes it")
-    asked.add_argument("--range", metavar="A..B", help="judge the commits that B has and A has not")
+    asked = door.Parser("githarness-attribution", __doc__, files=False)
+    asked.add(lambda parser: parser.add_argument("message", nargs="?", metavar="MSGFILE",
+                                                 help="the file with the message, as git passes it"))
+    asked.add(lambda parser: parser.add_argument("--range", metavar="A..B",
+                                                 help="judge the commits that B has and A has not"))
     return door.run(asked, _check, argv)
 
 
-def _check(options: argparse.Namespace) -> Iterator[Finding]:
+def _check(options: door.Options) -> Iterator[Finding]:
     if sum(given is not None for given in (options.message, options.range, options.since)) != 1:
         raise Usage("one of MSGFILE, --range and --since says what is checked", fix="githarness-attribution --help")
     if options.message is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -12,10 +11,10 @@ from githarness.skills.model import Finding
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return door.run(door.parser("githarness-ci", __doc__, files=False), _check, argv)
+    return door.run(door.Parser("githarness-ci", __doc__, files=False), _check, argv)
 
 
-def _check(options: argparse.Namespace) -> Iterator[Finding]:
+def _check(options: door.Options) -> Iterator[Finding]:
     if options.since is None:
         raise Usage("--since is missing", fix="githarness-ci --since origin/main, or --since '' for everything")
     scope = revisions.since(options.since)

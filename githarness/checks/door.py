@@ -8,10 +8,11 @@ Whatever goes wrong inside ends in 3 with one line and a fix, never in a traceba
 
 from __future__ import annotations
 
-import argparse
+import gc
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from githarness import __version__
 from githarness.canon import Json, printable
@@ -21,26 +22,70 @@ from githarness.errors import HarnessError, Internal, Interrupted, Usage
 from githarness.skills import report
 from githarness.skills.model import SEVERITIES, Finding
 
+if TYPE_CHECKING:
+    import argparse
+
 FORMATS = ("text", "json", "github", "sarif", "markdown")
 _MOST_ROWS = 200  # of a table: GitHub shows no summary above 1 MiB
 
 
-def parser(name: str, about: str | None, *, files: bool = True) -> argparse.ArgumentParser:
-    """Its `about` is the first line of a module, `` `NAME`: WHAT ``."""
-    what = (about or "").partition("\n")[0].partition(": ")[2]
-    made = argparse.ArgumentParser(prog=name, description=what[:1].upper() + what[1:], allow_abbrev=False)
-    if files:
-        made.add_argument("files", nargs="*", metavar="FILE", help="what changed, as pre-commit passes it")
-        made.add_argument("--staged", action="store_true", help="what the next commit changes, as it is staged")
-    made.add_argument("--since", metavar="REV", help="what changed from REV to HEAD, as committed; an empty REV: all")
-    made.add_argument("--format", choices=FORMATS, default="text", help="how to print what is found")
-    return made
+class Options:
+    """What the command line says, of all scripts together."""
+
+    def __init__(self, files: Sequence[str] = ()) -> None:
+        self.files = files
+        self.staged = False
+        self.since: str | None = None
+        self.format = "text"
+        self.profile: Sequence[str] | None = None
+        self.message: str | None = None
+        self.range: str | None = None
 
 
-def run(asked: argparse.ArgumentParser, check: Callable[[argparse.Namespace], Iterable[Finding]],
-        argv: Sequence[str] | None) -> int:
-    """The exit code."""
-    options = asked.parse_args(argv)
+class Parser:
+    """The options of one script; `about` is the first line of its module, `` `NAME`: WHAT ``.
+
+    Names alone, which is what a hook gets, are read without argparse: to load it and to make its parser takes longer
+    than to judge a file.
+    """
+
+    def __init__(self, name: str, about: str | None, *, files: bool = True) -> None:
+        self.prog = name
+        self._about = about or ""
+        self._files = files
+        self._more: list[Callable[[argparse.ArgumentParser], object]] = []
+
+    def add(self, more: Callable[[argparse.ArgumentParser], object]) -> None:
+        """An argument of the script's own, which `more` adds to its parser."""
+        self._more.append(more)
+
+    def parse(self, argv: Sequence[str] | None) -> Options:
+        words = sys.argv[1:] if argv is None else argv
+        if self._files and not any(word.startswith("-") for word in words):
+            return Options(words)
+        return self._parser().parse_args(words, Options())
+
+    def _parser(self) -> argparse.ArgumentParser:
+        import argparse
+
+        what = self._about.partition("\n")[0].partition(": ")[2]
+        made = argparse.ArgumentParser(prog=self.prog, description=what[:1].upper() + what[1:], allow_abbrev=False)
+        if self._files:
+            made.add_argument("files", nargs="*", metavar="FILE", help="what changed, as pre-commit passes it")
+            made.add_argument("--staged", action="store_true", help="what the next commit changes, as it is staged")
+        made.add_argument("--since", metavar="REV",
+                          help="what changed from REV to HEAD, as committed; an empty REV: all")
+        made.add_argument("--format", choices=FORMATS, default="text", help="how to print what is found")
+        for more in self._more:
+            more(made)
+        return made
+
+
+def run(asked: Parser, check: Callable[[Options], Iterable[Finding]], argv: Sequence[str] | None) -> int:
+    """The exit code. Without `argv` this is all that the process does."""
+    options = asked.parse(argv)
+    if argv is None:
+        gc.freeze()  # what start-up made is not looked through for garbage any more, also not when the process ends
     try:
         findings = list(check(options))
         _print(_shown(findings, options.format))
@@ -61,7 +106,7 @@ def run(asked: argparse.ArgumentParser, check: Callable[[argparse.Namespace], It
     return problem.exit_code if isinstance(problem, Usage | Interrupted) else 3
 
 
-def scope(options: argparse.Namespace) -> Scope:
+def scope(options: Options) -> Scope:
     """What the options name. Raises Usage for two ways at once."""
     if (options.since is not None) + options.staged + bool(options.files) > 1:
         raise Usage("files, --staged and --since are three ways to say what is checked", fix="use one of them")
@@ -69,7 +114,7 @@ def scope(options: argparse.Namespace) -> Scope:
         return scopes.named(options.files)
     from githarness.checks import revisions  # libgit2 is loaded only where git's history is asked
 
-    return revisions.staged() if options.staged else revisions.since(options.since)
+    return revisions.staged() if options.since is None else revisions.since(options.since)
 
 
 def _shown(findings: Sequence[Finding], form: str) -> str:

@@ -16,7 +16,7 @@ _MARKDOWN = (".md", ".mdc", ".markdown")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return door.run(door.parser("githarness-frontmatter", __doc__), lambda options: check(door.scope(options)), argv)
+    return door.run(door.Parser("githarness-frontmatter", __doc__), lambda options: check(door.scope(options)), argv)
 
 
 def check(scope: Scope) -> Iterator[Finding]:

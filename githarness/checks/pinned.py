@@ -23,7 +23,7 @@ _IMAGE = re.compile(r"docker://\S+@sha256:[0-9a-f]{64}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return door.run(door.parser("githarness-pinned", __doc__), lambda options: check(door.scope(options)), argv)
+    return door.run(door.Parser("githarness-pinned", __doc__), lambda options: check(door.scope(options)), argv)
 
 
 def check(scope: Scope) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ _BINARY_WINDOW = 8000  # bytes in which git looks for NUL
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return door.run(door.parser("githarness-secrets", __doc__), lambda options: check(door.scope(options)), argv)
+    return door.run(door.Parser("githarness-secrets", __doc__), lambda options: check(door.scope(options)), argv)
 
 
 def check(scope: Scope) -> list[Finding]:

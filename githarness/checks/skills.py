@@ -14,8 +14,9 @@ from githarness.skills.model import Finding, Place
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    asked = door.parser("githarness-skills", __doc__)
-    asked.add_argument("--profile", action="append", metavar="P", help="judge by what this client expects; repeatable")
+    asked = door.Parser("githarness-skills", __doc__)
+    asked.add(lambda parser: parser.add_argument("--profile", action="append", metavar="P",
+                                                 help="judge by what this client expects; repeatable"))
     return door.run(asked, lambda options: check(door.scope(options), options.profile), argv)
 
 

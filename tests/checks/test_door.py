@@ -17,7 +17,7 @@ EACH = ("skills", "frontmatter", "secrets", "pinned")
 
 
 def _run(check: object, *argv: str) -> int:
-    return door.run(door.parser("githarness-x", "`githarness-x`: looks."), check, argv)  # type: ignore[arg-type]
+    return door.run(door.Parser("githarness-x", "`githarness-x`: looks."), check, argv)  # type: ignore[arg-type]
 
 
 def _fail(error: BaseException):
