@@ -22,7 +22,8 @@ def test_a_broken_block_is_refused(hook, tmp_path: Path, what: str) -> None:
     """In a page of any name, with line and fix."""
     (tmp_path / "page.md").write_text(BROKEN[what])
     done = hook("frontmatter", "page.md", cwd=tmp_path)
-    assert (done.code, done.err) == (1, "githarness-frontmatter: 1 error, 0 warnings in 1 file\n")
+    assert done.code == 1
+    assert done.err.startswith("githarness-frontmatter: ")  # the sum, and no word of a check that could not be made
     assert done.out.startswith("page.md:") and " error: " in done.out and "hint: " in done.out
 
 
