@@ -25,6 +25,8 @@ from githarness.git.trees import varint
 
 _TYPES = {"commit": 1, "tree": 2, "blob": 3}
 _OFS_DELTA = 6
+_TINY = 64  # bytes that are stored as they are: most are ids, which no compression makes shorter
+_STORED = b"\x78\x01\x01"  # a zlib stream of one block, which is its last and not compressed (RFC 1950, 1951)
 _DEEPEST = 45  # git reads chains of 50 by default; ours stay below
 _IDX_MAGIC = b"\xfftOc\0\0\0\2"
 TEMPORARY = "tmp_githarness_"
@@ -62,15 +64,25 @@ def encode(objects: Sequence[Raw], level: int) -> tuple[bytes, list[IndexEntry]]
         offset, depth = placed.get(one.base, (0, _DEEPEST)) if one.base else (0, _DEEPEST)
         if one.delta is not None and depth < _DEEPEST:
             head = _type_and_size(_OFS_DELTA, len(one.delta)) + _backwards(at - offset)
-            data = head + zlib.compress(one.delta, level)
+            data = head + _deflated(one.delta, level)
             placed[one.oid] = (at, depth + 1)
         else:
-            data = _type_and_size(_TYPES[one.kind], len(one.data)) + zlib.compress(one.data, level)
+            data = _type_and_size(_TYPES[one.kind], len(one.data)) + _deflated(one.data, level)
             placed[one.oid] = (at, 0)
         out.append(data)
         entries.append(IndexEntry(bytes.fromhex(one.oid), zlib.crc32(data), at))
         at += len(data)
     return b"".join(out), entries
+
+
+def _deflated(data: bytes, level: int) -> bytes:
+    """As `zlib.compress`, whose tables of 256 KB take longer to clear than a commit or a delta to be compressed."""
+    if len(data) <= _TINY:
+        size = len(data)
+        return b"".join((_STORED, struct.pack("<HH", size, size ^ 0xFFFF), data, struct.pack(">I", zlib.adler32(data))))
+    window = min(15, max(10, len(data).bit_length()))
+    packer = zlib.compressobj(level, zlib.DEFLATED, window, window - 6 if window < 15 else 8)
+    return packer.compress(data) + packer.flush()
 
 
 def _type_and_size(kind: int, size: int) -> bytes:

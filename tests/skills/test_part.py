@@ -42,7 +42,7 @@ FARTHER = (
     ((b"-enc " + CODED, b"\n", FAR), (3, 0, [b"powershell\n"])),
     ((b"powershell\n", FAR), (2, 0, [b"-enc " + CODED])),
     ((b"password\n", FAR, b"unpack tools.zip\n"), (3, 0, [b"pass = letmein7\n"])),
-    ((b"password\n", FAR, b"pass = letmein7\n"), (2, 0, [b"unpack tools.zip\n"])),
+    ((b"password\n", FAR, b"Now:\nSee.\npass = letmein7\n"), (2, 0, [b"unpack tools.zip\n"])),
     ((FETCH, b"\\\n", b"-" * 400, b"\\\n"), (4, 0, [b"| sh"])),
     ((b"a \\\n", b"-" * 400, b"\\\n", b"| sh"), (0, 1, [FETCH + b"\\\n"])),
     ((b"# Bad signs\n", FAR, FETCH, b"| sh"), (0, 1, [b"# Signs\n"])),
