@@ -12,9 +12,11 @@ from githarness.clock import Clock
 from githarness.errors import Locked, NotFound, Unavailable
 from githarness.git import config
 from githarness.git.repo import Repo, discover, settings_of
-from githarness.settings import Settings, branch_ref
+from githarness.settings import RepoConfig, Settings, branch_ref
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from githarness.canon import Json
     from githarness.git.porcelain import Git
     from githarness.git.reader import Reader
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
     from githarness.seal.signer import Signer
     from githarness.skills.document import Document
     from githarness.skills.model import Neighbour
-    from githarness.store.db import Database
+    from githarness.skills.part import Versions
+    from githarness.store.db import Connection, Database
     from githarness.store.keyring import Keyring
     from githarness.work.artifacts import Registry
     from githarness.work.asks import Lane, Progress
     from githarness.work.divergence import Verdict
+    from githarness.work.gate import WriteGate
     from githarness.work.governance import Governance
     from githarness.work.lane import LocalLane
     from githarness.work.parts import Parts
@@ -99,7 +103,22 @@ class Harness:
         from githarness.work.parts import Parts
 
         governed = Governed(self.reader, self._had_policy)
-        return Parts(self.repo, self.ref, self.clock, self.db, self.reader, self.keyring, governed, schema_judge)
+        return Parts(self.repo, self.ref, self.clock, self.db, self.reader, self.keyring, governed)
+
+    def _gate(self, config: RepoConfig, conn: Connection, today: date) -> WriteGate:
+        """What judges the writes of one group."""
+        from githarness.skills import profiles
+        from githarness.store import artifacts
+        from githarness.work.gate import WriteGate
+
+        profile = profiles.load("agentskills", schema_judge)
+        return WriteGate(profile, config, artifacts.Names(conn), today, self._judged)
+
+    @cached_property
+    def _judged(self) -> Versions:
+        from githarness.work.gate import remembered
+
+        return remembered()
 
     def _had_policy(self, commit: str) -> bool | None:
         from githarness.store import commits
@@ -112,14 +131,14 @@ class Harness:
     def local(self) -> LocalLane:
         from githarness.work.lane import LocalLane
 
-        return LocalLane(self.parts)
+        return LocalLane(self.parts, self._gate)
 
     @cached_property
     def served(self) -> LocalLane:
         """The lane that a daemon serves: large artifacts are left to the lane of each client."""
         from githarness.work.lane import LocalLane
 
-        return LocalLane(self.parts, largest=1 << 20, tidy=self.maintain)
+        return LocalLane(self.parts, self._gate, largest=1 << 20, tidy=self.maintain)
 
     def maintain(self) -> None:
         """Packs of deltas in place of many small ones, and a commit-graph, where enough is new."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING
 
 from githarness import canon, clock
 from githarness.errors import Denied, HarnessError, NeedsApproval, Usage
@@ -13,15 +15,21 @@ from githarness.git.worktrees import AllHeld
 from githarness.policy import renames, trailers
 from githarness.policy.model import Agent
 from githarness.seal.signer import Signer
+from githarness.settings import RepoConfig
 from githarness.store import operations
+from githarness.store.db import Connection
 from githarness.store.rows import CommitRow, EventRow, RunRow
 from githarness.work import draft, landing, people
 from githarness.work.admit import Admission, Scene
 from githarness.work.asks import Ask, Landed, LeftAsk, TooLarge, Withheld, Written
 from githarness.work.draft import Draft
-from githarness.work.gate import WriteGate
 from githarness.work.governance import FOLDER_NAME, Governance
 from githarness.work.runbook import ASSERTED, Runbook, name_of, tier
+
+if TYPE_CHECKING:  # every gate comes with it
+    from githarness.work.gate import WriteGate
+
+Gates = Callable[[RepoConfig, Connection, date], "WriteGate"]
 
 
 @dataclass(slots=True)

@@ -23,15 +23,13 @@ from githarness.git.trees import Trees
 from githarness.git.worktrees import AllHeld, Worktrees
 from githarness.policy.model import Agent, Key
 from githarness.seal.signer import Signer
-from githarness.skills import profiles
-from githarness.store import artifacts, commits, events
+from githarness.store import commits, events
 from githarness.store.db import Connection
 from githarness.work import held, index, landing, people, plans, recover
 from githarness.work.admit import Scene
 from githarness.work.asks import Ask, Doc, LeftAsk, Plan, ReadAsk, Withheld, Written
-from githarness.work.gate import WriteGate, remembered
 from githarness.work.governance import FOLDER_NAME
-from githarness.work.group import Group, answered
+from githarness.work.group import Gates, Group, answered
 from githarness.work.held import Reason
 from githarness.work.landing import Arrival, Batch, Ground
 from githarness.work.parts import Parts, checked_out
@@ -44,11 +42,14 @@ from githarness.work.verify import verifier
 class LocalLane:
     """One per process and repository; not for use by two threads at once."""
 
-    def __init__(self, parts: Parts, *, largest: int | None = None, tidy: Callable[[], None] | None = None) -> None:
-        """`largest`: artifacts of more bytes are left to another lane, by TooLarge; the daemon's memory stays small.
+    def __init__(self, parts: Parts, gates: Gates | None = None, *, largest: int | None = None,
+                 tidy: Callable[[], None] | None = None) -> None:
+        """`gates`: makes what judges a group's writes; who only lands plans needs none.
+        `largest`: artifacts of more bytes are left to another lane, by TooLarge; the daemon's memory stays small.
         `tidy`: what `maintain` does beside folding, which takes seconds.
         """
         self._parts = parts
+        self._gates = gates
         self._tidy = tidy
         self._tidying = Thread()
         self._fault: HarnessError | OSError | None = None  # of the last tidying
@@ -57,7 +58,6 @@ class LocalLane:
         self._checkouts: dict[Checkout, CheckedOut] = {}
         self._signers: dict[tuple[Key, ...], Signer] = {}
         self._last = ("", "")  # a commit that we made, and its tree
-        self._versions = remembered()
         self._together = Together(parts.repo.home, self._locked, self._group)
 
     def write(self, ask: Ask) -> Written:
@@ -141,8 +141,8 @@ class LocalLane:
         root = self._root(head)
         governance = parts.governed.of(head, self._trees.lookup(root, FOLDER_NAME))
         scene = Scene(parts.reader, self._trees, root, self._largest)
-        gate = WriteGate(profiles.load("agentskills", parts.judge), governance.config, artifacts.Names(conn),
-                         datetime.fromtimestamp(now, UTC).date(), self._versions)
+        assert self._gates
+        gate = self._gates(governance.config, conn, datetime.fromtimestamp(now, UTC).date())
         return Group(head, scene, governance, gate, Runbook(conn, now), held, self._signer, now)
 
     def _land(self, ground: Ground, batch: Batch) -> Arrival:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from githarness import flock
 from githarness.git.objects import PathChange
@@ -13,8 +13,10 @@ from githarness.git.worktrees import Worktrees
 from githarness.policy.model import Human
 from githarness.seal.signer import Signer
 from githarness.work.governance import Governance
-from githarness.work.lane import LocalLane
 from githarness.work.parts import Parts, checked_out
+
+if TYPE_CHECKING:
+    from githarness.work.lane import LocalLane
 
 TRIES = 5  # a plan is made again where somebody else was faster
 

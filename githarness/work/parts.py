@@ -10,7 +10,6 @@ from githarness.git.checkout import CheckedOut
 from githarness.git.reader import Reader
 from githarness.git.repo import Checkout, Repo
 from githarness.git.smudge import Smudge
-from githarness.skills.profiles import Judge
 from githarness.store.db import Database
 from githarness.store.keyring import Keyring
 from githarness.work.governance import Governed
@@ -25,7 +24,6 @@ class Parts:
     reader: Reader
     keyring: Keyring
     governed: Governed
-    judge: Judge  # of values in frontmatter, by schema
 
 
 def checked_out(parts: Parts, checkout: Checkout) -> CheckedOut:
