@@ -1,0 +1,294 @@
+"""What one policy allows that another does not: who may newly do what, and no longer.
+
+Both are asked about a finite set of requests, made to meet every rule, role and grant that differs: texts that its own
+globs match, inside and outside of the globs of the other rules, in another letter case too; every agent that it
+concerns and one that is none yet; the bounds of windows; every tier. Looser limits, fewer approvers, a longer longest
+grant and a later breaker count as wider.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, product
+
+from githarness import paths
+from githarness.policy import globs
+from githarness.policy.evaluate import Policy
+from githarness.policy.matching import matcher
+from githarness.policy.model import Approvers, Decision, Grant, Limit, Request
+from githarness.policy.rates import Rate
+from githarness.policy.rules import ALLOW, APPROVAL, DENY, ON_FILES, TIERS, Rule, Window
+
+_LEVELS = {DENY: 0, APPROVAL: 1, ALLOW: 2}
+_RANKS = ("operator", "owner")
+_DAY = 86400.0
+_MOST = 40  # texts made of one rule's globs, and globs of other rules that they are held against
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """`agents`: who may act, with roles; `rules`: what stands for the policy's where those are built in."""
+
+    policy: Policy
+    agents: Mapping[str, tuple[str, ...]]
+    grants: tuple[Grant, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """For whom what changes; `what` has examples, the first of `count`."""
+
+    agent: str  # "" where it is about all
+    action: str
+    what: tuple[str, ...]
+    count: int
+    before: str  # effect and rule, or what stood there
+    after: str
+    wider: bool
+
+
+def compare(old: Side, new: Side, now: float) -> list[Change]:
+    """The wider ones first, by agent and action."""
+    plan = _Plan(old, new, now)
+    found: dict[tuple[str, str, str, str, bool], list[str]] = {}
+    for request in dict.fromkeys(plan.requests()):
+        before, after = plan.decided(old, request), plan.decided(new, request)
+        wider = _direction(before, after)
+        if wider and after.effect == APPROVAL and request.path in plan.variants:
+            continue  # a rule that holds `docs/**` holds `DOCS/x` too: nobody means to open that
+        if wider is not None:
+            key = (request.agent, request.action, _shown(before), _shown(after), wider)
+            found.setdefault(key, []).append(_resource(request))
+    changes = [Change(name, action, tuple(dict.fromkeys(what))[:3], len(set(what)), before, after, wider)
+               for (agent, action, before, after, wider), what in found.items() for name in plan.alike(agent)]
+    return sorted([*changes, *_tops(old.policy, new.policy)],
+                  key=lambda change: (not change.wider, change.agent, change.action, change.before))
+
+
+def _direction(before: Decision, after: Decision) -> bool | None:
+    """True for wider, None for the same."""
+    levels = _LEVELS[before.effect], _LEVELS[after.effect]
+    if levels[0] != levels[1]:
+        return levels[1] > levels[0]
+    if before.approvers and after.approvers and before.approvers != after.approvers:
+        return not _as_strict(before.approvers, after.approvers)
+    if levels[0] and set(before.limits) != set(after.limits):
+        looser = not all(any(_limits_as(one, other) for one in after.limits) for other in before.limits)
+        tighter = not all(any(_limits_as(one, other) for one in before.limits) for other in after.limits)
+        return looser if looser or tighter else None
+    return None
+
+
+def _as_strict(old: Approvers, new: Approvers) -> bool:
+    return _RANKS.index(new.role) >= _RANKS.index(old.role) and new.count >= old.count
+
+
+def _limits_as(new: Limit, old: Limit) -> bool:
+    """Whether the new limit lets through nothing that the old one would not."""
+    return (new.what == old.what and new.most <= old.most and new.seconds >= old.seconds and (new.tree or not old.tree)
+            and (new.quarantine or not old.quarantine))
+
+
+def _shown(decision: Decision) -> str:
+    text = f"{decision.effect} by {decision.grant or decision.rule}"
+    if decision.approvers:
+        text += f", {decision.approvers.count} x {decision.approvers.role}"
+    limits = [f"{limit.most} {limit.what} in {limit.seconds}s" for limit in decision.limits]
+    return f"{text}, {', '.join(limits)}" if limits else text
+
+
+def _resource(request: Request) -> str:
+    if request.action == "api":
+        return f"{request.method} {request.host}{request.path}"
+    if request.action in ("exec", "tool"):
+        return f"{request.tool} {request.arguments}".strip()
+    return request.path
+
+
+def _tops(old: Policy, new: Policy) -> Iterator[Change]:
+    """What stands beside the rules. A length that is not there is without end."""
+    lengths = [policy.longest_grant or float("inf") for policy in (old, new)]
+    if lengths[0] != lengths[1] and old.files and new.files:
+        shown = ["none" if length == float("inf") else f"{length:.0f}s" for length in lengths]
+        yield Change("", "grant", ("longest-grant",), 1, shown[0], shown[1], lengths[1] > lengths[0])
+    rates = {"denials": (old.breaker.denials, new.breaker.denials),
+             "failures": (old.breaker.failures, new.breaker.failures)}
+    for name, (before, after) in rates.items():
+        if set(before) != set(after) and new.files:
+            wider = not all(any(one.most <= rate.most and one.seconds >= rate.seconds for one in after)
+                            for rate in before)
+            yield Change("", "breaker", (name,), 1, _rates(before), _rates(after), wider)
+
+
+def _rates(rates: Sequence[Rate]) -> str:
+    return ", ".join(f"{rate.most} in {rate.seconds}s" for rate in rates) or "none"
+
+
+def _rules(side: Side) -> tuple[Rule, ...]:
+    return side.rules or side.policy.rules
+
+
+def _content(rule: Rule) -> Rule:
+    """What decides: neither its name, nor its place, nor what it says about itself."""
+    return replace(rule, id="", line=0, why="", match=(), no_match=())
+
+
+Subject = tuple[str, tuple[str, ...]]
+
+
+class _Plan:
+    """What is asked. Agents that no rule, role or grant tells apart are asked about once."""
+
+    def __init__(self, old: Side, new: Side, now: float) -> None:
+        self._old, self._new, self._now = old, new, now
+        self._rules = [*dict.fromkeys((*_rules(old), *_rules(new)))]
+        self._roles = sorted({role for rule in self._rules for role in rule.roles or ()})
+        self._alike: dict[object, list[str]] = {}
+        for agent in sorted({*old.agents, *new.agents}):
+            self._alike.setdefault(self._kind(agent), []).append(agent)
+        self._agents = [names[0] for names in self._alike.values()]
+        self.variants: set[str] = set()  # paths in another letter case than that of any glob
+
+    def _kind(self, agent: str) -> object:
+        named = tuple(any(paths.matches(glob, agent) for glob in rule.agents) for rule in self._rules if rule.agents)
+        grants = tuple(grant for grant in (*self._old.grants, *self._new.grants) if grant.agent == agent)
+        return self._old.agents.get(agent), self._new.agents.get(agent), named, grants
+
+    def alike(self, agent: str) -> list[str]:
+        return self._alike[self._kind(agent)] if agent in self._agents else [agent]
+
+    def decided(self, side: Side, request: Request) -> Decision:
+        """Who is on the other side alone may do nothing on this one; who is nobody yet has the roles of the request."""
+        if request.agent in side.agents:
+            request = replace(request, roles=side.agents[request.agent])
+        elif request.agent in self._agents:
+            return Decision(DENY, "no-such-agent")
+        return side.policy.decide(request, side.grants)
+
+    def requests(self) -> Iterator[Request]:
+        before, after = (Counter(map(_content, _rules(side))) for side in (self._old, self._new))
+        for rule in self._rules:
+            if before[_content(rule)] != after[_content(rule)]:
+                yield from self.about(rule, self.subjects(rule))
+        for agent in self._agents:
+            if self._old.agents.get(agent) != self._new.agents.get(agent):
+                for rule in self._rules:
+                    yield from self.about(rule, self._concerned(rule, [agent]))
+        for grant in {*self._old.grants} ^ {*self._new.grants}:
+            yield from self.granted(grant)
+
+    def _concerned(self, rule: Rule, agents: Sequence[str]) -> list[Subject]:
+        """With the roles of each side that has them."""
+        concerns = matcher(rule).concerns
+        known = [(agent, side.agents[agent]) for agent in agents for side in (self._old, self._new)
+                 if agent in side.agents]
+        return [one for one in dict.fromkeys(known) if concerns(*one, rule.actions[0])]
+
+    def subjects(self, rule: Rule) -> list[Subject]:
+        """Who is concerned, and who could be: of each glob over names one that nobody has, in each role."""
+        found = self._concerned(rule, self._agents)
+        taken = {*self._old.agents, *self._new.agents}
+        for glob in rule.agents or ("*",):
+            name = globs.witness([glob], valid=lambda text: _is_name(text) and text not in taken)
+            if name is not None:
+                found += [(name, roles) for roles in [(), *((role,) for role in rule.roles or self._roles)]]
+        return found
+
+    def about(self, rule: Rule, subjects: Sequence[Subject]) -> Iterator[Request]:
+        tiers = TIERS if any(one.tier for one in self._rules) else TIERS[:1]
+        for action in rule.actions:
+            asked = list(islice(self._resources(rule, action), _MOST * 4))
+            for (agent, roles), request, time, tier in product(subjects, asked, self._times(rule), tiers):
+                yield replace(request, agent=agent, roles=roles, time=time, tier=tier)
+
+    def granted(self, grant: Grant) -> Iterator[Request]:
+        if grant.expires <= self._now or grant.agent not in {*self._old.agents, *self._new.agents}:
+            return
+        time = min(max(self._now, grant.granted), grant.expires - 1)
+        rule = Rule("", 0, ALLOW, grant.allow, paths=grant.paths)
+        for action in grant.allow:
+            for request in islice(self._resources(rule, action), _MOST * 4):
+                yield replace(request, agent=grant.agent, time=time)
+
+    def _resources(self, rule: Rule, action: str) -> Iterator[Request]:
+        beside = [other for other in self._rules if action in other.actions and other is not rule]
+        if action in ("exec", "tool"):
+            yield from _calls(rule, beside, action)
+        elif action == "api":
+            yield from _apis(rule, beside)
+        else:
+            for path in _paths(rule, beside):
+                yield Request("", (), action, path)
+                if action in ON_FILES and (other := path.swapcase()) != path and globs.is_path(other):
+                    self.variants.add(other)
+                    yield Request("", (), action, other)
+
+    def _times(self, rule: Rule) -> list[float]:
+        windows = [one.window for one in self._rules if one.window and _content(one) == _content(rule)]
+        return sorted({self._now, *(time for window in windows for time in _moments(window, self._now))})
+
+
+def _moments(window: Window, now: float) -> Iterator[float]:
+    """Its bounds; where it has days or hours, those of a week within them."""
+    yield from (time for time in (window.since, window.until) if time is not None)
+    if window.until is not None:
+        yield window.until - 1
+    if window.days is None and window.hours is None:
+        return
+    first = window.since if window.since is not None else (window.until or now) - 8 * _DAY
+    midnight = first - first % _DAY + _DAY
+    for day, minute in product(range(7), (0, *(window.hours or ()))):
+        yield midnight + day * _DAY + minute * 60.0
+
+
+def _paths(rule: Rule, beside: Sequence[Rule]) -> Iterator[str]:
+    """Texts that the rule's globs match: alone, in what it excepts, inside and outside of each glob of other rules."""
+    others = list(dict.fromkeys(glob for other in beside for glob in (*(other.paths or ()), *other.excepted)))
+    for glob in rule.paths or ("**",):
+        tries = [([glob], rule.excepted), ([glob], others[:_MOST]), *(([glob, one], ()) for one in rule.excepted),
+                 *(([glob, one], rule.excepted) for one in others[:_MOST * 5]),
+                 *(([glob], (*rule.excepted, one)) for one in others[:_MOST])]
+        for inside, outside in tries:
+            if found := globs.witness(inside, tuple(outside)):
+                yield found
+
+
+def _calls(rule: Rule, beside: Sequence[Rule], action: str) -> Iterator[Request]:
+    own = rule.tools or next(([*other.tools] for other in beside if other.tools), [])
+    names = [name for tool in own if (name := _name(tool.name))] or ["x"]
+    lines = [tool.arguments for one in (rule, *beside) for tool in one.tools or () if tool.arguments is not None]
+    made = dict.fromkeys(text for line in lines[:_MOST] for text in _lines(line))
+    for name, arguments in product(dict.fromkeys(names), (*made, "", "x", "x; y")):
+        yield Request("", (), action, tool=name, arguments=arguments)
+
+
+def _name(glob: str) -> str | None:
+    lead = "/" if glob.startswith("/") else ""
+    found = globs.witness([glob.removeprefix("/")], valid=bool)
+    return None if found is None else lead + found
+
+
+def _lines(pattern: str) -> Iterator[str]:
+    plain = pattern.replace("?", "x")
+    for fill in ("", "x", "; x"):
+        yield plain.replace("**", fill).replace("*", fill)
+
+
+def _apis(rule: Rule, beside: Sequence[Rule]) -> Iterator[Request]:
+    entries = [*(rule.api or ()), *(one for other in beside for one in other.api or ())][:_MOST]
+    hosts = dict.fromkeys(host for one in entries if (host := globs.witness([one.host], valid=_is_host)))
+    methods = dict.fromkeys((*(method for one in entries for method in one.methods or ()), "GET", "X"))
+    found = dict.fromkeys("/" + (globs.witness([one.path[1:]]) or "") for one in entries if one.path)
+    for host, method, path in product((*hosts, "x.invalid"), methods, (*found, "/", "/x")):
+        yield Request("", (), "api", path, host=host, method=method)
+
+
+def _is_name(text: str) -> bool:
+    return text[0] not in "._-" and set(text) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-")
+
+
+def _is_host(text: str) -> bool:
+    return _is_name(text) and text[-1] != "."
