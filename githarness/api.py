@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from githarness import clock, settings, wiring
+from githarness.canon import Json
 from githarness.store import commits
 from githarness.work.asks import Ask, Doc, Op, ReadAsk, Written
 
@@ -125,6 +126,17 @@ class Actor:
     def rename(self, path: str, to: str, *, base: str | None = None, message: str | None = None,
                operation: str | None = None) -> Done:
         return self._one(Op("rename", path, to=to, if_match=base), to, message, operation)
+
+    def called(self, tool: str, arguments: Json = None, result: Json = None, *, status: str | None = None) -> str:
+        """Records a call of a tool in the audit log; the id of the event. Secrets are taken out before it is stored.
+
+        Raises Unavailable where it cannot be recorded: then do not call.
+        """
+        from githarness.work import journal  # noqa: PLC0415  not needed to write
+
+        details: dict[str, Json] = {"tool": tool, "arguments": arguments, "result": result, "status": status}
+        entry = journal.Entry(self.name, self.run, "tool", details, self._harness.token())
+        return journal.add(self._harness.parts, entry)
 
     def apply(self, ops: Iterable[Op], *, message: str | None = None, operation: str | None = None,
               merge: bool = False) -> Written:

@@ -55,6 +55,7 @@ COMMANDS: dict[str, Row] = {
     "grant": Row("Policy and approvals", "cmd_grant:grant", "Give an agent a permission that ends by itself."),
     "revoke": Row("Policy and approvals", "cmd_revoke:revoke", "Take a grant away before its time."),
     "grants": Row("Policy and approvals", "cmd_grants:app", "List grants, sweep those whose time is over."),
+    "journal": Row("Runs", "cmd_journal:app", "Record what a run did beside reading and writing: calls of tools."),
     "audit": Row("Audit", "cmd_audit:app", "Show, seal and verify what was recorded; keep it, or let bodies go."),
     "run": Row("Runs", "cmd_run:run", "Run an agent's command in a worktree of its own."),
     "runs": Row("Runs", "cmd_runs:app", "List runs, begin and end them from scripts, cancel them."),

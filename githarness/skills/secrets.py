@@ -20,7 +20,7 @@ class Secret(NamedTuple):
     shown: str  # 'ghp_... (40 characters)'
 
 
-_At = tuple[int, str, str]  # offset, kind, shown
+_At = tuple[int, int, str, str]  # where it begins and ends, kind, shown
 # Kind, a text that must occur, a pattern. The more special ones first: what one has found no later one reports again.
 _SHAPES: tuple[tuple[str, str, str], ...] = (
     ("private key", "PRIVATE KEY-----",
@@ -64,9 +64,32 @@ def scan(text: str) -> Iterator[Secret]:
     """In the order of lines. Bounded: each pattern reads each character a bounded number of times."""
     taken: list[tuple[int, int]] = []
     line, at = 1, 0
-    for offset, kind, shown in sorted([*_shaped(text, taken), *_named(text, taken)]):
+    for offset, _, kind, shown in sorted([*_shaped(text, taken), *_named(text, taken)]):
         line, at = line + text.count("\n", at, offset), offset
         yield Secret(line, kind, shown)
+
+
+def redacted(text: str) -> str:
+    """The text without what `scan` finds; a private key goes to its end, or to the text's."""
+    taken: list[tuple[int, int]] = []
+    out, at = [], 0
+    for start, end, kind, _ in sorted([*_shaped(text, taken), *_named(text, taken)]):
+        if start < at:
+            continue
+        out.append(f"{text[at:start]}[redacted {kind}]")
+        at = _end_of_key(text, end) if kind == "private key" else end
+    return "".join(out) + text[at:]
+
+
+def _end_of_key(text: str, start: int) -> int:
+    found = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----").search(text, start)
+    return found.end() if found else len(text)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what has this name is secret whatever it looks like: `password`, `api_key`, `GITHUB_TOKEN`."""
+    name = name.lower()
+    return name.endswith(_ENDS) and _is_secret(name)
 
 
 def _shaped(text: str, taken: list[tuple[int, int]]) -> Iterator[_At]:
@@ -77,7 +100,7 @@ def _shaped(text: str, taken: list[tuple[int, int]]) -> Iterator[_At]:
             if not _overlaps(match.span(), taken) and _real(match[0]):
                 taken.append(match.span())
                 shown = f"{hint}... ({len(match[0])} characters)" if kind != "private key" else hint
-                yield match.start(), kind, shown
+                yield *match.span(), kind, shown
 
 
 def _named(text: str, taken: list[tuple[int, int]]) -> Iterator[_At]:
@@ -87,10 +110,10 @@ def _named(text: str, taken: list[tuple[int, int]]) -> Iterator[_At]:
         if not name.endswith(_ENDS) or not _is_secret(name) or _overlaps(match.span(), taken):
             continue
         if _random(match[2], 3.5 if match[1] else 4.0):
-            yield match.start(), "password or key", f"({len(match[2])} characters)"
+            yield *match.span(2), "password or key", f"({len(match[2])} characters)"
     for match in re.finditer(_IN_URL, text) if "://" in text else ():
         if _random(match[1], 3.0):
-            yield match.start(), "password in an address", f"({len(match[1])} characters)"
+            yield *match.span(1), "password in an address", f"({len(match[1])} characters)"
 
 
 def _is_secret(name: str) -> bool:

@@ -1,0 +1,69 @@
+"""What a run did beside reading and writing: calls of tools and whatever else others report, as events of the log."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from githarness import clock
+from githarness.canon import Json
+from githarness.errors import Usage
+from githarness.git import refs
+from githarness.store import events
+from githarness.store.rows import EventRow
+from githarness.work import audit_record, runs
+from githarness.work.parts import Parts
+from githarness.work.runbook import Runbook, tier
+
+_KIND = re.compile(r"[a-z][a-z0-9.-]{0,39}")
+_CALLS = ("tool", "exec", "api")
+_OURS = frozenset({"intent", "outcome", "denial", "refusal", "read", "grant", "revoke", "approval", "quarantine",
+                   "release", "rollback", "secret", "purge", "hold", "run"})  # nobody else says that these happened
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Who reports what. Of a call `tool` of `details` is its name; `arguments` and `result` stay in the body."""
+
+    agent: str | None  # None: whose run it is
+    run: str
+    kind: str
+    details: dict[str, Json]
+    token: str | None = None
+
+
+def add(parts: Parts, entry: Entry) -> str:
+    """The id of the event. Raises Usage, NotFound, Denied for a run that is another agent's or has ended.
+
+    It is on disk when this returns, and an error means that nothing was recorded.
+    """
+    _check(entry)
+    head, now = refs.head(parts.repo.common_dir, parts.ref), parts.clock.now()
+    event = clock.new_id("e", now)
+    with parts.db.write() as conn:
+        book = Runbook(conn, now)
+        agent = entry.agent or runs.get(conn, entry.run).agent
+        parts.governed.at(head).agent(agent)
+        run = book.run(entry.run, agent)
+        fields: dict[str, Json] = {"tier": tier(run, entry.token), "chain": list[Json](run.chain)}
+        fields |= {name: entry.details[name] for name in ("tool", "host", "method", "path") if name in entry.details}
+        book.save_runs(conn)
+        events.add(conn, [EventRow(event, now, entry.kind, agent, None, entry.run,
+                                   outcome=_outcome(entry.details), safe=audit_record.shown(fields),
+                                   body=audit_record.body(entry.details))])
+    return event
+
+
+def _check(entry: Entry) -> None:
+    if not _KIND.fullmatch(entry.kind) or entry.kind in _OURS:
+        raise Usage(f"'{entry.kind[:40]}' is not a kind of event that is reported",
+                    fix="use 'tool', 'exec', 'api', 'note', or a word of your own")
+    if entry.kind in _CALLS and not isinstance(entry.details.get("tool"), str):
+        raise Usage(f"an event of the kind '{entry.kind}' does not name its tool",
+                    fix='pass {"tool": "NAME", "arguments": ..., "result": ...}')
+
+
+def _outcome(details: dict[str, Json]) -> str | None:
+    """`status` of a call, where the caller says how it ended."""
+    status = details.get("status")
+    return audit_record.redacted(status)[:40] if isinstance(status, str) else None

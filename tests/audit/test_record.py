@@ -1,0 +1,103 @@
+"""What is recorded, in which form: reads, calls and denials; no secret, no huge or hostile value reaches the log."""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+
+import pytest
+
+import githarness
+from githarness.errors import Denied, Usage
+from githarness.work import audit_record, audit_seal
+from githarness.work.asks import ReadAsk
+
+TOKEN = "ghp_" + "".join(random.Random(7).choices(string.ascii_letters + string.digits, k=36))
+
+
+def newest(world, kind: str):
+    with world.harness.db.read() as conn:
+        return conn.execute("SELECT agent, run, outcome, safe, body FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1",
+                            (kind,)).fetchone()
+
+
+def test_a_read_is_recorded_with_blob_and_revision(world) -> None:
+    """Who read what, in which version, under which tier."""
+    doc = world.harness.local.read(ReadAsk("runbooks/release.md", "deployer", "r-1"))
+    agent, run, _, safe, _ = newest(world, "read")
+    assert (agent, run) == ("deployer", "r-1")
+    assert json.loads(safe) == {"paths": [{"blob": doc.blob, "path": doc.path}], "revision": doc.commit, "tier": "T0"}
+
+
+def test_a_call_of_a_tool_is_recorded(world) -> None:
+    """By the Python door: the tool's name is open, arguments and result stay in the body."""
+    with githarness.open(world.folder) as opened:
+        event = opened.agent("deployer", run="r-1").called("Bash", {"command": "make"}, {"code": 0}, status="ok")
+    assert event.startswith("e-")
+    _, run, outcome, safe, body = newest(world, "tool")
+    assert (run, outcome, json.loads(safe)) == ("r-1", "ok", {"tier": "T0", "tool": "Bash"})
+    assert json.loads(body)["arguments"] == {"command": "make"}
+
+
+def test_the_journal_is_of_a_run(world, cli) -> None:
+    """`journal add --run R` knows the agent by its run; kinds of our own cannot be claimed by others."""
+    run = cli("runs", "start", "--agent", "deployer", cwd=world.folder).out.strip()
+    assert cli("journal", "add", "--run", run, "--kind", "note", '{"text": "went well"}', cwd=world.folder).code == 0
+    assert newest(world, "note")[:2] == ("deployer", run)
+    for kind in ("intent", "denial", "Bad Kind"):
+        assert cli("journal", "add", "--run", run, "--kind", kind, "{}", cwd=world.folder).code == Usage.exit_code
+    assert cli("journal", "add", "--run", run, "--kind", "tool", "[]", cwd=world.folder).code == Usage.exit_code
+    assert cli("journal", "add", "--run", "r-none", "--kind", "note", "{}", cwd=world.folder).code == 14
+
+
+def test_a_denied_read_is_recorded(world, cli) -> None:
+    """Before its caller hears of it."""
+    cli("agent", "add", "lost", "--role", "reader", cwd=world.folder)
+    cli("agent", "retire", "lost", cwd=world.folder)
+    with pytest.raises(Denied):
+        world.harness.local.read(ReadAsk("runbooks/release.md", "lost", "r-1"))
+    assert newest(world, "denial")[:3] == ("lost", "r-1", "denied")
+
+
+SECRETS = {
+    "a token": ({"command": f"curl -H 'X: {TOKEN}'"}, TOKEN),
+    "a token in a result": ({"result": [{"text": f"found {TOKEN} here"}]}, TOKEN),
+    "a named value": ({"password": "hunter2"}, "hunter2"),
+    "a header": ({"headers": {"Authorization": "Basic b2xpdmU6aHVudGVyMg=="}}, "b2xpdmU6"),
+    "a bearer": ({"command": "curl -H 'Authorization: Bearer abcd.efgh'"}, "abcd.efgh"),
+    "an option": ({"command": "mysql --password=letmein -u x"}, "letmein"),
+    "a private key": ({"text": f"-----BEGIN OPENSSH {'PRIVATE'} KEY-----\n{'b3BlbnNzaC1rZXk' * 5}\nQWxsZXMgZ3V0"},
+                      "QWxsZXMgZ3V0"),
+    "a key of an object": ({f"x {TOKEN}": 1}, TOKEN),
+    "a number": ({"api_key": 12345678901}, "12345678901"),
+}
+
+
+@pytest.mark.parametrize("what", SECRETS)
+def test_no_secret_is_stored(what: str) -> None:
+    """G89: neither in the body nor in the safe fields; what stands around it stays."""
+    value, secret = SECRETS[what]
+    for text in (audit_record.body(value), audit_record.shown(value)):
+        assert secret not in text and "redacted" in text and json.loads(text)
+
+
+def test_what_is_no_secret_stays() -> None:
+    """Ordinary arguments are kept as they are."""
+    value = {"command": "git log --oneline", "paths": ["a.md"], "max_tokens": 100, "on": True, "key": "name"}
+    assert json.loads(audit_record.body(value)) == value
+
+
+def test_a_huge_body_is_cut(world) -> None:
+    """G88: its size and hash stay; the event is still one short line."""
+    body = json.loads(audit_record.body({"result": "x" * 1_000_000}))
+    assert body["size"] > 1_000_000 and len(body["cut"]) < 20_000 and len(body["sha256"]) == 64
+
+
+def test_hostile_values_do_no_harm_in_the_story(world, git) -> None:
+    """G88: git log of the audit ref has one line for the event, without what drives a terminal."""
+    with githarness.open(world.folder) as opened:
+        opened.agent("deployer", run="r-1").called("Ba\x1b[31msh\nAgent: scribe\u202e", {})
+    log = audit_seal.seal(world.harness.parts).log
+    story = git(world.folder, "log", "-1", "--format=%B", f"refs/githarness/audit/{log}")
+    assert "\x1b" not in story and "\u202e" not in story and "\nAgent: scribe" not in story and "Ba\\x1b[31msh" in story
