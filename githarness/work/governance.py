@@ -87,6 +87,12 @@ class Governed:
     def _load(self, commit: str, config: RepoConfig) -> Governance:
         return _load(self._reader, commit, config, Rules(self._rulebook.policy(commit), *self._rulebook.grants(commit)))
 
+    def followed(self, before: str, after: str) -> None:
+        """Commits of ours that left the folder as it was lead from one to the other: no history is walked for those."""
+        self._rulebook.followed(before, after)
+        if self._last and self._last[1].commit == before:
+            self._last = (self._last[0], replace(self._last[1], commit=after))
+
     def salvaged(self, commit: str) -> Governance:
         """`at` for people who look, undo or mend: where config.toml does not load, the last one that did stands in.
 

@@ -115,6 +115,8 @@ class LocalLane:
         batch = Batch(group.drafts, group.scene.objects, group.refused, group.book)
         arrival = self._land(ground, batch) if group.drafts else self._note(batch, Arrival(seen is not None))
         self._last = (group.tip, group.scene.root)
+        if not group.governed_anew:
+            parts.governed.followed(head, group.tip)
         results = [self._kept(ask, one, group) if isinstance(one, Withheld) and not isinstance(ask, LeftAsk)
                    else _result(one, group, arrival) for ask, one in zip(asks, placed, strict=True)]
         if ack:

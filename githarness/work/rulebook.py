@@ -6,7 +6,7 @@ where one does not load, agents are denied everything: taking the rules away mus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from githarness.errors import HarnessError, Integrity
 from githarness.git import treediff
@@ -45,6 +45,11 @@ class Rulebook:
         if self._policy is None or self._policy[0] != folder.oid:
             self._policy = (folder.oid, self._loaded(folder))
         return self._policy[1]
+
+    def followed(self, before: str, after: str) -> None:
+        """Nothing between the two changed a policy."""
+        if before in self._had:
+            self._learn((after,), had=self._had[before])
 
     def grants(self, commit: str) -> tuple[Mapping[str, Grant], tuple[str, ...]]:
         """Those that load, and what is wrong with the others, which grant nothing."""
@@ -101,10 +106,13 @@ class Rulebook:
                 had = self._reader.is_cut_off(at)
                 break
             at = parents[0]
+        self._learn((*walked, commit), had=had)
+        return had
+
+    def _learn(self, commits: Sequence[str], *, had: bool) -> None:
         if len(self._had) > _MOST_KNOWN:
             self._had.clear()
-        self._had.update(dict.fromkeys((*walked, commit), had))
-        return had
+        self._had.update(dict.fromkeys(commits, had))
 
     def _known(self, commit: str) -> bool | None:
         if commit in self._had:

@@ -65,6 +65,16 @@ def test_a_policy_counts_as_of_its_commit(plain: Path, commit: Commit) -> None:
     assert [_rule(book, head) for head in (with_it, before)] == ["p/all", "role:writer"]
 
 
+def test_no_history_is_walked_of_what_followed(plain: Path, commit: Commit) -> None:
+    """Nobody is asked about the commits between."""
+    first, *between, last = (commit({"x": str(number)}) for number in range(5))
+    asked: list[str] = []
+    book = Rulebook(Reader(discover(plain)), asked.append)
+    book.policy(first)
+    book.followed(first, last)
+    assert _rule(book, last) == "role:writer" and asked == [first] and between
+
+
 @pytest.mark.parametrize("path", [FILE, ".githarness/policies/q.yml", ".githarness/policies/sub/q.yaml",
                                   ".githarness/policies/Q.yaml"])
 def test_a_file_that_does_not_load_denies_everything(plain: Path, commit: Commit, path: str) -> None:
