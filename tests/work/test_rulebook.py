@@ -67,12 +67,13 @@ def test_a_policy_counts_as_of_its_commit(plain: Path, commit: Commit) -> None:
 
 def test_no_history_is_walked_of_what_followed(plain: Path, commit: Commit) -> None:
     """Nobody is asked about the commits between."""
-    first, *between, last = (commit({"x": str(number)}) for number in range(5))
+    first, _, last = (commit({"x": str(number)}) for number in range(3))
     asked: list[str] = []
     book = Rulebook(Reader(discover(plain)), asked.append)
     book.policy(first)
+    asked.clear()
     book.followed(first, last)
-    assert _rule(book, last) == "role:writer" and asked == [first] and between
+    assert _rule(book, last) == "role:writer" and not asked
 
 
 @pytest.mark.parametrize("path", [FILE, ".githarness/policies/q.yml", ".githarness/policies/sub/q.yaml",
