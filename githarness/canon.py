@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 # What drives a terminal, reverses text or cannot be seen.
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-                     r"\ufff9-\ufffb\U000e0000-\U000e007f]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+CONTROL = (r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+           r"\ufff9-\ufffb\U000e0000-\U000e007f]")
+_SURROGATE = "[\ud800-\udfff]"
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -20,14 +20,14 @@ def dumps(value: object) -> str:
     Bytes of a file name that are no UTF-8 are lone surrogates in Python (PEP 383), and stand escaped.
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text if text.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return text if text.isascii() else re.sub(_SURROGATE, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def printable(text: str) -> str:
     """Text from anywhere, safe to show on a terminal: what would drive it stands escaped."""
     if text.replace("\n", "").isprintable():  # nothing of CONTROL is, and nearly every text passes
         return text
-    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return re.sub(CONTROL, lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def sha256(data: bytes) -> str:

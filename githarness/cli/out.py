@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from typing import NamedTuple, TextIO
 
@@ -42,7 +43,7 @@ def json_line(value: object) -> None:
 
 def _harmless(document: str) -> str:
     """The same JSON, safe to look at: such characters stand in strings only, where an escape says the same."""
-    return canon.CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], document)
+    return re.sub(canon.CONTROL, lambda found: json.dumps(found[0])[1:-1], document)
 
 
 def data(content: bytes) -> None:

@@ -17,7 +17,7 @@ from githarness.strictyaml import Node, Style, nodes
 
 # What YAML 1.1 or 1.2 takes for something else than text where it stands plain.
 _WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
-_HARD = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_HARD = "[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]"
 
 
 class _Part(NamedTuple):
@@ -31,7 +31,7 @@ class _Part(NamedTuple):
 
 def scalar(text: str, style: Style = "plain") -> str:
     """One line that PyYAML and YAML 1.2 parsers read as this text; in `style` where that is safe."""
-    simple = text.isprintable() and not _HARD.search(text)
+    simple = text.isprintable() and not re.search(_HARD, text)
     plain = simple and re.fullmatch(r"[^\W\d_](?:.*[^\s:])?", text) and ": " not in text and " #" not in text
     if plain and style not in ("single", "double") and text.lower() not in _WORDS:
         return text
@@ -164,7 +164,7 @@ def _block(value: Json, indent: str, deeper: str | None = None) -> str:
 
 def _json(value: Json) -> str:
     """JSON is YAML, once what YAML 1.1 takes for line breaks or forbids is escaped."""
-    return _HARD.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+    return re.sub(_HARD, lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def rewrite(data: bytes, change: Callable[[str], str]) -> bytes:

@@ -16,7 +16,7 @@ from githarness.skills.frontmatter import LINES, MISPLACED, TEXT, Front, read
 _ATTEMPTS = 20
 _FORMS = 24
 _KEY = r"[ \t]*(?:- )?[A-Za-z_][\w.-]*"
-_FIELD = re.compile(rf"({_KEY}):(?:[ \t]+(.*))?", re.DOTALL)
+_FIELD = rf"(?s:({_KEY}):(?:[ \t]+(.*))?)"
 
 
 def quoted(text: str) -> str:
@@ -66,7 +66,8 @@ def _candidates(text: str, front: Front, broken: int) -> Iterator[str]:
     if any(line.startswith("\t") for line in lines[first:]):
         yield re.sub(r"^\t+", lambda found: "  " * len(found[0]), text[: front.close], flags=re.M) + text[front.close :]
     order = range(min(broken, len(lines)) - 1, max(first, broken - 50) - 1, -1)
-    top = next((number for number in order if (found := _FIELD.match(lines[number])) and found[1] in TEXT), order[0])
+    keys = ((number, re.match(_FIELD, lines[number])) for number in order)
+    top = next((number for number, found in keys if found and found[1] in TEXT), order[0])
     for number in (top, *order):
         line = lines[number].rstrip("\r\n")
         end_of_line = lines[number][len(line) :]
@@ -78,7 +79,7 @@ def _rewritten(line: str, rest: list[str]) -> Iterator[tuple[str, int]]:
     """Other forms of a field's line, each with how many of the lines below it are part of it."""
     if found := re.match(rf"({_KEY}):([^\s/:].*)", line):
         yield f"{found[1]}: {found[2]}", 0
-    if not (found := _FIELD.fullmatch(line)):
+    if not (found := re.fullmatch(_FIELD, line)):
         return
     key, value = found[1], (found[2] or "").strip()
     if value.startswith("{") and (missing := value.count("{") - value.count("}")) > 0:

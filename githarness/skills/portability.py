@@ -60,14 +60,15 @@ def folded(name: str) -> str:
 
 def named_after(path: str) -> str:
     """The name that a skill has by its place (GH011), as names are compared."""
-    return folded(path.rpartition("/")[0].rpartition("/")[2].encode("utf-8", "replace").decode())
+    folder = path.rpartition("/")[0].rpartition("/")[2]
+    return folded(folder if folder.isascii() else folder.encode("utf-8", "replace").decode())
 
 
 def by_name(paths: Iterable[str]) -> dict[str, list[str]]:
     """The skills among `paths` by their names, so that no file needs to be read to find two of one name."""
     found: dict[str, list[str]] = {}
     for path in paths:
-        if kind_of(path) == "skill":
+        if path[-8:].lower() == "skill.md" and kind_of(path) == "skill":
             found.setdefault(named_after(path), []).append(path)
     return found
 

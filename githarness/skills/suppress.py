@@ -20,9 +20,9 @@ from githarness.skills.document import Document
 from githarness.skills.model import Finding
 
 _MARK = "githarness: allow "
-_FORM = re.compile(r"(?:<!--|#) *githarness: allow (GH\d{3})(?: until (\d{4}-\d\d-\d\d))?(?: because (\S[^\n]*?))?"
-                   r" *(?:-->|$)")
-_MEANT = re.compile(r"(?:<!--|#) *githarness: allow (GH\d{3})\b()()")  # not of the form, which the finding then says
+_FORM = (r"(?:<!--|#) *githarness: allow (GH\d{3})(?: until (\d{4}-\d\d-\d\d))?(?: because (\S[^\n]*?))?"
+         r" *(?:-->|$)")
+_MEANT = r"(?:<!--|#) *githarness: allow (GH\d{3})\b()()"  # not of the form, which the finding then says
 
 
 class Suppression(NamedTuple):
@@ -50,7 +50,7 @@ def suppressions(doc: Document, today: date) -> list[Suppression]:
 
 
 def _form(line: str) -> re.Match[str] | None:
-    return _FORM.search(line[:500]) or _MEANT.search(line[:500])
+    return re.search(_FORM, line[:500]) or re.search(_MEANT, line[:500])
 
 
 def _values(doc: Document) -> list[tuple[int, int]]:
@@ -75,6 +75,8 @@ def _last(doc: Document, number: int) -> int:
 
 def apply(findings: Iterable[Finding], allowed: Sequence[Suppression]) -> list[Finding]:
     """What is left of `findings`."""
+    if not allowed:
+        return list(findings)
     left = []
     for finding in findings:
         fitting = [each for each in allowed if each.covers(finding)]

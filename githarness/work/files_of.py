@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 _MOST = 2000  # paths of `under`
 _LONGEST = 4096  # Linux opens no longer path
 # What no tree has: an empty name, `.`, `..`, a git directory, NUL, text that is no file name.
-_ASTRAY = re.compile("(?:^|/)(?:|\\.|\\.\\.|\\.[gG][iI][tT])(?:/|$)|[\0\ud800-\udc7f\udd00-\udfff]")
+_ASTRAY = "(?:^|/)(?:|\\.|\\.\\.|\\.[gG][iI][tT])(?:/|$)|[\0\ud800-\udc7f\udd00-\udfff]"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _SHOWN = {FILE: FILE, EXECUTABLE: EXECUTABLE, LINK: LINK, FOLDER: "040000", SUBMODULE: "040000"}
 
 
 def _is_astray(path: str) -> bool:
-    return len(path) > _LONGEST or _ASTRAY.search(path) is not None
+    rooted = f"/{path}/"
+    plain = "/." not in rooted and "//" not in rooted and path.isprintable()  # as nearly every path is
+    return len(path) > _LONGEST or (not plain and re.search(_ASTRAY, path) is not None)
 
 
 def _raw(path: str) -> bytes:
