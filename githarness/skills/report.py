@@ -45,30 +45,26 @@ def item(finding: Finding) -> dict[str, Json]:
 def junit(findings: Sequence[Finding], passed: Iterable[str]) -> str:
     """The XML that CI servers show as tests: a failure for each error, a skipped test for what is less, and one that
     passes for each path of `passed`. Form: https://github.com/testmoapp/junitxml."""
-    cases = [f"  <testcase classname={_quoted(one.path)} name={_quoted(f'{one.gate} line {one.line}')} "
-             f"file={_quoted(one.path)} line=\"{one.line}\">\n    {_outcome(one)}\n  </testcase>" for one in findings]
-    cases += [f'  <testcase classname={_quoted(path)} name="every gate" file={_quoted(path)}/>' for path in passed]
+    cases = [f'<testcase classname="{_xml(one.path)}" name="{one.gate} line {one.line}" file="{_xml(one.path)}" '
+             f'line="{one.line}">{_outcome(one)}</testcase>' for one in findings]
+    cases += [f'<testcase classname="{_xml(path)}" name="every gate" file="{_xml(path)}"/>' for path in passed]
     failed = sum(one.severity == "error" for one in findings)
-    head = (f'<testsuite name="githarness" tests="{len(cases)}" failures="{failed}" errors="0" '
-            f'skipped="{len(findings) - failed}">')
-    return "\n".join(('<?xml version="1.0" encoding="UTF-8"?>', head, *cases, "</testsuite>"))
+    head = f'tests="{len(cases)}" failures="{failed}" errors="0" skipped="{len(findings) - failed}"'
+    return "\n".join(('<?xml version="1.0" encoding="UTF-8"?>', f'<testsuite name="githarness" {head}>', *cases,
+                      "</testsuite>"))
 
 
 def _outcome(finding: Finding) -> str:
-    said = f"type={_quoted(finding.severity)} message={_quoted(finding.message)}"
-    if finding.severity != "error":
-        return f"<skipped {said}/>"
-    return f"<failure {said}>{_xml(text(finding))}</failure>"
-
-
-def _quoted(text: str) -> str:
-    return '"' + _xml(text).replace("\n", "&#10;") + '"'
+    said = f'type="{finding.severity}" message="{_xml(finding.message)}"'
+    return f"<failure {said}>{_xml(text(finding))}</failure>" if finding.severity == "error" else f"<skipped {said}/>"
 
 
 def _xml(text: str) -> str:
-    """Characters that XML 1.0 has not, also of a file name that is no UTF-8, as their escapes."""
+    """Characters that XML 1.0 has not, also of a file name that is no UTF-8, as their escapes; fit for an attribute."""
     plain = printable(text).encode("utf-8", "backslashreplace").decode().translate({65534: "?", 65535: "?"})
-    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    for mark, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("\n", "&#10;")):
+        plain = plain.replace(mark, name)
+    return plain
 
 
 def sarif(findings: Iterable[Finding], gates: Sequence[Gate], *, title: Callable[[Gate], str],

@@ -124,22 +124,17 @@ def caveat(target: str, version: str, named: str) -> str:
 
 
 def _read(root: Path, place: str) -> bytes | None:
-    for folder in list(reversed(Path(place).parents))[1:]:
-        if (root / folder).is_symlink() or (os.path.lexists(root / folder) and not (root / folder).is_dir()):
-            raise _odd(folder, root, "folder")
-    path = root / place
-    if not os.path.lexists(path):
-        return None
-    if path.is_symlink() or not path.is_file():
-        raise _odd(Path(place), root, "file")
+    """None where nothing is. Raises Conflict for what is no plain file, or lies behind what is no plain folder."""
+    path = root
+    for number, name in enumerate(parts := Path(place).parts, 1):
+        path, wanted = path / name, "file" if number == len(parts) else "folder"
+        if not os.path.lexists(path):
+            return None
+        if path.is_symlink() or not (path.is_file() if wanted == "file" else path.is_dir()):
+            what = f"is a link to '{path.readlink()}'" if path.is_symlink() else f"is no {wanted}"
+            raise Conflict(f"'{path.relative_to(root)}' {what}, and nothing is written there or through it",
+                           fix=f"move it away and put a plain {wanted} in its place: mv '{path}' '{path}.old'")
     return path.read_bytes()
-
-
-def _odd(place: Path, root: Path, wanted: str) -> Conflict:
-    path = root / place
-    what = f"is a link to '{path.readlink()}'" if path.is_symlink() else f"is no {wanted}"
-    return Conflict(f"'{place}' {what}, and nothing is written there or through it",
-                    fix=f"move it away and put a plain {wanted} in its place: mv '{path}' '{path}.old'")
 
 
 def _sealed(target: str, text: str) -> str:
@@ -158,26 +153,15 @@ def _in_list(path: Path, before: bytes | None, text: str, target: str) -> bytes 
     """Ours is the first entry of `repos`, or where it was moved to; its lines end as those of the file do; all other
     bytes stay."""
     there = _NEW if before is None else before.decode("utf-8", "surrogateescape")
-    ours = _ours(path, there, target)
-    if not text and not ours:
+    ours = ("", "\n", len(_NEW), len(_NEW)) if before is None else _ours(path, there, target)
+    if not text and (before is None or not ours):
         return before
-    indent, ends, start, end = ours or ("", "\n", len(there), len(there))
-    if before is not None and not ours:
-        indent, ends, start = _list(path, there)
-        end = start
+    indent, ends, start, end = ours or _list(path, there)
     left = there[:start], there[end:]
     if not text and _BARE.fullmatch("".join(left).removeprefix(_NEW)) and there.startswith(_NEW):
         left = "", "".join(left).removeprefix(_NEW)  # the head was ours too
     lines = "".join(indent + line + ends for line in (_sealed(target, text) + _END).split("\n")) if text else ""
     return (left[0] + lines + left[1]).encode("utf-8", "surrogateescape") or None
-
-
-def _list(path: Path, text: str) -> tuple[str, str, int]:
-    """How the entries of `repos` are indented, how lines end, and where the first one begins."""
-    found = _LIST.search(text)
-    if not found:
-        raise Conflict(f"'{path}' has no list 'repos' of the usual form", fix="write 'repos:' and its entries as lines")
-    return found[1], "\r\n" if found[0].endswith("\r\n") else "\n", found.end()
 
 
 def _ours(path: Path, text: str, target: str) -> tuple[str, str, int, int] | None:
@@ -191,6 +175,14 @@ def _ours(path: Path, text: str, target: str) -> tuple[str, str, int, int] | Non
     if not end or canon.sha256(plain.encode("utf-8", "surrogateescape")) != seal[2]:
         raise _foreign(path)
     return seal[1], "\r\n" if seal[0].endswith("\r\n") else "\n", seal.start(), end.end()
+
+
+def _list(path: Path, text: str) -> tuple[str, str, int, int]:
+    """The same of where the entries of `repos` begin."""
+    found = _LIST.search(text)
+    if not found:
+        raise Conflict(f"'{path}' has no list 'repos' of the usual form", fix="write 'repos:' and its entries as lines")
+    return found[1], "\r\n" if found[0].endswith("\r\n") else "\n", found.end(), found.end()
 
 
 def _foreign(path: Path) -> Conflict:
