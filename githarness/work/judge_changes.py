@@ -31,29 +31,27 @@ def _own_of_merge(reader: Reader, commit: Commit, trees: list[str]) -> Iterator[
     for path in sorted(set().union(*differences)):
         now = next(found[path].new for found in differences if path in found)
         sides = [found[path].old if path in found else now for found in differences]
-        expected = sides[0]
+        expected, clean = sides[0], True
         for base, theirs in zip(bases, sides[1:], strict=True):
             before = reader.entry(base, path) if base else None
-            expected = _merged(reader, path, (before, expected, theirs), now)
-        if expected != now:
+            if theirs in (before, expected):
+                continue
+            if expected == before:
+                expected = theirs
+            elif _by_lines(reader, path, (before, expected, theirs), now):
+                expected = now
+            else:
+                clean = False  # whoever merged decided, also where they took one side
+        if expected != now or not clean:
             yield PathChange(path, expected, now)
 
 
-def _merged(reader: Reader, path: str, versions: tuple[Entry | None, ...], now: Entry | None) -> Entry | None:
-    base, ours, theirs = versions
-    if theirs in (base, ours):
-        return ours
-    if ours == base:
-        return theirs
-    if base and ours and theirs and now and not is_protected(path) and _by_lines(reader, base, ours, theirs, now):
-        return now
-    return ours
-
-
-def _by_lines(reader: Reader, base: Entry, ours: Entry, theirs: Entry, now: Entry) -> bool:
+def _by_lines(reader: Reader, path: str, versions: tuple[Entry | None, ...], now: Entry | None) -> bool:
     """Whether `now` is what merging by lines gives; nobody signed a governance file that was put together like that."""
-    entries = (base, ours, theirs)
-    if now.mode not in (ours.mode, theirs.mode) or any(reader.size(one.oid) > _LARGEST_MERGE for one in entries):
+    entries = [entry for entry in versions if entry is not None]
+    if is_protected(path) or now is None or len(entries) < 3 or any(
+            reader.size(entry.oid) > _LARGEST_MERGE for entry in entries):
         return False
-    return merge.three_way(*map(reader.blob, (one.oid for one in entries)),
-                           hunks=reader.hunks).data == reader.blob(now.oid)
+    base, ours, theirs = (reader.blob(entry.oid) for entry in entries)
+    merged = merge.three_way(base, ours, theirs, hunks=reader.hunks).data
+    return now.mode in {entry.mode for entry in entries} and merged == reader.blob(now.oid)

@@ -5,7 +5,7 @@ Objects are read raw: no replaced object, graft, mailmap, filter or program of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from githarness.errors import Integrity, Unavailable, Usage
@@ -52,8 +52,13 @@ def parse_range(reader: Reader, text: str | None, default: str) -> Range:
     base, dots, head = (text or "").rpartition("..")
     if text and ("..." in text or (dots and ".." in base)):
         raise Usage(f"'{text[:100]}' is not a range of commits", fix="write it like origin/main..HEAD")
-    to = reader.resolve(head or ("HEAD" if text else default))
-    return Range(reader.resolve(base) if base.strip("0") else None, to)
+    to = _named(reader, head or ("HEAD" if text else default))
+    return Range(_named(reader, base) if base.strip("0") else None, to)
+
+
+def _named(reader: Reader, rev: str) -> str:
+    """An id is taken as it is: what it names may be no commit that git can read."""
+    return rev if reader.has(rev) else reader.resolve(rev)
 
 
 def must_be_whole(repo: Repo) -> None:
@@ -79,18 +84,11 @@ class _Judging:
         self._states = States(bench.reader)
         self._times = Times(bench.reader, bench.now, span.base)
         self.report = Report()
-        self.order = list(bench.reader.walk(span.head, [span.base] if span.base else []))
-        parents = {oid: self._parents(oid) for oid in self.order}
+        self.order = _order(bench.reader, span)
+        parents = {oid: _parents(bench.reader, oid) for oid in self.order}
         self._tips = landings(parents, span.head, span.base)
-        self._known = self._states.at(span.base or span.head)  # what is trusted now
         self._founded = judge_founding.founding(self._states, parents, span.head)
         self.report.commits = len(self.order)
-
-    def _parents(self, oid: str) -> tuple[str, ...]:
-        try:
-            return self._reader.commit(oid).parents
-        except Integrity:
-            return ()
 
     def take(self, oid: str) -> None:
         try:
@@ -131,3 +129,33 @@ class _Judging:
         yield from judge_human.judge(act, states, self._reader)
         if folded := judge_claims.squashed(commit, pairs, governance.config.fleet, governance.registry.agents):
             yield folded
+
+
+def _order(reader: Reader, span: Range) -> list[str]:
+    """What the range has, a commit after its parents."""
+    try:
+        return list(reader.walk(span.head, [span.base] if span.base else []))
+    except Integrity:
+        known = {} if span.base is None else dict.fromkeys(_reached(reader, span.base, ()))
+        return list(_reached(reader, span.head, known))
+
+
+def _reached(reader: Reader, head: str, known: Container[str]) -> dict[str, None]:
+    """By our own reading, for histories with commits that libgit2 does not read."""
+    found: dict[str, None] = {}
+    left = [(head, False)]
+    while left:
+        oid, below = left.pop()
+        if below:
+            found.setdefault(oid)
+        elif oid not in known and oid not in found:
+            left.append((oid, True))
+            left.extend((parent, False) for parent in _parents(reader, oid))
+    return found
+
+
+def _parents(reader: Reader, oid: str) -> tuple[str, ...]:
+    try:
+        return reader.commit(oid).parents
+    except Integrity:
+        return ()
