@@ -20,9 +20,9 @@ from githarness.skills.document import Document
 from githarness.skills.model import Finding
 
 _MARK = "githarness: allow "
-_FORM = (r"(?:<!--|#) *githarness: allow (GH\d{3})(?: until (\d{4}-\d\d-\d\d))?(?: because (\S[^\n]*?))?"
-         r" *(?:-->|$)")
-_MEANT = r"(?:<!--|#) *githarness: allow (GH\d{3})\b()()"  # not of the form, which the finding then says
+# What follows the gate is optional as a whole: where it is not of the form, the finding says so.
+_FORM = (r"(?:<!--|#) *githarness: allow (GH\d{3})\b"
+         r"(?:(?: until (\d{4}-\d\d-\d\d))?(?: because (\S[^\n]*?))? *(?:-->|$))?")
 
 
 class Suppression(NamedTuple):
@@ -39,18 +39,14 @@ class Suppression(NamedTuple):
 def suppressions(doc: Document, today: date) -> list[Suppression]:
     if _MARK not in doc.text:
         return []
-    found, at = [], 0
-    values = _values(doc)
+    found, at, values = [], 0, _values(doc)
     for number, line in enumerate(doc.text.split("\n"), 1):
-        if _MARK in line and (form := _form(line.removesuffix("\r"))) and _counts(doc, at + form.start(), values):
+        form = re.search(_FORM, line[:500].removesuffix("\r")) if _MARK in line else None
+        if form and _counts(doc, at + form.start(), values):
             found.append(Suppression(form[1], number, _last(doc, number), number < doc.body_line,
                                      _why_not(form[2], form[3], today)))
         at += len(line) + 1
     return found
-
-
-def _form(line: str) -> re.Match[str] | None:
-    return re.search(_FORM, line[:500]) or re.search(_MEANT, line[:500])
 
 
 def _values(doc: Document) -> list[tuple[int, int]]:
