@@ -26,7 +26,7 @@ PARTS = {"skills": ("skills/**/*.py", "checks/*.py", "cli/cmd_skills.py", "cli/s
                     "work/policies.py", "work/policy_*.py", "cli/cmd_policy.py", "cli/policy_*.py",
                     "policy/disguise.py", "policy/delegation.py", "git/twins.py", "work/judge*.py",
                     "cli/cmd_verify.py", "cli/cmd_hub.py", "work/hub*.py"),
-         "audit": ("audit/*.py", "policy/logs.py", "store/audit.py", "cli/*audit*.py", "cli/cmd_journal.py",
+         "audit": ("audit/*.py", "policy/logs.py", "store/audit*.py", "cli/*audit*.py", "cli/cmd_journal.py",
                    "work/audit*.py", "work/journal.py")}
 LIMITS = {"ledger": 13_700, "skills": 5_000, "audit": 2_500, "policy": 3_500}
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

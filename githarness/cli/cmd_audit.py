@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from githarness.audit import note
-from githarness.cli import out
+from githarness.cli import audit_keep, out
 from githarness.cli.audit_options import EventOptions, item, line, wanted
 from githarness.cli.options import command, group
 from githarness.cli.out import Painted, counted
@@ -19,6 +19,9 @@ from githarness.work.audit_log import Wanted
 from githarness.work.audit_verify import Claims, Verdict
 
 app = group("The audit log: every read, write, call and decision of this clone, and the proof that none was changed.")
+for _name, _command in {"export": audit_keep.export, "bundle": audit_keep.bundle, "archive": audit_keep.archive,
+                        "purge": audit_keep.purge, "hold": audit_keep.hold}.items():
+    app.command(_name)(_command)
 _BEAT = 0.5  # seconds between two looks of --follow
 
 

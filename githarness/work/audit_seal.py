@@ -13,7 +13,7 @@ from githarness.audit import line, note
 from githarness.audit.line import Leaf
 from githarness.audit.merkle import Tree
 from githarness.audit.note import Checkpoint
-from githarness.errors import Integrity, NotFound, Unavailable
+from githarness.errors import Integrity, Unavailable
 from githarness.git import pack, refs
 from githarness.policy.logs import EnrolledLog
 from githarness.seal.keys import KeySigner
@@ -63,10 +63,15 @@ def seal(parts: Parts, *, wait: float = flock.WAIT) -> Sealed:
 
 def checkpoint(parts: Parts) -> str:
     """The signed note of the log as it is now. Raises as `seal` does."""
+    return stated(parts)[0]
+
+
+def stated(parts: Parts) -> tuple[str, EnrolledLog]:
+    """The same, with the enrolment whose key signed it."""
     desk = _desk(parts)
     with parts.db.write() as conn:
         log = audit.settle(conn)
-    return _note(desk, log.tree)
+    return _note(desk, log.tree), desk.log
 
 
 def _desk(parts: Parts) -> _Desk:
@@ -141,12 +146,3 @@ def _grow(desk: _Desk, log: Log, tree: Tree, old: str | None) -> str:
         pack.release(stem)
     return commit.oid
 
-
-def last(parts: Parts) -> str:
-    """The checkpoint that was sealed last. Raises NotFound where nothing was."""
-    with parts.db.read() as conn:
-        log = audit.log(conn).id
-    found = audit_chain.tip(parts, log)
-    if found is None:
-        raise NotFound("nothing was sealed yet", fix="githarness audit seal")
-    return audit_chain.batch(parts, found).note

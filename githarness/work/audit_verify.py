@@ -7,6 +7,7 @@ it: what agents do meanwhile is in the one or in both.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from githarness.errors import HarnessError, Integrity
 from githarness.git import refs
 from githarness.policy.logs import EnrolledLog
 from githarness.store import audit, events
-from githarness.store.audit import Log, Record
+from githarness.store.audit import EventFilter, Log, Record
 from githarness.store.db import Connection
 from githarness.work import audit_chain, audit_enrol, audit_pins
 from githarness.work.asks import Progress
@@ -68,7 +69,8 @@ def verify(parts: Parts, claims: Claims, progress: Progress | None = None) -> Ve
         replay, links = Replay(pins), Links(pinned.mine, pinned.branch)
         try:
             replay.pin(Pin(log.size, log.tree.root, "harness.db"))
-            _walk(conn, _Walk(log, verdict, replay, links, _sealed_lines(parts, seals)), progress)
+            walk = _Walk(log, verdict, replay, links, _sealed_lines(parts, seals), _purges(conn, log))
+            _walk(conn, walk, progress)
             _judge_links(conn, log, verdict, links)
         except Integrity as error:
             verdict.faults.append(Fault("edited", "harness.db", error.message))
@@ -128,6 +130,12 @@ def _sealed_lines(parts: Parts, seals: Sequence[Batch]) -> Iterator[bytes]:
         yield from parts.reader.blob(one.events).splitlines(keepends=True)
 
 
+def _purges(conn: Connection, log: Log) -> list[tuple[float, int]]:
+    events = audit.told(conn, EventFilter(kind="purge", after=log.first - 1), oldest_first=True)
+    fields = [json.loads(one.leaf.safe) for one in events]
+    return [(float(one["before"]), int(one["end"])) for one in fields]
+
+
 @dataclass(slots=True)
 class _Walk:
     log: Log
@@ -135,6 +143,7 @@ class _Walk:
     replay: Replay
     links: Links
     sealed: Iterator[bytes]
+    purges: list[tuple[float, int]]  # bodies from before a time, of events before a seq
 
 
 def _walk(conn: Connection, walk: _Walk, progress: Progress | None) -> None:
@@ -179,6 +188,8 @@ def _missing(walk: _Walk, seq: int, end: int) -> None:
 def _judge_body(walk: _Walk, record: Record) -> None:
     if record.salt is None and not record.body:
         walk.verdict.purged += 1
+        if not any(record.leaf.seq < end and record.leaf.time < before for before, end in walk.purges):
+            _fault(walk, "body", record.leaf.seq, "has lost its body, and no purge says so")
     elif record.salt is None or line.digest(record.salt, record.body) != record.leaf.digest:
         _fault(walk, "body", record.leaf.seq, "has another body than was recorded")
 

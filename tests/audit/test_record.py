@@ -14,12 +14,12 @@ from githarness.work import audit_record, audit_seal
 from githarness.work.asks import ReadAsk
 
 TOKEN = "ghp_" + "".join(random.Random(7).choices(string.ascii_letters + string.digits, k=36))
+NEWEST = "SELECT agent, run, outcome, safe, body FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1"
 
 
 def newest(world, kind: str):
     with world.harness.db.read() as conn:
-        return conn.execute("SELECT agent, run, outcome, safe, body FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1",
-                            (kind,)).fetchone()
+        return conn.execute(NEWEST, (kind,)).fetchone()
 
 
 def test_a_read_is_recorded_with_blob_and_revision(world) -> None:

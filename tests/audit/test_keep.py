@@ -1,0 +1,109 @@
+"""Retention: bodies can go and proofs stay; what is held, open or young stays; nobody but an operator lets go."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+
+import pytest
+
+from githarness.errors import Conflict, NotFound
+from githarness.policy.model import Human
+from githarness.store.rows import EventRow
+from githarness.work import audit_keep
+from githarness.work.audit_log import Wanted
+
+OLIVE = Human("olive", "olive@example.org", "owner", ())
+LATER = 2e9
+
+
+def bodies(world) -> dict[str, str]:
+    with world.harness.db.read() as conn:
+        return dict(conn.execute("SELECT id, body FROM events"))
+
+
+def test_purged_bodies_are_gone_and_the_log_still_verifies(sealed) -> None:
+    """Bodies and salts are emptied, also in SQLite's free space; lines, digests and roots are as before."""
+    secret = "what nobody may find again"
+    sealed.record(EventRow("e-old", 1.0, "tool", "bot", body=f'{{"result":"{secret}"}}'))
+    done = audit_keep.purge(sealed.harness.parts, OLIVE, before=LATER)
+    assert done.bodies > 10 and set(bodies(sealed).values()) <= {"", "{}"}
+    sealed.harness.db.close()
+    kept = b"".join(path.read_bytes() for path in (sealed.folder / ".git/githarness").glob("harness.db*"))
+    assert secret.encode() not in kept
+    found = sealed.verify()
+    assert found.faults == [] and found.purged == done.bodies
+
+
+def test_a_body_that_was_emptied_by_hand_is_no_purge(sealed) -> None:
+    """G86: an event says what was purged; nothing else may be empty, before a purge or after one."""
+    sealed.edit("UPDATE events SET body = '', salt = NULL WHERE id = 'e-fill0'")
+    assert sealed.codes() == {"body"}
+    audit_keep.purge(sealed.harness.parts, OLIVE, before=1e9 + 0.5)
+    assert sealed.codes() == set()
+    sealed.edit("UPDATE events SET body = '', salt = NULL WHERE id = 'e-fill5'")
+    assert sealed.codes() == {"body"}
+
+
+def test_what_is_held_is_not_purged(sealed) -> None:
+    """An event by its id, all of a run by its own; until it is released."""
+    audit_keep.hold(sealed.harness.parts, OLIVE, "e-fill0", "case 17")
+    audit_keep.hold(sealed.harness.parts, OLIVE, "r-deployer", "case 18")
+    done = audit_keep.purge(sealed.harness.parts, OLIVE, before=LATER)
+    assert done.held > 3 and bodies(sealed)["e-fill0"] and not bodies(sealed)["e-fill1"]
+    audit_keep.release(sealed.harness.parts, OLIVE, "e-fill0", "closed")
+    audit_keep.purge(sealed.harness.parts, OLIVE, before=LATER)
+    assert not bodies(sealed)["e-fill0"]
+
+
+def test_holds_are_of_what_there_is(sealed) -> None:
+    """And one at a time."""
+    with pytest.raises(NotFound):
+        audit_keep.hold(sealed.harness.parts, OLIVE, "e-nothing", "x")
+    with pytest.raises(NotFound):
+        audit_keep.release(sealed.harness.parts, OLIVE, "e-fill0", "x")
+    audit_keep.hold(sealed.harness.parts, OLIVE, "e-fill0", "x")
+    with pytest.raises(Conflict):
+        audit_keep.hold(sealed.harness.parts, OLIVE, "e-fill0", "x")
+
+
+def test_open_intents_and_young_events_keep_their_bodies(sealed) -> None:
+    """Recovery needs the ones; the others are not old enough."""
+    sealed.record(EventRow("e-open", 1.0, "intent", "bot", body='{"paths":[]}'))
+    audit_keep.purge(sealed.harness.parts, OLIVE, before=1e9 + 0.5)
+    assert bodies(sealed)["e-open"] and not bodies(sealed)["e-fill0"] and bodies(sealed)["e-fill5"]
+
+
+def test_the_commands_of_retention(sealed, cli) -> None:
+    """`archive`, `purge --dry-run`, `purge`, `hold`, each by the person of this clone, each recorded."""
+    run = lambda *args: cli("audit", *args, "--json", cwd=sealed.folder)  # noqa: E731
+    kept = run("archive", "../kept").json
+    assert kept["bodies"] == kept["events"] > 0
+    with tarfile.open(sealed.folder / kept["file"]) as tar:
+        assert sorted(tar.getnames()) == ["bodies.jsonl", "checkpoint", "events.jsonl", "log.yaml"]
+    assert run("purge", "--older-than", "0s", "--dry-run").json["bodies"] > 0 and bodies(sealed)["e-fill0"]
+    assert run("hold", "e-fill0", "--why", "case").code == 0
+    assert run("hold", "--list").json["items"][0]["why"] == "case"
+    assert run("purge", "--older-than", "0s").json["held"] == 1
+    kinds = [one["kind"] for one in run("log", "-n", "2").json["items"]]
+    assert kinds == ["purge", "hold"] and run("verify").code == 0
+
+
+def test_a_contributor_lets_go_of_nothing(sealed, cli, home) -> None:
+    """Purging and holding take an operator."""
+    cli("human", "add", "carl", "--mail", "carl@example.org", "--role", "contributor", cwd=sealed.folder)
+    assert cli("audit", "purge", "--older-than", "1d", cwd=sealed.folder, GIT_CONFIG_COUNT="1").code in (0, 10)
+    (home / ".gitconfig").write_text("[user]\n\tname = Carl\n\temail = carl@example.org\n")
+    assert cli("audit", "purge", "--older-than", "1d", cwd=sealed.folder).code == 10
+
+
+def test_an_export_has_the_names_of_others(world, cli) -> None:
+    """OCSF's ai_agent and authorizations, gen_ai.*; what has no name there stands unmapped."""
+    safe = '{"rule":"a/b","tier":"T1","tool":"Bash"}'
+    world.record(EventRow("e-1", 1.5, "tool", "bot", run="r-1", outcome="ok", safe=safe))
+    line = json.loads(list(audit_keep.export(world.harness.parts, Wanted()))[-1])
+    assert line["ai_agent"] == {"name": "bot", "instance_uid": "r-1"} and line["gen_ai.tool.name"] == "Bash"
+    assert line["authorizations"] == [{"decision": "allow", "policy": {"name": "a/b"}}] and line["time"] == 1500
+    assert line["unmapped"]["tier"] == "T1" and len(line["unmapped"]["digest"]) == 64
+    out = cli("audit", "export", "--format", "jsonl", cwd=world.folder).out.splitlines()
+    assert json.loads(out[-1]) == line
