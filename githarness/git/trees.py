@@ -27,6 +27,7 @@ class _Node:
     data: bytes
     places: dict[bytes, tuple[str, int]] | None = None  # name -> mode, offset of the id
     twins: dict[str, bytes] | None = field(default=None)
+    found: dict[bytes, tuple[str, int]] = field(default_factory=dict)  # places that were searched for
 
     def parsed(self) -> dict[bytes, tuple[str, int]]:
         if self.places is None:
@@ -42,6 +43,12 @@ class _Node:
         """
         if self.places is not None:
             return self.places.get(name)
+        place = self.found.get(name) or self._search(name)
+        if place:
+            self.found[name] = place
+        return place
+
+    def _search(self, name: bytes) -> tuple[str, int] | None:
         at = self.data.find(b" " + name + b"\0")
         while at >= 0:
             mode = next((mode for mode in _MODES if self.data.endswith(mode, 0, at)), None)
@@ -142,7 +149,7 @@ class Trees:
         if not data or data == node.data:
             return root if data else None
         same = all(length == len(insert) == 20 for _, length, _, insert in splices)
-        fresh = _Node(data, node.places if same else None, node.twins if same else None)
+        fresh = _Node(data, node.places, node.twins, node.found) if same else _Node(data)
         oid = oid_of("tree", data)
         if oid not in self._nodes:
             self._keep(oid, fresh)
