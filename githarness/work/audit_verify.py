@@ -7,6 +7,7 @@ it: what agents do meanwhile is in the one or in both.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -131,9 +132,13 @@ def _sealed_lines(parts: Parts, seals: Sequence[Batch]) -> Iterator[bytes]:
 
 
 def _purges(conn: Connection, log: Log) -> list[tuple[float, int]]:
-    events = audit.told(conn, EventFilter(kind="purge", after=log.first - 1), oldest_first=True)
-    fields = [json.loads(one.leaf.safe) for one in events]
-    return [(float(one["before"]), int(one["end"])) for one in fields]
+    """As their events say; one that was edited counts for nothing, and is told of in its place."""
+    found = []
+    for one in audit.told(conn, EventFilter(kind="purge", after=log.first - 1), oldest_first=True):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            fields = json.loads(one.leaf.safe)
+            found.append((float(fields["before"]), int(fields["end"])))
+    return found
 
 
 @dataclass(slots=True)
