@@ -39,8 +39,8 @@ def cli_page() -> str:
 
 
 def _sections(command: Any, name: str) -> list[str]:
-    subcommands = getattr(command, "commands", {})
     own = [_block(name, _help(command, name))]
+    subcommands = getattr(command, "commands", {})  # of some known only once their help was asked for
     return own + [part for sub, each in subcommands.items() for part in _sections(each, f"{name} {sub}")]
 
 

@@ -23,6 +23,7 @@ PARTS = {"skills": ("skills/**/*.py", "checks/*.py", "cli/cmd_skills.py", "cli/s
                     "work/search.py", "work/skillset.py"),
          "policy": ("policy/rules.py", "policy/rates.py", "policy/tables.py", "policy/language.py", "policy/matching.py",
                     "policy/evaluate.py", "policy/grants.py", "policy/lint.py", "policy/widening.py", "work/rulebook.py",
+                    "policy/globs.py", "policy/explain.py", "policy/authzen.py", "checks/policy.py",
                     "work/policies.py", "work/policy_*.py", "cli/cmd_policy.py", "cli/policy_*.py",
                     "policy/disguise.py", "policy/delegation.py", "git/twins.py", "work/judge*.py",
                     "cli/cmd_verify.py", "cli/cmd_hub.py", "work/hub*.py"),

@@ -38,6 +38,7 @@ COMMANDS: dict[str, Row] = {
     "demo": Row("Repository and identity", "cmd_demo:demo", "Replay incidents in a temporary repository."),
     "agent": Row("Repository and identity", "cmd_agent:app", "Add agents, give them keys, stop and retire them."),
     "human": Row("Repository and identity", "cmd_human:app", "Add people with their roles, retire them."),
+    "policy": Row("Policy and approvals", "cmd_policy:app", "Check policy files, explain and compare decisions."),
     "verify": Row("Policy and approvals", "cmd_verify:verify", "Judge the commits of a range, or all of history."),
     "hub": Row("Policy and approvals", "cmd_hub:app", "Make a bare repository that verifies what is pushed."),
     "hook": Row("Repository and identity", "cmd_hook:app", "Run the check behind one of git's hooks."),

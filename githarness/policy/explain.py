@@ -63,7 +63,7 @@ def _nearly(policy: Policy, request: Request, matching: Sequence[Rule]) -> Itera
     now = {rule.id for rule in matching}
     allowed = bool(matching)
     for rule in policy.rules:
-        if rule.id in now or (rule.effect != ALLOW) != allowed:
+        if rule.id in now or (rule.effect != ALLOW) != allowed or request.action not in rule.actions:
             continue
         if len(missed := list(failing(rule, request))) == 1:
             yield f"rule '{rule.id}' would {_VERBS[rule.effect]} it, were it not for its {missed[0]}"
@@ -73,11 +73,8 @@ _VERBS = {ALLOW: "allow", DENY: "deny", APPROVAL: "hold"}
 
 
 def failing(rule: Rule, request: Request) -> Iterator[str]:
-    """The keys of the criteria that the request does not meet."""
+    """The keys of the criteria that the request does not meet, of a rule about its action."""
     bare = replace(rule, agents=None, roles=None, paths=None, excepted=(), tools=None, api=None, window=None, tier=None)
-    if request.action not in rule.actions:
-        yield "actions"
-    bare = replace(bare, actions=(request.action,))
     alone = {"agents": replace(bare, agents=rule.agents), "roles": replace(bare, roles=rule.roles),
              "paths": replace(bare, paths=rule.paths), "except": replace(bare, excepted=rule.excepted),
              "tools": replace(bare, tools=rule.tools), "api": replace(bare, api=rule.api),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from githarness import paths
@@ -140,7 +141,7 @@ def _search(inside: Sequence[str], outside: Sequence[str], valid: Callable[[str]
 
 def _fresh(globs: Iterable[str]) -> str:
     own: set[str] = {char for glob in globs for char in glob}
-    return next(char for char in (*_FRESH, *map(chr, range(0x4E00, 0x9FFF))) if char not in own)
+    return next(char for char in chain(_FRESH, map(chr, range(0x4E00, 0x9FFF))) if char not in own)
 
 
 def covered(glob: str, by: Sequence[str], *, valid: Callable[[str], bool] = is_path) -> bool:

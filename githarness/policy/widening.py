@@ -48,6 +48,7 @@ class Change:
     before: str  # effect and rule, or what stood there
     after: str
     wider: bool
+    known: bool = True  # False: a name that is no agent's yet, for all that could have it
 
 
 def compare(old: Side, new: Side, now: float) -> list[Change]:
@@ -62,7 +63,8 @@ def compare(old: Side, new: Side, now: float) -> list[Change]:
         if wider is not None:
             key = (request.agent, request.action, _shown(before), _shown(after), wider)
             found.setdefault(key, []).append(_resource(request))
-    changes = [Change(name, action, tuple(dict.fromkeys(what))[:3], len(set(what)), before, after, wider)
+    changes = [Change(name, action, tuple(dict.fromkeys(what))[:3], len(set(what)), before, after, wider=wider,
+                      known=plan.knows(name))
                for (agent, action, before, after, wider), what in found.items() for name in plan.alike(agent)]
     return sorted([*changes, *_tops(old.policy, new.policy)],
                   key=lambda change: (not change.wider, change.agent, change.action, change.before))
@@ -159,6 +161,9 @@ class _Plan:
 
     def alike(self, agent: str) -> list[str]:
         return self._alike[self._kind(agent)] if agent in self._agents else [agent]
+
+    def knows(self, agent: str) -> bool:
+        return agent in self._old.agents or agent in self._new.agents
 
     def decided(self, side: Side, request: Request) -> Decision:
         """Who is on the other side alone may do nothing on this one; who is nobody yet has the roles of the request."""
