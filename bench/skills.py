@@ -1,15 +1,18 @@
-"""`skills check` against `skills-ref`, the hook on one changed file against `import yaml`, side by side in one run.
+"""`skills check` against `skills-ref`, the hooks on one changed file against `import yaml`, side by side in one run.
 
     python bench/skills.py [--count 1000] [--rounds 7] [--folder DIR] [--quick]
 
-Whole processes, start-up included, in turn so that both meet the same noise; the least of the rounds counts. skills-ref
-comes from PyPI into a virtual environment of its own and validates the same folders in one process. `--folder`: a tree
-with SKILL.md files of your own instead of the made ones; nothing in it is changed.
+Whole processes, start-up included, in turn so that both meet the same noise; the least of the rounds counts, of wall
+clock and of processor time (user and system, of all processes). skills-ref comes from PyPI into a virtual environment
+of its own and validates the same folders in one process. The changed file is one from the middle; where it is the first
+of its folder, one gate also counts what all of them take to list. `--folder`: a tree with SKILL.md files of your own
+instead of the made ones; nothing in it is changed.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 import time
@@ -23,19 +26,26 @@ from harness import ENV, machine, scratch, skills
 PEER = "import sys, skills_ref\nfor folder in sys.stdin.read().split('\\n')[:-1]: skills_ref.validate(folder)"
 
 
-def seconds(command: Sequence[str | Path], folder: Path, stdin: str = "") -> float:
-    began = time.perf_counter()
+def seconds(command: Sequence[str | Path], folder: Path, stdin: str = "") -> tuple[float, float]:
+    """By the wall clock, and of the processor."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=ENV, input=stdin, text=True, capture_output=True, check=False)
-    took = time.perf_counter() - began
+    took, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode not in (0, 1):
         raise SystemExit(f"{command}: {done.stderr}")
-    return took
+    return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def least(rounds: int, *measures: Callable[[], float]) -> list[float]:
+def least(rounds: int, *measures: Callable[[], tuple[float, float]]) -> list[tuple[float, float]]:
     """In turn, the least of each."""
     found = [[measure() for measure in measures] for _ in range(rounds)]
-    return [min(column) for column in zip(*found, strict=True)]
+    return [(min(wall for wall, _ in column), min(cpu for _, cpu in column)) for column in zip(*found, strict=True)]
+
+
+def hook(name: str, path: str, tree: Path) -> tuple[float, float]:
+    """As pip's script calls it."""
+    return seconds([sys.executable, "-c", f"import sys\nfrom githarness.checks.{name} import main\nsys.exit(main())",
+                    path], tree)
 
 
 def peer(folder: Path) -> Path:
@@ -62,11 +72,17 @@ def main() -> None:
         ours, theirs = least(
             rounds, lambda: seconds([sys.executable, "-m", "githarness", "skills", "check", *paths], tree),
             lambda: seconds([other, "-c", PEER], tree, listing))
-        print(f"check {len(folders)} skills: {ours:.2f} s, skills-ref {theirs:.2f} s: {theirs / ours:.1f} x faster")
-        hook, bare = least(
-            rounds * 3, lambda: seconds([sys.executable, "-m", "githarness.checks.skills", paths[0]], tree),
-            lambda: seconds([sys.executable, "-c", "import yaml"], tree))
-        print(f"hook on one file: {hook * 1000:.0f} ms, import yaml {bare * 1000:.0f} ms: {hook / bare:.2f} x")
+        for what, one, other_one in zip(("wall", "processor"), ours, theirs, strict=True):
+            print(f"check {len(folders)} skills, {what}: {one:.2f} s, skills-ref {other_one:.2f} s: "
+                  f"{other_one / one:.1f} x faster")
+        middle = paths[len(paths) // 2]
+        *hooks, bare = least(
+            rounds * 3, lambda: hook("skills", middle, tree), lambda: hook("frontmatter", middle, tree),
+            lambda: hook("skills", paths[0], tree), lambda: seconds([sys.executable, "-c", "import yaml"], tree))
+        for name, took in zip(("skills", "frontmatter", "skills, the first file"), hooks, strict=True):
+            shown = [f"{what} {one * 1000:.0f} ms, import yaml {base * 1000:.0f} ms: {one / base:.2f} x"
+                     for what, one, base in zip(("wall", "processor"), took, bare, strict=True)]
+            print(f"hook {name}: {'; '.join(shown)}")
 
 
 if __name__ == "__main__":
