@@ -39,6 +39,10 @@ HOOKS = (
     Hook("githarness-pinned", "actions and hooks are pinned by commit id",
          (r"files: (^|/)(\.pre-commit-config|action|\.(github|gitea|forgejo)/workflows/[^/]+)\.ya?ml$",
           "stages: [pre-commit, pre-push, manual]")),
+    # Always: an agent's change is judged whatever it is in. pre-commit names no file that is gone; the index has it.
+    Hook("githarness-policy", "policies load, and agents keep to their scope",
+         (r"files: (?i)^\.githarness/(policies|grants)/.*\.ya?ml$", "types: []", "types_or: [file, symlink]",
+          "always_run: true", "require_serial: true", "stages: [pre-commit, pre-push, manual]")),
     Hook("githarness-attribution", "nobody commits as an agent", ("stages: [commit-msg]",)),
 )
 

@@ -1,11 +1,11 @@
-"""`githarness-ci`: every check on what a range of commits brings: skills, secrets, pins, signatures; one list."""
+"""`githarness-ci`: every check on what a range brings: skills, secrets, pins, policies, signatures; one list."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
 
-from githarness.checks import door, pinned, revisions, secrets, skills
+from githarness.checks import door, pinned, policy, revisions, secrets, skills
 from githarness.errors import Usage
 from githarness.skills.model import Finding
 
@@ -21,7 +21,7 @@ def _check(options: door.Options) -> Iterator[Finding]:
     judged = skills.check(scope)
     yield from judged
     known = {(finding.path, finding.line, finding.gate) for finding in judged}
-    for each in (secrets.check(scope), pinned.check(scope), revisions.unsigned(scope)):
+    for each in (secrets.check(scope), pinned.check(scope), policy.check(scope), revisions.unsigned(scope)):
         yield from (one for one in each if (one.path, one.line, one.gate) not in known)
 
 

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from githarness import settings
 from githarness.checks.scope import History, Scope, names_of, read_index
+from githarness.clock import SYSTEM
 from githarness.errors import NotFound, Unavailable
 from githarness.git.index import Index
 from githarness.git.objects import Entry
 from githarness.git.reader import Reader
 from githarness.git.repo import discover, is_shallow
 from githarness.policy import trailers
+from githarness.policy.model import Request
 from githarness.skills.model import Finding
 from githarness.work import attributed
 from githarness.work.files_of import Committed, Staged
+from githarness.work.governance import Governed
 
 
 def staged() -> Scope:
@@ -66,6 +69,27 @@ def _base(reader: Reader, rev: str, head: str) -> str | None:
     if not rev or (is_id and not reader.has(rev)):
         return None
     return reader.merge_base(reader.resolve(rev), head)
+
+
+def out_of_scope(agent: str) -> Iterator[tuple[str, str]]:
+    """What the next commit changes and `agent` may not change, by the policy and grants of HEAD, with the reason.
+
+    Nothing where HEAD is not governed. Raises NotFound for an agent that is not of this fleet.
+    """
+    repo = discover(settings.hook_git_dir() or Path.cwd())
+    reader, scope = Reader(repo), staged()
+    head = _head(reader)
+    if head is None or reader.entry(head, ".githarness") is None:
+        return
+    governance, now = Governed(reader).at(head), SYSTEM.now()
+    who, granted = governance.agent(agent), tuple(governance.grants.values())
+    for path in scope.paths:
+        action = "write" if scope.files.mode(path) else "delete"
+        decision = governance.policy.decide(Request(agent, who.roles, action, path, time=now), granted)
+        if who.retired:
+            yield path, f"it was retired at {who.retired}"
+        elif decision.effect != "allow":
+            yield path, f"{action} is {decision.effect} by {decision.rule}: {decision.why}"
 
 
 def unsigned(scope: Scope) -> Iterator[Finding]:

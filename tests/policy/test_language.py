@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -166,3 +167,12 @@ def test_a_newer_file_asks_for_a_newer_githarness() -> None:
 def test_a_file_is_named_like_one(path: str) -> None:
     """Another name would be overlooked on another machine, or by a glob."""
     assert language.check(FULL, path)[1][0].fix == "name it NAME.yaml, in lower case"
+
+
+def test_every_key_of_the_schema_is_documented() -> None:
+    """Top, rule, and what stands inside of a rule's keys."""
+    page, table = (ROOT / "docs" / "policy.md").read_text(), SCHEMA.schema
+    keys: set[str] = {*table["properties"], *table["$defs"]["rule"]["properties"]}
+    for part in (table["properties"]["breaker"], *table["$defs"]["rule"]["properties"].values()):
+        keys |= set(part.get("properties", ())) | set(part.get("items", {}).get("properties", ()))
+    assert [key for key in sorted(keys) if not re.search(rf"[`{{ ]{key}[`:]", page)] == []
