@@ -141,9 +141,11 @@ class Harness:
         return LocalLane(self.parts, self._gate, largest=1 << 20, tidy=self.maintain)
 
     def maintain(self) -> None:
-        """Packs of deltas in place of many small ones, and a commit-graph, where enough is new."""
+        """The audit log into git, packs of deltas in place of many small ones, a commit-graph, where enough is new."""
         from githarness.git import maintenance
+        from githarness.work import audit_seal
 
+        audit_seal.seal_if_due(self.parts)
         if maintenance.is_due(self.repo):
             maintenance.maintain(self.git, self.repo)
 

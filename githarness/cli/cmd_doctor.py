@@ -14,8 +14,8 @@ from githarness.daemon.serve import status
 from githarness.errors import HarnessError, NotFound
 from githarness.git.porcelain import Git
 from githarness.git.repo import discover
+from githarness.work import audit_doctor, doctor_clone, doctor_machine, doctor_trust
 from githarness.work import doctor as checkup
-from githarness.work import doctor_clone, doctor_machine, doctor_trust
 from githarness.work.doctor import Finding, Subject
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -53,7 +53,7 @@ def _findings(sh: Shell) -> Iterator[Finding]:
         pass  # the checks below say what it is, each with what it could not see
     yield from checkup.examine(subject, (*doctor_machine.CHECKS, *doctor_clone.CHECKS))
     yield _daemon(sh, harness)
-    yield from checkup.examine(subject, doctor_trust.CHECKS)
+    yield from checkup.examine(subject, (*doctor_trust.CHECKS, audit_doctor.audit_log))
 
 
 def _daemon(sh: Shell, harness: wiring.Harness) -> Finding:

@@ -64,6 +64,11 @@ def sealed(conn: sqlite3.Connection, tree: Tree) -> None:
     conn.execute("UPDATE audit SET sealed = ?, sealed_frontier = ?", (tree.size, tree.frontier))
 
 
+def time_of(conn: sqlite3.Connection, seq: int) -> float | None:
+    row = conn.execute("SELECT time FROM events WHERE seq = ?", (seq,)).fetchone()
+    return float(row[0]) if row else None
+
+
 def leaves(conn: sqlite3.Connection, start: int, end: int) -> Iterator[Leaf]:
     """Of the events with these `seq`, without `end`."""
     return map(Leaf._make, conn.execute(_LEAVES, (start, end)))

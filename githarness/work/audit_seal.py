@@ -23,6 +23,8 @@ from githarness.work import audit_chain, audit_enrol, audit_story, draft
 from githarness.work.parts import Parts
 
 _BATCH = 5000  # events of one commit
+_MANY = 1000  # events that are worth a commit of their own at once
+_LONG = 300.0  # seconds that any event waits for one
 _WHO = "githarness audit"
 
 
@@ -59,6 +61,17 @@ def seal(parts: Parts, *, wait: float = flock.WAIT) -> Sealed:
             with parts.db.write() as conn:
                 audit.sealed(conn, tree)
     return Sealed(log.id, tree.size - before, tree.size, tree.root, old)
+
+
+def seal_if_due(parts: Parts) -> Sealed | None:
+    """For whoever looks now and then: seals where much is new, or something that is not sealed for long."""
+    with parts.db.read() as conn:
+        log = audit.log(conn)
+        behind, oldest = log.size - log.sealed, audit.time_of(conn, log.first + log.sealed)
+    if behind < _MANY and (oldest is None or parts.clock.now() - oldest < _LONG):
+        return None
+    head = refs.head(parts.repo.common_dir, parts.ref)
+    return seal(parts) if parts.reader.entry(head, audit_enrol.path_of(log.id)) else None
 
 
 def checkpoint(parts: Parts) -> str:
