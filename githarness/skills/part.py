@@ -1,4 +1,4 @@
-"""Whether a change of a skill's body can have brought an error, by a look at the lines around it: most writes change few.
+"""Whether a change of a skill's body can have brought an error, by the lines around it: most writes change few.
 
 Of a version without errors, in which the gates that read lines saw nothing at all, the next one can have errors only
 where it was changed, as long as the frontmatter is the same: nothing is seen in lines that are as they were. What is
