@@ -73,6 +73,11 @@ def rule(rng: Random, number: int) -> Table:
         found["api"] = [api(rng) for _ in range(rng.randint(1, 2))]
     if rng.random() < 0.2:
         found["window"] = window(rng)
+    if found["effect"] == "require_approval" and rng.random() < 0.5:
+        found["approvers"] = {"role": rng.choice(("operator", "owner")), "count": rng.choice(("1", "2"))}
+    if rng.random() < 0.15:
+        found["limits"] = {rng.choice(("writes", "deletes", "calls")): rng.choice(("60/10m", "0/1s")),
+                           "per": rng.choice(("agent", "tree"))}
     if found["effect"] == "allow" and rng.random() < 0.15:
         found["tier"] = rng.choice(("T0", "T1", "T2"))
     return found
