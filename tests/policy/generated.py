@@ -71,14 +71,19 @@ def rule(rng: Random, number: int) -> Table:
                           for _ in range(rng.randint(1, 2))]
     if kind == "api" and rng.random() < 0.9:
         found["api"] = [api(rng) for _ in range(rng.randint(1, 2))]
+    return found | _rest(rng, found["effect"])
+
+
+def _rest(rng: Random, effect: str) -> Table:
+    found: Table = {}
     if rng.random() < 0.2:
         found["window"] = window(rng)
-    if found["effect"] == "require_approval" and rng.random() < 0.5:
+    if effect == "require_approval" and rng.random() < 0.5:
         found["approvers"] = {"role": rng.choice(("operator", "owner")), "count": rng.choice(("1", "2"))}
     if rng.random() < 0.15:
         found["limits"] = {rng.choice(("writes", "deletes", "calls")): rng.choice(("60/10m", "0/1s")),
                            "per": rng.choice(("agent", "tree"))}
-    if found["effect"] == "allow" and rng.random() < 0.15:
+    if effect == "allow" and rng.random() < 0.15:
         found["tier"] = rng.choice(("T0", "T1", "T2"))
     return found
 
