@@ -45,7 +45,7 @@ def grant(
     sh = shell(ctx)
     harness = sh.open()
     now = harness.clock.now()
-    end = float(int(now + clock.seconds(length)))
+    end = now + clock.seconds(length)
     if end <= now:
         raise Usage(f"'{length}' is no length of time", fix="write it like 30m or 2h")
     wanted = Grant("", agent, tuple(dict.fromkeys(scope.allow or ())), tuple(dict.fromkeys(scope.path or ())),

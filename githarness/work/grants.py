@@ -29,12 +29,12 @@ class Standing:
 
 
 def give(desk: Desk, wanted: Grant) -> tuple[Grant, str]:
-    """A grant of what `wanted` says, with an id and from now on; the grant and its commit.
+    """A grant of what `wanted` says, with an id and from now on, to the second; the grant and its commit.
 
     Raises NotFound, Conflict for a retired agent, Denied where policy allows no grant as long, Usage.
     """
     now = float(int(desk.parts.clock.now()))
-    grant = replace(wanted, id=clock.new_id("g", now), granted=now)
+    grant = replace(wanted, id=clock.new_id("g", now), granted=now, expires=float(int(wanted.expires)))
     if not grant.allow or not grant.paths:
         raise Usage("a grant needs what it allows and where", fix="pass --allow ACTION and --path GLOB")
 

@@ -93,7 +93,7 @@ def _is_an_operators(change: PathChange, reader: Reader) -> bool:
                          for entry in (change.old, change.new))
     except HarnessError:
         return False
-    return before.quarantined is None and replace(after, quarantined=None) == before
+    return replace(after, quarantined=None) == replace(before, quarantined=None)
 
 
 def _paths(changes: Sequence[PathChange]) -> Iterator[Fault]:
