@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from githarness import paths
 from githarness.errors import BadPath
@@ -69,25 +70,36 @@ class Policy:
 
     def decide(self, request: Request, grants: Sequence[Grant] = ()) -> Decision:
         """Raises nothing. The chain is the caller's to ask about, link by link, and so are limits and uses."""
-        refused = _refused(request)
-        if refused is not None:
-            return refused
-        return _decided(request, self._matching(request), grants)
+        found = self._matching(request)
+        if isinstance(found, Decision):
+            return found
+        if len(found) == 1 and found[0].alone is not None:
+            return found[0].alone
+        return _decided(request, [one.rule for one in found], grants)
 
     def matching(self, request: Request) -> list[Rule]:
         """Every rule that matches, the one that decides first; none where the request is denied beforehand."""
-        if _refused(request) is not None:
-            return []
-        return self._matching(request)
+        found = self._matching(request)
+        return [] if isinstance(found, Decision) else [one.rule for one in found]
 
-    def _matching(self, request: Request) -> list[Rule]:
-        key = (request.agent, request.roles, request.action)
-        known = self._known.get(key)
+    def _matching(self, request: Request) -> list[Matcher] | Decision:
+        known = self._known.get((request.agent, request.roles, request.action))
         if known is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            known = self._known[key] = _Candidates([one for one in self._matchers if one.concerns(*key)])
-        return [one.rule for one in known.at(request.path) if one.fits(request)]
+            refused = _refused_who(request)
+            if refused is not None:
+                return refused
+            known = self._learnt(request)
+        refused = _refused_what(request)
+        if refused is not None:
+            return refused
+        return [one for one in known.at(request.path) if one.fits(request)]
+
+    def _learnt(self, request: Request) -> _Candidates:
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        key = (request.agent, request.roles, request.action)
+        known = self._known[key] = _Candidates([one for one in self._matchers if one.concerns(*key)])
+        return known
 
 
 class Shipped(Policy):
@@ -168,27 +180,33 @@ def _asked(request: Request) -> str:
 
 def _refused(request: Request) -> Decision | None:
     """Before any rule: what no rule is asked about, because it could be read in two ways."""
-    action = request.action
-    if action not in ACTIONS:
-        return Decision(DENY, INVALID, f"'{action[:80]}' is no action")
+    return _refused_who(request) or _refused_what(request)
+
+
+def _refused_who(request: Request) -> Decision | None:
+    if request.action not in ACTIONS:
+        return Decision(DENY, INVALID, f"'{request.action[:80]}' is no action")
     if not _NAME.fullmatch(request.agent):
         return Decision(DENY, INVALID, f"{request.agent[:80]!a} is no agent's name")
+    return None
+
+
+def _refused_what(request: Request) -> Decision | None:
     if request.tier not in TIERS or not 0 <= request.time < 1e15:
         return Decision(DENY, INVALID, "the tier or the time of the request is none")
-    if action in ON_FILES:
-        return _refused_path(request)
-    check = _CHECKS[action]
-    problem = check(request)
+    if request.action in ON_FILES:
+        return _refused_path(request.path, request.action)
+    problem = _CHECKS[request.action](request)
     return Decision(DENY, INVALID, problem) if problem else None
 
 
-def _refused_path(request: Request) -> Decision | None:
-    path = request.path
+@lru_cache(maxsize=8192)
+def _refused_path(path: str, action: str) -> Decision | None:
     try:
         paths.check(path)
     except BadPath as error:
         return Decision(DENY, INVALID, error.message)
-    if request.action in CHANGES and path[:1] == "." and paths.twin_key(path.split("/", 1)[0]) == ".githarness":
+    if path[0] == "." and action in CHANGES and paths.twin_key(path.split("/", 1)[0]) == ".githarness":
         return Decision(DENY, GOVERNANCE, f"'{path}' is governance: owners change it")
     return None
 
