@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -67,18 +68,19 @@ def main() -> None:
         commits = git(repo, "rev-list", "main").decode().split()[:count]
         judged = []
         for _ in range(3):
-            reader = wiring.reader(discover(repo))
-            judged.append(_timed(lambda: _judge(reader, commits)))
+            judged.append(_timed(lambda: _judge(repo, commits)))
         gits = [_timed(lambda: _by_git(repo, commits[:_SAMPLE])) for _ in range(3)]
     print(machine())
     (wall, spent), (git_wall, git_spent) = min(judged), min(gits)
     print(f"githarness verify: {count / wall:,.0f} commits/s ({count / spent:,.0f} per second of one core)")
     print(f"git verify-commit: {_SAMPLE / git_wall:,.0f} commits/s ({_SAMPLE / git_spent:,.0f} per second of one core)")
-    print(f"ratio: {count / wall / (_SAMPLE / git_wall):.0f}, by processor time {count / spent / (_SAMPLE / git_spent):.0f}")
+    wide, deep = count / wall / (_SAMPLE / git_wall), count / spent / (_SAMPLE / git_spent)
+    print(f"ratio: {wide:.0f}, by processor time {deep:.0f}")
 
 
-def _judge(reader: object, commits: list[str]) -> None:
-    found = judge_range.judge(Bench(reader, time.time()), Range(f"{commits[-1]}", commits[0]))  # type: ignore[arg-type]
+def _judge(repo: Path, commits: list[str]) -> None:
+    bench = Bench(wiring.reader(discover(repo)), time.time(), cores=os.cpu_count() or 1)
+    found = judge_range.judge(bench, Range(commits[-1], commits[0]))
     assert not found.violations, found.violations[:3]
 
 

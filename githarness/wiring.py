@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -260,10 +261,12 @@ def receive(git_dir: Path, lines: str) -> list[str]:
     from githarness.git.repo import receiving
     from githarness.settings import of_hook
     from githarness.work import hub, hub_receive
+    from githarness.work.judge_range import Bench
 
     repo = receiving(discover(git_dir), of_hook("GIT_QUARANTINE_PATH"), of_hook("GIT_OBJECT_DIRECTORY"))
     updates = hub_receive.updates_of(lines)
-    found = hub_receive.receive(repo, hub.load(repo.home), updates, clock.SYSTEM.now())
+    bench = Bench(reader(repo), clock.SYSTEM.now(), cores=os.cpu_count() or 1)
+    found = hub_receive.receive(repo, hub.load(repo.home), updates, bench)
     return [f"{one.commit[:12]}{f' {one.path!a}' if one.path else ''}: {one.code}: {one.message}" for one in found]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -54,7 +55,7 @@ def verify(
     judge_range.must_be_whole(harness.repo)
     wanted = judge_range.parse_range(harness.reader, span, harness.ref if span is None else "HEAD")
     with sh.progress("verifying") as progress:
-        bench = Bench(harness.reader, clock.SYSTEM.now(), options.humans, progress)
+        bench = Bench(harness.reader, clock.SYSTEM.now(), options.humans, progress, cores=os.cpu_count() or 1)
         found = judge_range.judge(bench, wanted)
     _print(sh, found, options.format)
     if found.violations:

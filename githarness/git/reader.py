@@ -184,11 +184,15 @@ class Reader:
 
     def walk(self, new: str, hide: Sequence[str] = ()) -> Iterator[str]:
         """What `new` has and none of `hide` has, a commit after its parents."""
+        return (oid for oid, _ in self.lineage(new, hide))
+
+    def lineage(self, new: str, hide: Sequence[str] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The same, each with its parents."""
         with self._mapped(new):
             walker = self._current().walk(new, SortMode.TOPOLOGICAL | SortMode.REVERSE)
             for oid in hide:
                 walker.hide(oid)
-            yield from (str(commit.id) for commit in walker)
+            yield from ((str(commit.id), tuple(map(str, commit.parent_ids))) for commit in walker)
 
     def is_ancestor(self, oid: str, of: str) -> bool:
         """A commit counts as its own ancestor."""

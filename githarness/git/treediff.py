@@ -11,6 +11,7 @@ from githarness.git.objects import Entry
 from githarness.lines.common import common_end, common_start
 
 _ITEM = re.compile(rb"([0-7]{5,6}) ([^\0/]+)\0(.{20})", re.DOTALL)
+_ITEMS = re.compile(rb"(?:[0-7]{5,6} [^\0/]++\0.{20})*+", re.DOTALL)
 
 
 def entries(data: bytes) -> Iterator[tuple[str, Entry]]:
@@ -27,8 +28,7 @@ def entry(data: bytes, name: str) -> Entry | None:
     wanted = b" " + name.encode("utf-8", "surrogateescape") + b"\0"
     at, found = 0, data.find(wanted)
     while found >= 0:
-        while at < found - 6:  # ids may hold any byte: only counting from the start tells where an entry is
-            at = _end(data, at)
+        at = _start(data, found - 1, at)
         if at < found and (item := _item(data, at)).start(2) == found + 1:
             return _named(item)[1]
         found = data.find(wanted, found + 1)
@@ -62,22 +62,11 @@ class _Cursor:
         self.seen[name] = entry
 
 
-def _start(data: bytes, limit: int) -> int:
-    """Where the entry starts that the byte at `limit` is in; ids may hold any byte, so this goes from the start."""
-    at = 0
-    while at < len(data):
-        end = _end(data, at)
-        if end > limit:
-            break
-        at = end
-    return at
-
-
-def _end(data: bytes, at: int) -> int:
-    end = data.find(b"\0", at) + 21
-    if not at < end <= len(data):
-        raise _malformed()
-    return end
+def _start(data: bytes, limit: int, since: int = 0) -> int:
+    """Where the entry starts that the byte at `limit` is in; ids may hold any byte, so this goes from the start, or
+    from where another entry starts."""
+    whole = _ITEMS.match(data, since, limit)
+    return whole.end() if whole else since
 
 
 def _item(data: bytes, at: int) -> re.Match[bytes]:

@@ -89,6 +89,6 @@ def load(home: Path) -> Anchor:
     except FileNotFoundError:
         raise NotFound(f"'{home.parent}' is no hub of githarness", fix="githarness hub init DIR") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Integrity(f"'{home / _FILE}' does not load", fix="githarness hub init a new one, and push to it") from error
+        raise Integrity(f"'{home / _FILE}' does not load", fix="make a new hub, and push to it") from error
     raise Unavailable(f"'{home / _FILE}' has version {version}, which this githarness does not know",
                       fix="pip install --upgrade githarness")

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from githarness.errors import Integrity, NotFound
 from githarness.git import refs
-from githarness.git.reader import Reader
 from githarness.git.repo import Repo
 from githarness.work import judge_range
 from githarness.work.hub import Anchor
@@ -39,16 +38,17 @@ def updates_of(text: str) -> list[Update]:
     return [Update(*fields) for fields in found]
 
 
-def receive(repo: Repo, anchor: Anchor, updates: Sequence[Update], now: float) -> list[Violation]:
-    return list(dict.fromkeys(_Push(repo, anchor, now).judge(updates)))
+def receive(repo: Repo, anchor: Anchor, updates: Sequence[Update], bench: Bench) -> list[Violation]:
+    """`bench`: over the repository with what is pushed."""
+    return list(dict.fromkeys(_Push(repo, anchor, bench).judge(updates)))
 
 
 class _Push:
-    def __init__(self, repo: Repo, anchor: Anchor, now: float) -> None:
+    def __init__(self, repo: Repo, anchor: Anchor, bench: Bench) -> None:
         self._repo = repo
         self._anchor = anchor
-        self._reader = Reader(repo)
-        self._bench = Bench(self._reader, now, pushed=now)
+        self._reader = bench.reader
+        self._bench = replace(bench, pushed=bench.now)
         self._tip = refs.read(repo.common_dir, anchor.ref)
 
     def judge(self, updates: Sequence[Update]) -> Iterator[Violation]:

@@ -50,11 +50,11 @@ def judge(deed: Deed, states: Sequence[State], reader: Reader) -> Iterator[Fault
         if agent is None:
             yield Fault("unknown-agent", f"there is no agent '{name[:80]}' in the state before it")
         else:
-            judges.append(Judge(state.governance, agent, claim, deed.pushed))
+            judges.append(Judge(reader, state.governance, agent, claim, deed.pushed))
         if agent is not None and not isinstance(key, Fault):
             yield from judge_signature.ends(agent, key, claim.commit.time)
     yield from _paths(deed, reader)
-    yield from _decided(deed, judges, reader)
+    yield from _decided(deed, judges)
 
 
 def _form(claim: Claim, name: str, governance: Governance) -> Iterator[Fault]:
@@ -91,8 +91,8 @@ def _paths(deed: Deed, reader: Reader) -> Iterator[Fault]:
                         change.path)
 
 
-def _decided(deed: Deed, judges: Sequence[Judge], reader: Reader) -> Iterator[Fault]:
-    asks = list(judge_policy.asks(deed.claim, deed.changes, reader))
+def _decided(deed: Deed, judges: Sequence[Judge]) -> Iterator[Fault]:
+    asks = list(judge_policy.asks(deed.claim, deed.changes))
     deciding: set[tuple[str, str]] = set()
     for judge in judges:
         yield from judge.chain()

@@ -2,11 +2,71 @@
 
 from __future__ import annotations
 
-from githarness.policy.model import Decision
+from collections.abc import Iterator, Sequence
+
+from githarness.errors import Integrity
+from githarness.git.objects import FILE, PathChange
+from githarness.policy import approval
+from githarness.policy.approval import Bound, Matter, Signed
+from githarness.policy.model import Approvers, Decision, Human
+from githarness.work import judge_changes, judge_signature
+from githarness.work.governance import Governance
 from githarness.work.judge_policy import Ask, Judge
+from githarness.work.judge_signature import GRACE
+
+
+def bounds(changes: Sequence[PathChange]) -> tuple[Bound, ...]:
+    """What a statement has to say of these changes; its own file is none of them."""
+    found = [change for change in changes if not change.path.startswith(approval.FOLDER)]
+    return tuple(_bound(change) for change in sorted(found, key=lambda change: change.path))
+
+
+def _bound(change: PathChange) -> Bound:
+    old, new = change.old, change.new
+    return Bound(change.path, old.oid if old else None, new.oid if new else None, new.mode if new else None)
+
+
+def standing(governance: Governance, signed: Signed, matter: Matter) -> Human | str:
+    """The person whose statement lets `matter` land, or why it does not; by who there is in that state."""
+    statement = signed.statement
+    if why := approval.fault(statement, matter, GRACE):
+        return why
+    if statement.id in governance.approvals:
+        return "it was used already"
+    human = governance.registry.humans.get(statement.approver)
+    if human is None:
+        return f"there is no human '{statement.approver}'"
+    return next((one.message for one in judge_signature.ends(human, signed.key, int(matter.time))), human)
 
 
 def approved(judge: Judge, ask: Ask, decision: Decision) -> bool:
-    """Statements are not known yet, so nothing is."""
-    del judge, ask, decision
-    return False
+    """Enough people for `decision`; or, of the statements' own files, which no policy lets an agent write, this one."""
+    changes = judge_changes.own(judge.reader, judge.claim.commit)
+    people = dict(_people(judge, changes))
+    if decision.effect == "require_approval":
+        return approval.enough(people.values(), decision.approvers or Approvers())
+    return ask.path in people
+
+
+def _people(judge: Judge, changes: Sequence[PathChange]) -> Iterator[tuple[str, Human]]:
+    """By the files of their statements; nobody where the trailers do not name exactly those."""
+    claim, files = judge.claim, [change for change in changes if change.path.startswith(approval.FOLDER)]
+    matter = Matter(judge.agent.name, judge.governance.config.ref, claim.one("Policy"), bounds(changes), claim.chain,
+                    float(claim.commit.time))
+    read = [(change.path, signed) for change in files if (signed := _read(judge, change))]
+    named = [f"{signed.statement.id} by {signed.statement.approver}" for _, signed in read]
+    if not matter.paths or sorted(claim.values("Approval")) != sorted(named):
+        return
+    for path, signed in read:
+        human = standing(judge.governance, signed, matter)
+        if isinstance(human, Human):
+            yield path, human
+
+
+def _read(judge: Judge, change: PathChange) -> Signed | None:
+    if change.old is not None or change.new is None or change.new.mode != FILE:
+        return None
+    try:
+        return approval.parse(judge.reader.blob(change.new.oid), change.path)
+    except Integrity:
+        return None

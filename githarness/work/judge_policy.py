@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from githarness.git.commits import Commit
-from githarness.git.objects import EXECUTABLE, FILE, Entry, PathChange
+from githarness.git.objects import EXECUTABLE, FILE, PathChange
 from githarness.git.reader import Reader
 from githarness.policy import delegation, renames
 from githarness.policy.model import Agent, Decision, Human, Request
@@ -26,9 +26,17 @@ class Claim:
 
     commit: Commit
     pairs: Trailers
+    table: Mapping[str, Sequence[str]]
 
-    def values(self, key: str) -> list[str]:
-        return [value for name, value in self.pairs if name == key]
+    @classmethod
+    def of(cls, commit: Commit, pairs: Trailers) -> Claim:
+        table: dict[str, list[str]] = {}
+        for key, value in pairs:
+            table.setdefault(key, []).append(value)
+        return cls(commit, pairs, table)
+
+    def values(self, key: str) -> Sequence[str]:
+        return self.table.get(key, ())
 
     def one(self, key: str) -> str:
         """Empty where there is none, or more than one."""
@@ -42,13 +50,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A path, and the actions of which one must be allowed: what was done does not always tell which it was."""
+    """A path, and the actions of which one must be allowed: what was done does not always tell which it was. `change`:
+    what counts as appended only where the new version is the old one and something behind it."""
 
     path: str
     actions: tuple[str, ...]
+    change: PathChange | None = None
 
 
-def asks(claim: Claim, changes: Sequence[PathChange], reader: Reader) -> Iterator[Ask]:
+def asks(claim: Claim, changes: Sequence[PathChange]) -> Iterator[Ask]:
     """Both ends of every rename that is told, and each change that no rename explains."""
     pairs = [pair for value in claim.values("Rename") if (pair := renames.parse(value))]
     by_path = {change.path: change for change in changes}
@@ -62,10 +72,8 @@ def asks(claim: Claim, changes: Sequence[PathChange], reader: Reader) -> Iterato
                 yield Ask(change.path, ("delete",))
         elif change.old is None and source is not None and source.old == change.new:
             continue
-        elif change.old is None or _is_appended(reader, change.old, change.new):
-            yield Ask(change.path, ("write", "append"))
         else:
-            yield Ask(change.path, ("write",))
+            yield Ask(change.path, ("write", "append"), change if change.old else None)
 
 
 def _origin(path: str, targets: dict[str, str]) -> str:
@@ -76,8 +84,9 @@ def _origin(path: str, targets: dict[str, str]) -> str:
     return path
 
 
-def _is_appended(reader: Reader, old: Entry, new: Entry) -> bool:
-    if old.mode != new.mode or new.mode not in _FILES or reader.size(new.oid) <= reader.size(old.oid):
+def _is_appended(reader: Reader, change: PathChange) -> bool:
+    old, new = change.old, change.new
+    if old is None or new is None or old.mode != new.mode or new.mode not in _FILES:
         return False
     return reader.blob(new.oid).startswith(reader.blob(old.oid))
 
@@ -86,6 +95,7 @@ def _is_appended(reader: Reader, old: Entry, new: Entry) -> bool:
 class Judge:
     """The policy of one state, asked about one commit. `pushed`: when it arrives, for grants, where that is known."""
 
+    reader: Reader
     governance: Governance
     agent: Agent
     claim: Claim
@@ -97,7 +107,10 @@ class Judge:
         chain = self.claim.chain
         requests = (Request(self.agent.name, self.agent.roles, action, ask.path, chain, tier, time=float(commit.time))
                     for action in ask.actions)
-        return [self._along(request) if chain else self._own(request) for request in requests]
+        decisions = [self._along(request) if chain else self._own(request) for request in requests]
+        if ask.change is not None and len(set(decisions)) > 1 and not _is_appended(self.reader, ask.change):
+            return decisions[:1]  # versions are read only where it matters
+        return decisions
 
     def _own(self, request: Request) -> Decision:
         """Tiers that the harness recorded are taken as it says; who pushes late has no grant any more."""

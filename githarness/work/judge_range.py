@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from githarness.errors import Integrity, Unavailable, Usage
+from githarness.errors import HarnessError, Integrity, Unavailable, Usage
 from githarness.git.commits import Commit
+from githarness.git.objects import PathChange
 from githarness.git.reader import Reader
 from githarness.git.repo import Repo, is_shallow
+from githarness.git.still import Still
 from githarness.policy import trailers
 from githarness.policy.trailers import Trailers
-from githarness.work import judge_agent, judge_changes, judge_claims, judge_founding, judge_human
+from githarness.work import crew, judge_agent, judge_changes, judge_claims, judge_founding, judge_human
 from githarness.work.judge_agent import Deed
 from githarness.work.judge_human import Act
 from githarness.work.judge_policy import Claim
-from githarness.work.judge_states import State, States, landings
+from githarness.work.judge_states import State, States, landings, line_of
 from githarness.work.judge_time import Times
 from githarness.work.judged import Fault, Report, Violation
 
@@ -45,6 +48,7 @@ class Bench:
     pushed: float | None = None
     arrived: frozenset[str] = frozenset()
     owners: frozenset[str] | None = None
+    cores: int = 1
 
 
 def parse_range(reader: Reader, text: str | None, default: str) -> Range:
@@ -67,77 +71,89 @@ def must_be_whole(repo: Repo) -> None:
         raise Unavailable("this clone is shallow, so that what the commits are built on is not here", fix=_SHALLOW)
 
 
+class Verdict(NamedTuple):
+    """On one commit, by its own content and the states before it; its date is judged once all are known."""
+
+    kind: str  # agent | human | before: governance; unread
+    time: int = 0
+    signed: bool = False
+    faults: tuple[Fault, ...] = ()
+    stop: HarnessError | None = None  # nothing can be judged without what is missing
+
+
 def judge(bench: Bench, span: Range) -> Report:
-    """Raises Unavailable where objects are left out of a partial clone."""
+    """Raises Unavailable for a shallow clone, and where objects are left out of a partial one."""
+    must_be_whole(bench.reader.repo)
     judging = _Judging(bench, span)
-    for done, oid in enumerate(judging.order):
-        if bench.progress:
-            bench.progress(done, len(judging.order))
-        judging.take(oid)
-    return judging.report
+    verdicts = crew.spread(judging.each, judging.order, cores=bench.cores, progress=bench.progress)
+    times = Times(bench.reader, bench.now, span.base)
+    report = Report(len(verdicts))
+    for oid, verdict in zip(judging.order, verdicts, strict=True):
+        if verdict.stop:
+            raise verdict.stop
+        faults = [*verdict.faults, *times.judge(judging.parents[oid], verdict.time)] if (
+            verdict.kind == "agent") else verdict.faults
+        report.violations += [Violation(oid, one.path, one.code, one.message) for one in dict.fromkeys(faults)]
+        times.note(oid, judging.parents[oid], verdict.time, dated=verdict.signed and not faults)
+        if verdict.kind in ("human", "before"):
+            (report.human if verdict.kind == "human" else report.ungoverned).append(oid)
+    return report
 
 
 class _Judging:
+    """Of many processes each has its own states; what they judge does not depend on each other's verdicts."""
+
     def __init__(self, bench: Bench, span: Range) -> None:
         self._bench = bench
-        self._reader = bench.reader
-        self._states = States(bench.reader)
-        self._times = Times(bench.reader, bench.now, span.base)
-        self.report = Report()
-        self.order = _order(bench.reader, span)
-        parents = {oid: _parents(bench.reader, oid) for oid in self.order}
-        self._tips = landings(parents, span.head, span.base)
-        self._founded = judge_founding.founding(self._states, parents, span.head)
-        self.report.commits = len(self.order)
+        self._reader = Still(bench.reader.repo)
+        self._states = States(self._reader)
+        self.parents = _order(bench.reader, span)
+        self.order = list(self.parents)
+        self._tips = landings(self.parents, span.head, span.base)
+        self._line = frozenset(line_of(self.parents, span.head))
 
-    def take(self, oid: str) -> None:
-        try:
-            faults = list(self._judge(self._reader.commit(oid)))
-        except Integrity as error:
-            faults = [Fault("malformed", error.message)]
-        self.report.violations += [Violation(oid, fault.path, fault.code, fault.message)
-                                   for fault in dict.fromkeys(faults)]
+    def each(self, oids: Sequence[str]) -> Iterator[Verdict]:
+        for oid in oids:
+            try:
+                yield self._judge(self._reader.commit(oid))
+            except Integrity as error:
+                yield Verdict("unread", faults=(Fault("malformed", error.message),))
+            except HarnessError as error:
+                yield Verdict("unread", stop=error)
 
-    def _judge(self, commit: Commit) -> Iterator[Fault]:
-        pairs = trailers.parse(commit.message)
+    def _judge(self, commit: Commit) -> Verdict:
         states = self._states.judging(commit, self._tips[commit.oid])
         if not states:
-            yield from self._before_governance(commit)
-            return
-        faults = list(self._of_governed(commit, pairs, states))
-        self._times.note(commit, dated=not faults and commit.signature is not None)
-        yield from faults
-
-    def _before_governance(self, commit: Commit) -> Iterator[Fault]:
-        if commit.oid == self._founded:
-            self.report.human.append(commit.oid)
-            yield from judge_founding.judge(commit, self._states)
-        else:
-            self.report.ungoverned.append(commit.oid)
-
-    def _of_governed(self, commit: Commit, pairs: Trailers, states: Sequence[State]) -> Iterator[Fault]:
+            if commit.oid not in self._line or self._states.folder(commit.oid) is None:
+                return Verdict("before")
+            return Verdict("human", commit.time, signed=True, faults=tuple(judge_founding.judge(commit, self._states)))
+        pairs = trailers.parse(commit.message)
         changes = judge_changes.own(self._reader, commit)
         if judge_claims.of_agent(commit, pairs):
             pushed = None if commit.oid in self._bench.arrived else self._bench.pushed
-            yield from judge_agent.judge(Deed(Claim(commit, pairs), changes, pushed), states, self._reader)
-            yield from self._times.judge(commit)
-            return
-        self.report.human.append(commit.oid)
+            deed = Deed(Claim.of(commit, pairs), changes, pushed)
+            faults = tuple(judge_agent.judge(deed, states, self._reader))
+            return Verdict("agent", commit.time, signed=True, faults=faults)
+        return self._of_person(commit, pairs, changes, states)
+
+    def _of_person(self, commit: Commit, pairs: Trailers, changes: tuple[PathChange, ...], states: Sequence[State],
+                   ) -> Verdict:
         governance = states[0].governance
         signed = any((self._bench.humans or state.governance.config.humans) == "signed" for state in states)
-        act = Act(commit, tuple(value for key, value in pairs if key == "Human"), changes, signed, self._bench.owners)
-        yield from judge_human.judge(act, states, self._reader)
+        named = tuple(value for key, value in pairs if key == "Human")
+        faults = list(judge_human.judge(Act(commit, named, changes, signed, self._bench.owners), states, self._reader))
         if folded := judge_claims.squashed(commit, pairs, governance.config.fleet, governance.registry.agents):
-            yield folded
+            faults.append(folded)
+        return Verdict("human", commit.time, signed=bool(named) and commit.signature is not None, faults=tuple(faults))
 
 
-def _order(reader: Reader, span: Range) -> list[str]:
-    """What the range has, a commit after its parents."""
+def _order(reader: Reader, span: Range) -> dict[str, tuple[str, ...]]:
+    """What the range has with its parents, a commit after these."""
     try:
-        return list(reader.walk(span.head, [span.base] if span.base else []))
+        return dict(reader.lineage(span.head, [span.base] if span.base else []))
     except Integrity:
-        known = {} if span.base is None else dict.fromkeys(_reached(reader, span.base, ()))
-        return list(_reached(reader, span.head, known))
+        known = {} if span.base is None else _reached(reader, span.base, ())
+        return {oid: _parents(reader, oid) for oid in _reached(reader, span.head, known)}
 
 
 def _reached(reader: Reader, head: str, known: Container[str]) -> dict[str, None]:

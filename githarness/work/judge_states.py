@@ -29,9 +29,11 @@ class States:
         self._reader = reader
         self._governed = Governed(reader)
         self._known: dict[str, State] = {}  # by the id of `.githarness`
+        self._last = ("", "")  # commit and folder
         self._joined: dict[tuple[str, str, str], State] = {}
 
     def folder(self, commit: str) -> str | None:
+        """The id of what governs a commit."""
         entry = self._reader.entry(commit, FOLDER_NAME)
         return entry.oid if entry is not None and entry.mode == FOLDER else None
 
@@ -41,9 +43,16 @@ class States:
         if folder is None:
             return None
         known = self._known.get(folder)
-        if known is None or not known.governance.policy.files:  # then history says whether there ever was one
+        if known is None or not (known.governance.policy.files or self._goes_on(commit, folder)):
             known = self._known[folder] = _loaded(self._governed, commit, folder)
+        self._last = (commit, folder)
         return known
+
+    def _goes_on(self, commit: str, folder: str) -> bool:
+        """Whether the last state asked for is that of the commit's parent. Where there is no policy file, the history
+        that lies between says whether there ever was one."""
+        return self._last == (commit, folder) or self._last in (
+            (parent, folder) for parent in self._reader.commit(commit).parents[:1])
 
     def judging(self, commit: Commit, tips: Sequence[str]) -> list[State]:
         """First the parent's state, then that state with what each tip changed since both parted."""

@@ -5,10 +5,9 @@ Only commits that the harness dated count as bounds: a person's clock may say an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from githarness import clock
-from githarness.git.commits import Commit
 from githarness.git.reader import Reader
 from githarness.policy import trailers
 from githarness.work.judge_signature import GRACE
@@ -24,21 +23,21 @@ class Times:
         if base:
             self._bound[base] = _last_dated(reader, base)
 
-    def note(self, commit: Commit, *, dated: bool) -> None:
+    def note(self, oid: str, parents: Sequence[str], when: int, *, dated: bool) -> None:
         """Takes a commit up, after its parents. `dated`: it is signed by whom it names."""
-        bound = self._before(commit)
-        self._bound[commit.oid] = max(bound, float(commit.time)) if dated else bound
+        bound = self._before(parents)
+        self._bound[oid] = max(bound, float(when)) if dated else bound
 
-    def judge(self, commit: Commit) -> Iterator[Fault]:
-        bound = self._before(commit)
-        if commit.time < bound - GRACE:
-            yield Fault("backdated", f"it is dated {clock.rfc3339(commit.time)}, and built on what is dated "
+    def judge(self, parents: Sequence[str], when: int) -> Iterator[Fault]:
+        bound = self._before(parents)
+        if when < bound - GRACE:
+            yield Fault("backdated", f"it is dated {clock.rfc3339(when)}, and built on what is dated "
                         f"{clock.rfc3339(bound)}")
-        if commit.time > self._now + GRACE:
-            yield Fault("future", f"it is dated {clock.rfc3339(commit.time)}, later than now")
+        if when > self._now + GRACE:
+            yield Fault("future", f"it is dated {clock.rfc3339(when)}, later than now")
 
-    def _before(self, commit: Commit) -> float:
-        return max((self._bound.get(parent, 0.0) for parent in commit.parents), default=0.0)
+    def _before(self, parents: Sequence[str]) -> float:
+        return max((self._bound.get(parent, 0.0) for parent in parents), default=0.0)
 
 
 def _last_dated(reader: Reader, oid: str) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from githarness.git import commits
 from githarness.git.reader import Reader
 from githarness.git.repo import discover
 
@@ -71,3 +72,23 @@ def test_a_commit_with_two_readings_of_its_signature_is_unsigned(repo: Path, git
     one, two = (Reader(discover(repo)).commit(oid) for oid in oids)
     assert (one.signature, one.signed_payload) == ("one\n", plain)
     assert (two.signature, two.signed_payload, two.tree) == (None, None, one.tree)
+
+
+_TREE = b"tree " + b"1" * 40 + b"\n"
+_WHO = b"author A \xc3\xbc <a@x> 12 +0200\ncommitter B <b@x> 13 -0000\n"
+_ARMOUR = b"gpgsig -----BEGIN SSH SIGNATURE-----\n abc\n -----END SSH SIGNATURE-----\n"
+
+
+_SIGNATURES = (b"", _ARMOUR, _ARMOUR + _ARMOUR, _ARMOUR.replace(b"abc", b"\xff"), b"encoding latin-1\n" + _ARMOUR,
+               b"gpgsig\n", b"gpgsig-sha256 x\n")
+
+
+@pytest.mark.parametrize("raw", [
+    _TREE + parents + _WHO + signature + rest
+    for parents in (b"", b"parent " + b"2" * 40 + b"\n", b"parent " + b"2" * 40 + b"\nparent x\n")
+    for signature in _SIGNATURES
+    for rest in (b"\nm\n", b"\n", b"", b"\n\xff\n\ngpgsig x\n", b"\na\0b")
+])
+def test_the_short_way_of_parsing_gives_the_same(raw: bytes) -> None:
+    """Commits of the usual form are taken apart by one pattern."""
+    assert commits.parse("0" * 40, raw) == commits._parsed("0" * 40, raw)

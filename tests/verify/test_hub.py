@@ -44,7 +44,7 @@ def test_the_first_push_brings_the_anchor(forge, git, cli, push, tmp_path) -> No
     assert "not-anchored" in push(f"{other}:refs/heads/main").said
     assert "has to be pushed first" in push("main:refs/heads/side").said
     assert push("main", "main:refs/heads/side").code == 0
-    assert json.loads((tmp_path / "hub.git/githarness/hub.json").read_text())["owners"].keys() == {"olive-owner"}
+    assert json.loads((tmp_path / "hub.git/githarness/hub.json").read_text())["owners"].keys() == {"olive"}
 
 
 def test_history_may_not_be_rewound(forge, git, hub, push) -> None:
