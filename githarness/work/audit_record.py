@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from githarness import canon
 from githarness.audit import line
 from githarness.canon import Json
-from githarness.git.objects import PathChange
 from githarness.skills import secrets
 
 _LARGEST = 64 * 1024  # bytes of a body
@@ -50,12 +49,3 @@ def _redacted(name: str, value: Json) -> Json:
         return _GONE
     return redacted(value) if isinstance(value, str) else value
 
-
-def touched(changes: tuple[PathChange, ...]) -> list[Json]:
-    """Paths with their blobs before and after, as `paths` of the safe fields; what is not there is left out."""
-    rows: list[Json] = []
-    for change in changes:
-        row: dict[str, Json] = {"path": change.path}
-        row |= ({"old": change.old.oid} if change.old else {}) | ({"new": change.new.oid} if change.new else {})
-        rows.append(row)
-    return rows

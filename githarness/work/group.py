@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from githarness import canon, clock
+from githarness.canon import Json
 from githarness.errors import Denied, HarnessError, NeedsApproval, Usage
 from githarness.git.objects import Raw
 from githarness.git.worktrees import AllHeld
@@ -19,7 +20,7 @@ from githarness.settings import RepoConfig
 from githarness.store import operations
 from githarness.store.db import Connection
 from githarness.store.rows import CommitRow, EventRow, RunRow
-from githarness.work import draft, landing, people
+from githarness.work import audit_intent, draft, landing, people
 from githarness.work.admit import Admission, Scene
 from githarness.work.asks import Ask, Landed, LeftAsk, TooLarge, Withheld, Written
 from githarness.work.draft import Draft
@@ -48,6 +49,7 @@ class Group:
     refused: list[EventRow] = field(default_factory=list)
     drafted: dict[tuple[str, str], int] = field(default_factory=dict)
     governed_anew: bool = False  # `governance` is no longer that of `tip`: nothing more is judged
+    pinned: tuple[str, str] | None = None  # the audit log before this group, for all of its commits
 
     def place(self, ask: Ask) -> int | Written | HarnessError:
         """The number of the ask's draft, or its result where nothing needs to land."""
@@ -115,7 +117,8 @@ class Group:
         changes, event = admission.changes(), clock.new_id("e", self.now)
         decision = trailers.decision_text(admission.decision, event) if admission.decision else ""
         subject, _, body = (ask.message or _subject(ask)).partition("\n")
-        message = trailers.render(subject, body, self._trailers(ask, run, admission, decision))
+        self.pinned = self.pinned or audit_intent.pin(self.book.conn)
+        message = trailers.render(subject, body, [*self._trailers(ask, run, admission, decision), self.pinned])
         made: list[Raw] = []
         root = self.scene.trees.change(self.scene.root, {c.path: c.new for c in changes}, made) or ""
         fleet = self.governance.config.fleet
@@ -128,7 +131,8 @@ class Group:
             renames=tuple(admission.renames), changes=tuple(map(draft.change_row, changes)))
         left = ask.left if isinstance(ask, LeftAsk) else None
         intent = EventRow(event, self.now, "intent", row.agent, ask.human, ask.run, ask.operation, commit.oid,
-                          body=landing.intent_body(changes, admission.learned, left))
+                          body=landing.intent_body(changes, admission.learned, left),
+                          safe=audit_intent.safe(changes, admission.decision, _scope(admission)))
         self.drafts.append(Draft(commit, changes, row, intent, ask.operation, _answer(event, admission)))
         self.scene.objects += [*admission.blobs, *made, commit]
         self.scene.root, self.tip = root, commit.oid
@@ -153,7 +157,8 @@ class Group:
         kind = "denial" if error.code == "denied" else "refusal"
         body = canon.dumps({"paths": [op.path for op in ask.ops][:100], "message": error.message})
         return EventRow(clock.new_id("e", self.now), self.now, kind, None if ask.human else ask.agent, ask.human,
-                        ask.run, ask.operation, outcome=error.code, body=body)
+                        ask.run, ask.operation, outcome=error.code, body=body, safe=audit_intent.refused(
+                            [op.path for op in ask.ops], error.details.get("rule"), error.details.get("action")))
 
 
 def _is_text(ask: Ask) -> bool:
@@ -162,6 +167,11 @@ def _is_text(ask: Ask) -> bool:
     texts += [text for op in ask.ops for text in (op.path, op.to, op.if_match)]
     return not any("\ud800" <= character <= "\udfff" for text in texts if text and not text.isascii()
                    for character in text)
+
+
+def _scope(admission: Admission) -> dict[str, Json]:
+    """Under what the write was admitted, beside rule and grant."""
+    return {"tier": admission.tier, "chain": list[Json](admission.chain)}
 
 
 def _subject(ask: Ask) -> str:

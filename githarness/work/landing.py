@@ -136,7 +136,8 @@ def _who(draft: Draft) -> str:
 
 
 def outcome_of(intent: EventRow, outcome: str) -> EventRow:
-    return replace(intent, id=intent.id + ".o", kind="outcome", intent=intent.id, outcome=outcome, body="{}", seq=0)
+    return replace(intent, id=intent.id + ".o", kind="outcome", intent=intent.id, outcome=outcome, body="{}", safe="{}",
+                   seq=0)
 
 
 def net(drafts: Sequence[Draft]) -> list[PathChange]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from githarness import canon, clock
+from githarness.canon import Json
 from githarness.git import refs
 from githarness.git.objects import Entry, Raw
 from githarness.git.trees import Trees
@@ -12,7 +13,7 @@ from githarness.git.worktrees import AllHeld
 from githarness.policy import renames, trailers
 from githarness.policy.model import Decision
 from githarness.store.rows import CommitRow, EventRow
-from githarness.work import draft, landing
+from githarness.work import audit_intent, draft, landing
 from githarness.work.asks import Plan
 from githarness.work.draft import Draft, Person
 from githarness.work.governance import Governance
@@ -47,7 +48,9 @@ def draft_plan(plan: Plan, footing: Footing, parts: Parts, trees: Trees) -> Draf
     governance = parts.governed.salvaged(footing.head) if footing.head and not plan.fleet else None
     fleet = governance.config.fleet if governance else plan.fleet
     event, author = clock.new_id("e", now), Person(plan.human.name, plan.human.mail)
-    message = trailers.render(plan.subject, plan.body, _trailers(plan, event, governance))
+    with parts.db.read() as conn:
+        pairs = [*_trailers(plan, event, governance), audit_intent.pin(conn)]
+    message = trailers.render(plan.subject, plan.body, pairs)
     objects = _blobs(plan)
     tree = trees.change(footing.root, {change.path: change.new for change in plan.changes}, objects) or ""
     stamp = draft.Stamp(author, fleet, int(now), plan.signer)
@@ -72,14 +75,20 @@ def _trailers(plan: Plan, event: str, governance: Governance | None) -> list[tup
     """The first commit of a governed repository has no policy that it could be judged by."""
     pairs = [("Human", plan.human.name), *([("Run", plan.run)] if plan.run else []), *plan.trailers]
     if governance:
-        decision = trailers.decision_text(Decision("allow", f"human:{plan.human.role}"), event)
+        decision = trailers.decision_text(_decision(plan), event)
         pairs += [("Policy", governance.digest), ("Decision", decision)]
     return pairs
 
 
+def _decision(plan: Plan) -> Decision:
+    return Decision("allow", f"human:{plan.human.role}")
+
+
 def _intent(plan: Plan, commit: Raw, event: str, now: float) -> EventRow:
+    undone = [value for key, value in plan.trailers if key == "Rolls-Back"]
     return EventRow(event, now, "intent", None, plan.human.name, plan.run, dict(plan.trailers).get("Operation"),
-                    commit.oid, body=landing.intent_body(plan.changes, {}))
+                    commit.oid, body=landing.intent_body(plan.changes, {}), safe=audit_intent.safe(
+                        plan.changes, _decision(plan), {"what": plan.kind, "rolls-back": list[Json](undone)}))
 
 
 def _draft(plan: Plan, head: str | None, commit: Raw, message: str, intent: EventRow) -> Draft:
