@@ -138,10 +138,9 @@ def broken(why: str) -> Policy:
 
 
 def _decided(request: Request, found: Sequence[Rule], grants: Sequence[Grant]) -> Decision:
-    limits = tuple(limit for rule in found for limit in rule.limits)
     if not found:
-        return _granted(request, grants) or _default(request)
-    first = found[0]
+        return (_granted(request, grants) if grants else None) or _default(request)
+    limits, first = tuple(limit for rule in found for limit in rule.limits), found[0]
     if first.effect == ALLOW:
         return Decision(ALLOW, first.id, limits=limits)
     why = first.why or f"rule '{first.id}' does not allow '{request.agent}' to {_asked(request)}"
@@ -166,7 +165,14 @@ def _granted(request: Request, grants: Sequence[Grant]) -> Decision | None:
 
 
 def _default(request: Request) -> Decision:
+    if request.action in ON_FILES:
+        return _default_path(request.agent, request.action, request.path)
     return Decision(DENY, DEFAULT, f"no rule allows '{request.agent}' to {_asked(request)}")
+
+
+@lru_cache(maxsize=8192)
+def _default_path(agent: str, action: str, path: str) -> Decision:
+    return Decision(DENY, DEFAULT, f"no rule allows '{agent}' to {action} '{path[:200]}'")
 
 
 def _asked(request: Request) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from githarness import paths
 from githarness.policy.model import Decision, Request
@@ -24,14 +23,15 @@ _SHELL = r"[^;&|<>`$()\n\r]"
 class _Lazy:
     """A pattern that is made when it is asked first: most of a large policy never is."""
 
+    __slots__ = ("_ask", "_glob")
+
     def __init__(self, glob: str) -> None:
         self._glob = glob
-
-    @cached_property
-    def _ask(self) -> Callable[[str], object]:
-        return paths.compiled(self._glob).fullmatch
+        self._ask: Callable[[str], object] | None = None
 
     def __call__(self, text: str) -> bool:
+        if self._ask is None:
+            self._ask = paths.compiled(self._glob).fullmatch
         return self._ask(text) is not None
 
 
