@@ -54,7 +54,8 @@ def stage(sh: Shell, harness: Harness) -> Stage:
 def cause(sh: Shell, harness: Harness, parent: str | None) -> Cause | None:
     """The run that starts another: the one named, else the one that we are in, which has a token to prove it."""
     named = parent or sh.settings.run
-    return Cause(named, harness.token() if named == sh.settings.run else None) if named else None
+    token = harness.token() if named == sh.settings.run else None
+    return Cause(named, token, within=sh.settings.run) if named else None
 
 
 def _report(sh: Shell, done: Outcome) -> None:

@@ -105,7 +105,8 @@ def _decided(deed: Deed, judges: Sequence[Judge]) -> Iterator[Fault]:
                 yield _refusal(judge, ask, decisions[0])
     if text := deed.claim.one("Decision"):
         found = _DECISION.fullmatch(text)
-        if not found or (deciding and (found[2], found[3]) not in deciding):
+        rules, grants = {rule for rule, _ in deciding}, {one for _, names in deciding for one in names.split(",")}
+        if not found or (deciding and not (found[2] in rules and grants.issuperset(found[3].split(",")))):
             yield Fault("trailer", f"the trailer 'Decision: {text[:120]}' is not what the policy before it decides")
 
 

@@ -24,7 +24,8 @@ from githarness.git.worktrees import AllHeld
 from githarness.store import commits, events, operations
 from githarness.store.db import Database
 from githarness.store.rows import EventRow
-from githarness.work import artifacts
+from githarness.store.stops import Stop
+from githarness.work import artifacts, breaker
 from githarness.work.asks import Landed, Written
 from githarness.work.draft import Draft
 from githarness.work.runbook import Runbook
@@ -51,6 +52,7 @@ class Batch:
     objects: Sequence[Raw]
     refused: Sequence[EventRow] = ()
     book: Runbook | None = None
+    stops: Sequence[Stop] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def land(ground: Ground, batch: Batch) -> Arrival:
 def _intend(ground: Ground, batch: Batch) -> None:
     with ground.db.write(durable=True) as conn:
         events.add(conn, [*batch.refused, *(draft.intent for draft in batch.drafts)])
+        breaker.keep(conn, batch.stops)
         for draft in batch.drafts:
             if draft.operation:
                 operations.put(conn, _who(draft), draft.operation, draft.commit.oid, draft.answer)

@@ -45,6 +45,8 @@ class Permit:
 
         Raises NotFound, Denied where it was retired or has expired, Quarantined.
         """
+        if not acting:
+            self._owed = {}  # those of an ask that was refused before its limits were looked at
         agent = self.governance.agent(name)
         who = f"agent '{name}'" + (f", on whose behalf '{acting}' acts," if acting else "")
         if agent.retired:
@@ -58,6 +60,15 @@ class Permit:
         if agent.quarantined:
             raise _quarantined(who, name, agent.quarantined, "")
         return agent
+
+    def chain(self, chain: Sequence[str], acting: str) -> None:
+        """Whether everybody that `acting` would act for may act. Raises Denied, Quarantined."""
+        if back := delegation.comes_back((*chain, acting)):
+            raise Denied(f"'{back}' comes back in a chain that it is in already", fix="githarness runs list",
+                         details={"rule": "delegation"})
+        for name in chain:
+            if name in self.governance.registry.agents:
+                self.agent(name, acting)
 
     def may_act(self, name: str) -> bool:
         try:

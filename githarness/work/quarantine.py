@@ -98,6 +98,7 @@ def _commit(desk: Desk, names: Sequence[str], subject: str, make: Callable[[Gove
             _behind_who_writes(desk)
     except HarnessError as error:
         error.message = f"in force in this clone, but not said in git yet: {error.message}"
+        error.args = (error.message,)
         raise
     return Changed(tuple(names), commit, tuple(ended))
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from githarness import clock, paths
 from githarness.canon import Json
-from githarness.errors import BadPath, Denied, NotFound
+from githarness.errors import BadPath, Denied, HarnessError, NeedsApproval, NotFound, Stopped
 from githarness.git import refs
 from githarness.git.objects import EXECUTABLE, FILE, FOLDER
 from githarness.policy.model import Request
-from githarness.store import events
+from githarness.store import events, runs
 from githarness.store.rows import EventRow, RunRow
-from githarness.work import audit_record
+from githarness.store.stops import Stop
+from githarness.work import audit_record, breaker, ends
 from githarness.work.admit import check_size
 from githarness.work.asks import Doc, ReadAsk
 from githarness.work.parts import Parts
-from githarness.work.runbook import Runbook, tier
+from githarness.work.permit import Permit
+from githarness.work.runbook import Runbook, name_of, tier
 
 
 def read(parts: Parts, ask: ReadAsk, *, largest: int | None = None) -> Doc:
@@ -23,11 +27,7 @@ def read(parts: Parts, ask: ReadAsk, *, largest: int | None = None) -> Doc:
     head = refs.head(parts.repo.common_dir, parts.ref)
     commit = parts.reader.resolve(ask.at) if ask.at else head
     if ask.agent is not None:
-        try:
-            _may_read(parts, ask.agent, head, path)
-        except Denied as error:
-            _record_denial(parts, ask, error)
-            raise
+        _may_read(parts, ask, head, path)
     entry = parts.reader.entry(commit, path)
     if entry is None:
         raise NotFound(f"no artifact '{path}' at {commit[:12]}", details={"path": path},
@@ -41,16 +41,30 @@ def read(parts: Parts, ask: ReadAsk, *, largest: int | None = None) -> Doc:
     return doc
 
 
-def _may_read(parts: Parts, name: str, head: str, path: str) -> None:
+def _may_read(parts: Parts, ask: ReadAsk, head: str, path: str) -> None:
+    """Raises Denied, NeedsApproval and Quarantined once they are on record."""
     governance = parts.governed.at(head)
-    agent = governance.agent(name)
-    if agent.retired:
-        raise Denied(f"agent '{name}' was retired at {agent.retired}", fix="githarness agent list")
-    request = Request(name, agent.roles, "read", path, time=parts.clock.now())
-    decision = governance.policy.decide(request, tuple(governance.grants.values()))
-    if decision.effect != "allow":
-        raise Denied(f"agent '{name}' may not read '{path}'",
-                     details={"path": path, "rule": decision.rule, "why": decision.why})
+    ends.note(parts.db, governance.ends, parts.clock)
+    with parts.db.read() as conn:
+        permit = Permit.of(governance, conn, parts.clock, parts.clock.now())
+        try:
+            permit.allow(_request(permit, ask, path))
+            return
+        except (Denied, NeedsApproval, Stopped) as error:
+            refused = error
+            if isinstance(error, Denied):
+                permit.count_denials(ask.agent or "", 1)
+    _record_refusal(parts, ask, refused, permit.new_stops)
+    raise refused
+
+
+def _request(permit: Permit, ask: ReadAsk, path: str) -> Request:
+    agent = permit.agent(ask.agent or "")
+    run = runs.get(permit.conn, ask.run) if ask.run else None
+    if run is None or run.agent != agent.name:  # recorded on first use, or refused when the read is recorded
+        return Request(agent.name, agent.roles, "read", path, time=permit.now)
+    return Request(agent.name, agent.roles, "read", path, tuple(map(name_of, run.chain)), tier(run, ask.token),
+                   time=permit.now)
 
 
 def _arm(parts: Parts, ask: ReadAsk, doc: Doc, *, arm: bool) -> None:
@@ -73,9 +87,11 @@ def _event(ask: ReadAsk, doc: Doc, run: RunRow, now: float) -> EventRow:
     return EventRow(clock.new_id("e", now), now, "read", ask.agent, None, ask.run, safe=safe)
 
 
-def _record_denial(parts: Parts, ask: ReadAsk, error: Denied) -> None:
+def _record_refusal(parts: Parts, ask: ReadAsk, error: HarnessError, new_stops: Sequence[Stop]) -> None:
     safe = audit_record.shown({"paths": [{"path": ask.path}], "action": "read", "rule": error.details.get("rule", "")})
     now = parts.clock.now()
+    kind = "denial" if isinstance(error, Denied) else "refusal"
     with parts.db.write() as conn:
-        events.add(conn, [EventRow(clock.new_id("e", now), now, "denial", ask.agent, None, ask.run, outcome=error.code,
+        breaker.keep(conn, new_stops)
+        events.add(conn, [EventRow(clock.new_id("e", now), now, kind, ask.agent, None, ask.run, outcome=error.code,
                                    safe=safe, body=audit_record.body({"message": error.message}))])

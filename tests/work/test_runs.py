@@ -111,9 +111,9 @@ def test_the_chain_comes_from_the_records(start: Callable[..., RunRow], harness:
     """Outermost first, in every commit of the innermost run; a parent that nobody proved by its token is asserted."""
     outer = start()
     middle = start("scribe", cause=Cause(outer.id, runs.token_of(harness.repo, outer.id)))
-    inner = start("deployer", cause=Cause(middle.id))
+    inner = start("scribe", cause=Cause(middle.id))
     assert (inner.parent, inner.chain) == (middle.id, ("deployer", "scribe asserted"))
-    append("deployer", inner.id)
+    append("scribe", inner.id)
     shown = git(fleet, "log", "-1", "--format=%(trailers:key=On-Behalf-Of,valueonly)").splitlines()
     assert shown == ["deployer", "scribe asserted"]
     harness.fresh_index()
