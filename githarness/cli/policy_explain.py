@@ -59,7 +59,9 @@ def explain(
                       host=asked.host, method=asked.method if action == "api" else "",
                       time=clock.instant(asked.time, now) if asked.time else now)
     found = rules.explain(governance.policy, request, tuple(governance.grants.values()))
-    sh.document({"request": authzen.document(request), "response": authzen.answer(found.decision),
+    decision = found.decision
+    sh.document({"effect": decision.effect, "rule": decision.rule, "why": decision.why, "grant": decision.grant,
+                 "request": authzen.document(request), "response": authzen.answer(decision),
                  "matched": [{"rule": rule.id, "effect": rule.effect, "line": rule.line} for rule in found.matching],
                  "changes": list(found.changes)})
     _text(sh, found)

@@ -24,6 +24,7 @@ from githarness.skills.model import Finding, Place
 from githarness.skills.part import Versions
 from githarness.skills.portability import named_after
 from githarness.skills.profiles import Profile
+from githarness.work import policy_gate
 from githarness.work.admit import Scene
 
 _GATES = tuple(gate for gate in GATES if gate.severity == "error")
@@ -46,6 +47,7 @@ class WriteGate:
 
     def check(self, scene: Scene, changes: Sequence[PathChange]) -> None:
         """Raises Denied, or NeedsApproval where config.toml says `gate = "hold"`, with the findings."""
+        policy_gate.check(scene, changes)
         if self.config.gate == "off" or not changes:
             return
         now, before = _Tree(scene, changes, "new"), _Tree(scene, changes, "old")
