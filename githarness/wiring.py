@@ -189,6 +189,14 @@ class Harness:
 
         return divergence.of_push(self.parts, self.git, remote, divergence.updates_of(updates))
 
+    def judge_pushed(self, updates: str) -> list[str]:
+        """What a hub would say to these commits; nothing where all is well."""
+        from githarness.work import divergence, judge_push, judge_report
+        from githarness.work.judge_range import Bench
+
+        bench = Bench(self.reader, self.clock.now(), cores=os.cpu_count() or 1)
+        return list(map(judge_report.line, judge_push.of_push(bench, self.ref, divergence.updates_of(updates))))
+
     @cached_property
     def mail(self) -> str:
         known = config.told("user.email", self._git_settings())
@@ -260,14 +268,14 @@ def receive(git_dir: Path, lines: str) -> list[str]:
     """Why a push into the hub at `git_dir` is not let in; nothing where it is. `lines`: what git tells pre-receive."""
     from githarness.git.repo import receiving
     from githarness.settings import of_hook
-    from githarness.work import hub, hub_receive
+    from githarness.work import hub, hub_receive, judge_report
     from githarness.work.judge_range import Bench
 
     repo = receiving(discover(git_dir), of_hook("GIT_QUARANTINE_PATH"), of_hook("GIT_OBJECT_DIRECTORY"))
     updates = hub_receive.updates_of(lines)
     bench = Bench(reader(repo), clock.SYSTEM.now(), cores=os.cpu_count() or 1)
     found = hub_receive.receive(repo, hub.load(repo.home), updates, bench)
-    return [f"{one.commit[:12]}{f' {one.path!a}' if one.path else ''}: {one.code}: {one.message}" for one in found]
+    return list(map(judge_report.line, found))
 
 
 def schema_judge(file: str, field: str, value: Json) -> list[str]:

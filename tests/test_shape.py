@@ -18,7 +18,7 @@ EXAMPLES = ROOT / "tests" / "skills" / "examples"
 # Which files a part has; the ledger has the rest. Lines of code, docs/adr/0010 and 0013.
 PARTS = {"skills": ("skills/**/*.py", "checks/*.py", "cli/cmd_skills.py", "cli/skills_*.py", "cli/cmd_search.py",
                     "cli/cmd_install.py", "demo/malformed.py", "store/artifacts.py", "store/search.py",
-                    "store/verdicts.py", "work/artifacts.py", "work/attributed.py", "work/check.py", "work/crew.py",
+                    "store/verdicts.py", "work/artifacts.py", "work/check.py", "work/crew.py",
                     "work/files_of.py", "work/gate.py", "work/install.py", "work/prune.py", "work/quality.py",
                     "work/search.py", "work/skillset.py"),
          "policy": ("policy/rules.py", "policy/rates.py", "policy/tables.py", "policy/language.py", "policy/matching.py",

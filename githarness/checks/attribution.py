@@ -44,7 +44,7 @@ def _check(options: door.Options) -> Iterator[Finding]:
         raise Usage(f"'{options.range}' is not a range of commits", fix="write it like origin/main..HEAD")
     from githarness.checks import revisions  # signatures, libgit2: nothing that a commit-msg hook needs
 
-    return revisions.unsigned(revisions.since(base, head or "HEAD"))
+    return revisions.judged(revisions.since(base, head or "HEAD"))
 
 
 def _read(path: str) -> str:

@@ -21,7 +21,7 @@ def _check(options: door.Options) -> Iterator[Finding]:
     judged = skills.check(scope)
     yield from judged
     known = {(finding.path, finding.line, finding.gate) for finding in judged}
-    for each in (secrets.check(scope), pinned.check(scope), policy.check(scope), revisions.unsigned(scope)):
+    for each in (secrets.check(scope), pinned.check(scope), policy.check(scope), revisions.judged(scope)):
         yield from (one for one in each if (one.path, one.line, one.gate) not in known)
 
 

@@ -21,7 +21,7 @@ _MOST_LINES = 40  # of reasons; a person reads them behind `remote: `
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="githarness-hook", description="The checks behind git's hooks.")
     names = parser.add_subparsers(dest="hook", required=True, metavar="HOOK")
-    push = names.add_parser("pre-push", help="says when two clones have both written the governed branch")
+    push = names.add_parser("pre-push", help="judges what is pushed, and says when two clones have both written")
     push.add_argument("remote")
     push.add_argument("url", nargs="?", default="")
     checkout = names.add_parser("post-checkout", help="brings along what landed while git checked out")
@@ -53,12 +53,24 @@ def _post_checkout() -> int:
 
 
 def _pre_push(remote: str) -> int:
-    verdict = _open().judge_push(remote, sys.stdin.read())
-    if verdict is None:
-        return 0
-    _say(f"{'error' if verdict.blocks else 'note'}: {verdict.divergence.message}")
-    _say(f"hint: {verdict.divergence.fix}")
-    return 1 if verdict.blocks else 0
+    harness, updates = _open(), sys.stdin.read()
+    verdict = harness.judge_push(remote, updates)
+    if verdict is not None:
+        _say(f"{'error' if verdict.blocks else 'note'}: {verdict.divergence.message}")
+        _say(f"hint: {verdict.divergence.fix}")
+    if verdict is not None and verdict.blocks:
+        return 1
+    return _refused("these commits break the rules of their own repository", harness.judge_pushed(updates))
+
+
+def _refused(what: str, found: Sequence[str]) -> int:
+    if found:
+        _say(f"error: {what}")
+    for line in found[:_MOST_LINES]:
+        _say(line)
+    if len(found) > _MOST_LINES:
+        _say(f"and {len(found) - _MOST_LINES} more; githarness verify lists them all")
+    return 1 if found else 0
 
 
 def _pre_receive() -> int:
@@ -68,13 +80,7 @@ def _pre_receive() -> int:
         found = [f"it cannot be verified: {error.message}", f"hint: {error.fix}"]
     except Exception as error:
         found = [f"it cannot be verified: internal error: {type(error).__name__}: {error}"]
-    if found:
-        _say("error: githarness let nothing of this push in")
-    for line in found[:_MOST_LINES]:
-        _say(line)
-    if len(found) > _MOST_LINES:
-        _say(f"and {len(found) - _MOST_LINES} more; githarness verify lists them all")
-    return 1 if found else 0
+    return _refused("githarness let nothing of this push in", found)
 
 
 def _say(line: str) -> None:

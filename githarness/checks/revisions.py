@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 
 from githarness import settings
 from githarness.checks.scope import History, Scope, names_of, read_index
 from githarness.clock import SYSTEM
-from githarness.errors import NotFound, Unavailable
+from githarness.errors import Integrity, NotFound, Unavailable
 from githarness.git.index import Index
 from githarness.git.objects import Entry
 from githarness.git.reader import Reader
@@ -16,9 +19,10 @@ from githarness.git.repo import discover, is_shallow
 from githarness.policy import trailers
 from githarness.policy.model import Request
 from githarness.skills.model import Finding
-from githarness.work import attributed
+from githarness.work import judge_claims, judge_range
 from githarness.work.files_of import Committed, Staged
 from githarness.work.governance import Governed
+from githarness.work.judge_range import Bench, Range
 
 
 def staged() -> Scope:
@@ -57,18 +61,19 @@ def since(rev: str, tip: str = "HEAD") -> Scope:
                           fix="git fetch --unshallow; in CI fetch-depth: 0 (GitHub) or GIT_DEPTH: 0 (GitLab)")
     reader = Reader(repo)
     head = reader.resolve(tip)
-    base = _base(reader, rev, head)
+    landing = _landing(reader, rev)
+    base = reader.merge_base(landing, head) if landing else None
     changes = reader.diff_trees(reader.commit(base).tree if base else None, reader.commit(head).tree)
     return Scope(Committed(reader, head), [change.path for change in changes], [path for path, _ in reader.files(head)],
-                 base=Committed(reader, base) if base else None, history=History(reader, base, head))
+                 base=Committed(reader, base) if base else None, history=History(reader, landing, head))
 
 
-def _base(reader: Reader, rev: str, head: str) -> str | None:
+def _landing(reader: Reader, rev: str) -> str | None:
     """After a forced push GitHub names a commit that no clone has, and for a new branch one of zeros."""
     is_id = len(rev) == 40 and not rev.strip("0123456789abcdef")
     if not rev or (is_id and not reader.has(rev)):
         return None
-    return reader.merge_base(reader.resolve(rev), head)
+    return reader.resolve(rev)
 
 
 def out_of_scope(agent: str) -> Iterator[tuple[str, str]]:
@@ -92,11 +97,24 @@ def out_of_scope(agent: str) -> Iterator[tuple[str, str]]:
             yield path, f"{action} is {decision.effect} by {decision.rule}: {decision.why}"
 
 
-def unsigned(scope: Scope) -> Iterator[Finding]:
-    """Commits of the scope's history without the signature that they must have."""
+def judged(scope: Scope) -> Iterator[Finding]:
+    """Commits of the scope's history that `verify` refuses, and from before governance those that claim an agent."""
     if scope.history is None:
         return
-    for commit, why in attributed.unsigned(*scope.history):
-        subject = trailers.subject_of(commit.message)[:80]
-        yield Finding(f"commit {commit.oid[:12]}", 1, "GH060", "error", f"{why}, and no key of theirs has signed it",
-                      "let who is named make the change through githarness, and rebase this commit away", subject)
+    reader, base, head = scope.history
+    bench = Bench(reader, SYSTEM.now(), cores=os.cpu_count() or 1)
+    found = judge_range.judge(bench, Range(base, head))
+    for oid, group in groupby(found.violations, key=lambda one: one.commit):
+        yield _finding(reader, oid, "; ".join(f"{one.code}: {one.message}" for one in group))
+    for oid in found.ungoverned:
+        commit = reader.commit(oid)
+        if judge_claims.of_agent(commit, trailers.parse(commit.message)):
+            yield _finding(reader, oid, "says that an agent made it, before there was one")
+
+
+def _finding(reader: Reader, oid: str, why: str) -> Finding:
+    subject = ""
+    with suppress(Integrity):
+        subject = trailers.subject_of(reader.commit(oid).message)[:80]
+    return Finding(f"commit {oid[:12]}", 1, "GH060", "error", why,
+                   "let who is named make the change through githarness, and rebase this commit away", subject)

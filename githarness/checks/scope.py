@@ -22,7 +22,7 @@ _NEVER = 1 << 40  # no entry was last written after this second
 
 class History(NamedTuple):
     reader: Reader
-    base: str | None  # the last commit that is not judged; None: all are
+    base: str | None  # what the commits land on; None: all of history is judged
     head: str
 
 

@@ -20,21 +20,26 @@ def pre_push(
     remote: Annotated[str, typer.Argument(metavar="REMOTE", help="Name of the remote.")],
     url: Annotated[str, typer.Argument(metavar="[URL]", help="As git passes it on; not looked at.")] = "",  # noqa: ARG001
 ) -> None:
-    """Say when two clones have both written the governed branch; stdin has git's lines for pre-push. Exit 1 if so.
+    """Judge what is pushed, and say when two clones have both written; stdin has git's lines for pre-push.
 
-    Example: githarness hook pre-push origin < /dev/null
+    Exit 1 if the push should not go on. Example: githarness hook pre-push origin < /dev/null
     """
     sh = shell(ctx)
-    verdict = sh.open().judge_push(remote, "" if sys.stdin.isatty() else sys.stdin.read())
+    harness, lines = sh.open(), "" if sys.stdin.isatty() else sys.stdin.read()
+    verdict, broken = harness.judge_push(remote, lines), harness.judge_pushed(lines)
     found = verdict.divergence if verdict else None
+    blocks = bool(broken or (verdict and verdict.blocks))
     sh.document({
-        "diverged": found is not None, "blocks": bool(verdict and verdict.blocks),
-        "message": found.message if found else None, "fix": found.fix if found else None,
+        "diverged": found is not None, "blocks": blocks, "message": found.message if found else None,
+        "fix": found.fix if found else None, "violations": broken,
     })
-    if verdict and found:
+    if found:
         sh.line(found.message)
         sh.note(f"hint: {found.fix}")
-        raise typer.Exit(1 if verdict.blocks else 0)
+    for line in broken:
+        sh.line(line)
+    if blocks:
+        raise typer.Exit(1)
 
 
 @app.command("post-checkout")

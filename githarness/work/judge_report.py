@@ -16,6 +16,10 @@ def document(found: Report) -> dict[str, Json]:
     return {"commits": found.commits, "violations": violations, "human": human, "ungoverned": ungoverned}
 
 
+def line(one: Violation) -> str:
+    return f"{one.commit[:12]}{f' {one.path!a}' if one.path else ''}: {one.code}: {one.message}"
+
+
 def finding(one: Violation) -> Finding:
     """In the form of the checks; what concerns no single path stands at the file that says that this is governed."""
     return Finding(one.path or CONFIG, 1, one.code, "error", f"commit {one.commit[:12]}: {one.message}", "",

@@ -113,7 +113,7 @@ def test_no_commit_brings_its_own_key(cli, git, hook, fleet: Path, start: str) -
     git(fleet, "add", "--all")
     _forged(git, fleet, "-m", "a new agent")
     done = hook("attribution", "--range", f"{start}..HEAD", cwd=fleet)
-    assert (done.code, "changes .githarness/" in done.out) == (1, True)
+    assert (done.code, "mallory.yaml' is governance" in done.out) == (1, True)
 
 
 def test_where_people_sign(cli, git, hook, fleet: Path) -> None:
@@ -123,7 +123,7 @@ def test_where_people_sign(cli, git, hook, fleet: Path) -> None:
     git(fleet, "commit", "-q", "--no-verify", "-a", "-m", "from now on")
     before = git(fleet, "rev-parse", "HEAD")
     _forged(git, fleet, "-m", "by hand")
-    assert "where people sign" in hook("attribution", "--since", before, cwd=fleet).out
+    assert "people sign here" in hook("attribution", "--since", before, cwd=fleet).out
 
 
 def test_a_merge_of_signed_governance_passes(cli, git, hook, fleet: Path, start: str) -> None:

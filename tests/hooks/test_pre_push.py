@@ -77,7 +77,7 @@ def test_the_check_by_hand(cli, git, clones):
     """`githarness hook pre-push` gives the same verdict, also as JSON."""
     first, second = clones
     ran = cli("hook", "pre-push", "origin", "--json", cwd=first, stdin="")
-    assert ran.json == {"diverged": False, "blocks": False, "message": None, "fix": None}
+    assert ran.json == {"diverged": False, "blocks": False, "message": None, "fix": None, "violations": []}
     for clone in clones:
         _write(cli, clone, f"{clone.name}.md")
     assert _push(first)[0] == 0
@@ -85,6 +85,16 @@ def test_the_check_by_hand(cli, git, clones):
     head, theirs = git(second, "rev-parse", "main", "origin/main").split()
     line = f"refs/heads/main {head} refs/heads/main {theirs}\n"
     assert "two clones" in cli("hook", "pre-push", "origin", cwd=second, stdin=line).out
+
+
+def test_what_a_hub_would_refuse_is_not_pushed(cli, git, clones):
+    """A commit that only says that it is an agent's; on a side branch, and past the hook, git goes on."""
+    first, _ = clones
+    git(first, "commit", "-q", "--no-verify", "--allow-empty", "-m", "x", "-m", "Agent: deployer")
+    code, said = _push(first)
+    assert (code, "unsigned: it carries no signature" in said) == (1, True)
+    assert _push(first, "origin", "main:refs/heads/side")[0] == 0
+    assert _push(first, "--no-verify")[0] == 0
 
 
 def test_the_hooks_door_is_light():
