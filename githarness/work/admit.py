@@ -8,16 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from githarness import paths
-from githarness.errors import BadPath, Conflict, Denied, Detail, NotFound, StaleWrite, Unread, Usage
+from githarness.errors import BadPath, Conflict, Detail, NotFound, StaleWrite, Unread, Usage
 from githarness.git.objects import EXECUTABLE, FILE, FOLDER, LINK, Entry, PathChange, Raw, raw
 from githarness.git.reader import Reader
 from githarness.git.trees import Trees, append_delta
 from githarness.lines import merge
 from githarness.lines.hunk import is_binary
+from githarness.policy import delegation
 from githarness.policy.model import Agent, Decision, Request
 from githarness.work import people
 from githarness.work.asks import Ask, Landed, Op, TooLarge
 from githarness.work.governance import Governance
+from githarness.work.permit import Permit, denied
 from githarness.work.runbook import Runbook
 
 _MODES = {FILE, EXECUTABLE, None}
@@ -58,7 +60,7 @@ class Admission:
     tier: str
     scene: Scene
     book: Runbook
-    governance: Governance
+    permit: Permit
     root: str = ""
     changed: dict[str, Entry | None] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)  # of `changed`: content that is not the writer's alone
@@ -67,7 +69,11 @@ class Admission:
     landed: dict[str, Landed] = field(default_factory=dict)
     renames: list[tuple[str, str]] = field(default_factory=list)
     learned: dict[str, str | None] = field(default_factory=dict)
-    decision: Decision | None = None
+    decision: Decision | None = None  # the strictest, with every grant that it took
+
+    @property
+    def governance(self) -> Governance:
+        return self.permit.governance
 
     def judge(self) -> None:
         """Raises what DESIGN §5.2 to 5.4 name; afterwards `changes` says what the commit does."""
@@ -170,15 +176,11 @@ class Admission:
 
     def _decide(self, action: str, path: str) -> None:
         request = Request(self.agent.name, self.agent.roles, action, path, self.chain, self.tier, time=self.book.now)
-        rules = self.governance
-        decision = (people.decide(request) if self.ask.human
-                    else rules.policy.decide(request, tuple(rules.grants.values())))
+        decision = people.decide(request) if self.ask.human else self.permit.decide(request)
         if decision.effect != "allow":
-            kind = "human" if self.ask.human else "agent"
-            raise Denied(f"{kind} '{self.agent.name}' may not {action} '{path}'",
-                         fix="ask an owner; githarness human list shows who is one",
-                         details={"path": path, "action": action, "rule": decision.rule, "why": decision.why})
-        self.decision = self.decision or decision
+            raise denied("human" if self.ask.human else "agent", request, decision)
+        known = self.decision
+        self.decision = decision if known is None or known == decision else delegation.strictest(known, decision)
 
     def _base(self, op: Op, path: str, was: Entry | None) -> str | None:
         """The blob that the writer saw last: None for a new file. Raises Unread and StaleWrite (without --merge)."""

@@ -34,6 +34,7 @@ class Governance:
     broken: tuple[str, ...] = ()  # identity files that do not load: whom they name may do nothing
     broken_grants: tuple[str, ...] = ()  # grants that do not load: they grant nothing
     ends: Mapping[str, float] = field(default_factory=dict)  # what ends by itself, as `ends.of` names it
+    counts: bool = False  # whether decisions rest on what was done before: limits, grants with uses
 
     def agent(self, name: str) -> Agent:
         """Raises NotFound."""
@@ -140,6 +141,7 @@ def _load(reader: Reader, commit: str, config: RepoConfig, rules: Rules) -> Gove
         canon.tree_digest((f"{FOLDER_NAME}/{name}", entry.oid)
                           for name, entry in files.items() if name.startswith(_DIGESTED)),
         rules.policy, rules.grants, tuple(broken), rules.broken_grants, ends.of(agents.values(), rules.grants.values()),
+        any(rule.limits for rule in rules.policy.rules) or any(grant.uses for grant in rules.grants.values()),
     )
 
 

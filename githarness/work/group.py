@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from githarness import canon, clock
 from githarness.canon import Json
-from githarness.errors import Denied, HarnessError, NeedsApproval, Usage
+from githarness.errors import HarnessError, NeedsApproval, Usage
 from githarness.git.objects import Raw
 from githarness.git.worktrees import AllHeld
 from githarness.policy import renames, trailers
@@ -25,6 +25,7 @@ from githarness.work.admit import Admission, Scene
 from githarness.work.asks import Ask, Landed, LeftAsk, TooLarge, Withheld, Written
 from githarness.work.draft import Draft
 from githarness.work.governance import FOLDER_NAME, Governance
+from githarness.work.permit import Permit
 from githarness.work.runbook import ASSERTED, Runbook, name_of, tier
 
 if TYPE_CHECKING:  # every gate comes with it
@@ -39,7 +40,7 @@ class Group:
 
     tip: str
     scene: Scene
-    governance: Governance
+    permit: Permit
     gate: WriteGate
     book: Runbook
     held: AllHeld | None
@@ -63,7 +64,7 @@ class Group:
             return error  # another lane will do it: no refusal
         except HarnessError as error:
             if not isinstance(ask, LeftAsk):  # else its owner meets the refusal by itself
-                self.refused.append(self._refusal(ask, error))
+                self._refuse(ask, error)
             return error
 
     def _known(self, ask: Ask) -> bool:
@@ -81,16 +82,18 @@ class Group:
         return answered(commit, operation, answer)
 
     def _admit(self, ask: Ask) -> int | Written:
-        agent = people.as_writer(self.governance, ask.human) if ask.human else self._agent(ask.agent)
+        agent = people.as_writer(self.governance, ask.human) if ask.human else self.permit.agent(ask.agent)
         run = self.book.run(ask.run, f"human:{agent.name}" if ask.human else agent.name)
         chain = (*map(name_of, run.chain), *ask.chain)
-        admission = Admission(ask, agent, chain, tier(run, ask.token), self.scene, self.book, self.governance)
+        admission = Admission(ask, agent, chain, tier(run, ask.token), self.scene, self.book, self.permit)
         admission.judge()
         changes = admission.changes()
         try:
             self.gate.check(self.scene, changes)
         except NeedsApproval as error:
             raise Withheld(error, changes) from error
+        if changes and ask.human is None:
+            self.permit.keep_limits(ask.agent, writes=1, deletes=sum(change.new is None for change in changes))
         if self.held and changes:
             self.held.must_be_clean(changes)
         placed: int | Written = Written(None, tuple(admission.landed.values()), ask.operation, None, "none")
@@ -100,11 +103,9 @@ class Group:
             self.book.learn(ask.run, path, blob)
         return placed
 
-    def _agent(self, name: str) -> Agent:
-        agent = self.governance.agent(name)
-        if agent.retired:
-            raise Denied(f"agent '{agent.name}' was retired at {agent.retired}", fix="githarness agent list")
-        return agent
+    @property
+    def governance(self) -> Governance:
+        return self.permit.governance
 
     def _author(self, ask: Ask, fleet: str) -> draft.Person:
         if ask.human is None:
@@ -134,6 +135,7 @@ class Group:
                           body=landing.intent_body(changes, admission.learned, left),
                           safe=audit_intent.safe(changes, admission.decision, _scope(admission)))
         self.drafts.append(Draft(commit, changes, row, intent, ask.operation, _answer(event, admission)))
+        self.permit.drafted.append(row)
         self.scene.objects += [*admission.blobs, *made, commit]
         self.scene.root, self.tip = root, commit.oid
         self.governed_anew = any(change.path.startswith(FOLDER_NAME + "/") for change in changes)
@@ -152,6 +154,12 @@ class Group:
             pairs.append(("Operation", ask.operation))
         pairs += [("Policy", self.governance.digest), ("Decision", decision)]
         return pairs + [("Rename", renames.text(old, new)) for old, new in admission.renames]
+
+    def _refuse(self, ask: Ask, error: HarnessError) -> None:
+        self.refused.append(self._refusal(ask, error))
+        if error.code == "denied" and ask.human is None and ask.agent in self.governance.registry.agents:
+            here = sum(event.kind == "denial" and event.agent == ask.agent for event in self.refused)
+            self.permit.count_denials(ask.agent, here)
 
     def _refusal(self, ask: Ask, error: HarnessError) -> EventRow:
         kind = "denial" if error.code == "denied" else "refusal"

@@ -25,14 +25,15 @@ from githarness.policy.model import Agent, Key
 from githarness.seal.signer import Signer
 from githarness.store import commits, events
 from githarness.store.db import Connection
-from githarness.work import held, index, landing, people, plans, recover
+from githarness.work import breaker, ends, held, index, landing, people, plans, recover
 from githarness.work.admit import Scene
 from githarness.work.asks import Ask, Doc, LeftAsk, Plan, ReadAsk, Withheld, Written
-from githarness.work.governance import FOLDER_NAME
+from githarness.work.governance import FOLDER_NAME, Governance
 from githarness.work.group import Gates, Group, answered
 from githarness.work.held import Reason
 from githarness.work.landing import Arrival, Batch, Ground
 from githarness.work.parts import Parts, checked_out
+from githarness.work.permit import Permit
 from githarness.work.read import read
 from githarness.work.runbook import Runbook
 from githarness.work.together import TRIES, Ack, Result, Together, in_turn, too_busy
@@ -77,8 +78,10 @@ class LocalLane:
         """What `write` would do, judged and thrown away. Raises what `write` would raise."""
         if human:
             ask = replace(ask, agent=human, human=human)
+        head = self.head()
+        self._know_what_counts(head)
         with self._look() as seen, self._parts.db.read() as conn:
-            group = self._new_group(self.head(), conn, seen)
+            group = self._new_group(head, conn, seen)
             placed = group.place(ask)
         if isinstance(placed, HarnessError):
             raise placed
@@ -100,19 +103,32 @@ class LocalLane:
     def _know_operations(self, asks: Sequence[Ask]) -> None:
         """Some may be in commits that this database has not seen: of another clone, or from before it was deleted."""
         if any(ask.operation for ask in asks):
-            head = self.head()
-            with self._parts.db.read() as conn:
-                known = commits.head(conn) == head
-            if not known:
-                index.update(self._parts.db, self._parts.reader, head, verifier(self._parts))
+            self._index(self.head())
+
+    def _know_what_counts(self, head: str) -> None:
+        """Limits and uses of grants are counted in the index, which somebody may have deleted; ends, by this boot.
+
+        In the lane nothing that another process landed is missing afterwards.
+        """
+        governance = self._governance(head)
+        ends.note(self._parts.db, governance.ends, self._parts.clock)
+        if governance.counts:
+            self._index(head)
+
+    def _index(self, head: str) -> None:
+        with self._parts.db.read() as conn:
+            known = commits.head(conn) == head
+        if not known:
+            index.update(self._parts.db, self._parts.reader, head, verifier(self._parts))
 
     def _group(self, asks: Sequence[Ask], ack: Ack | None) -> list[Result]:
         parts, head = self._parts, self.head()
         ground = Ground(parts.repo, parts.db, parts.ref, head, self._hold)
+        self._know_what_counts(head)
         with self._look() as seen, parts.db.read() as conn:
             group = self._new_group(head, conn, seen)
             placed = [group.place(ask) for ask in asks]
-        batch = Batch(group.drafts, group.scene.objects, group.refused, group.book)
+        batch = Batch(group.drafts, group.scene.objects, group.refused, group.book, group.permit.new_stops)
         arrival = self._land(ground, batch) if group.drafts else self._note(batch, Arrival(seen is not None))
         self._last = (group.tip, group.scene.root)
         if not group.governed_anew:
@@ -140,12 +156,15 @@ class LocalLane:
 
     def _new_group(self, head: str, conn: Connection, held: AllHeld | None) -> Group:
         parts, now = self._parts, self._parts.clock.now()
-        root = self._root(head)
-        governance = parts.governed.of(head, self._trees.lookup(root, FOLDER_NAME))
-        scene = Scene(parts.reader, self._trees, root, self._largest)
+        governance = self._governance(head)
+        scene = Scene(parts.reader, self._trees, self._root(head), self._largest)
         assert self._gates
         gate = self._gates(governance.config, conn, datetime.fromtimestamp(now, UTC).date())
-        return Group(head, scene, governance, gate, Runbook(conn, now), held, self._signer, now)
+        permit = Permit.of(governance, conn, parts.clock, now)
+        return Group(head, scene, permit, gate, Runbook(conn, now), held, self._signer, now)
+
+    def _governance(self, head: str) -> Governance:
+        return self._parts.governed.of(head, self._trees.lookup(self._root(head), FOLDER_NAME))
 
     def _land(self, ground: Ground, batch: Batch) -> Arrival:
         with _disk_faults():
@@ -154,9 +173,11 @@ class LocalLane:
     def _note(self, batch: Batch, arrival: Arrival) -> Arrival:
         """Where nothing lands: what was refused, and runs that were seen first."""
         book = batch.book
-        if batch.refused or (book and book.new_runs):
-            with self._parts.db.write(durable=any(event.kind == "denial" for event in batch.refused)) as conn:
+        if batch.refused or batch.stops or (book and book.new_runs):
+            durable = bool(batch.stops) or any(event.kind == "denial" for event in batch.refused)
+            with self._parts.db.write(durable=durable) as conn:
                 events.add(conn, batch.refused)
+                breaker.keep(conn, batch.stops)
                 if book:
                     book.save_runs(conn)
         return arrival
