@@ -26,7 +26,8 @@ PARTS = {"skills": ("skills/**/*.py", "checks/*.py", "cli/cmd_skills.py", "cli/s
                     "policy/globs.py", "policy/explain.py", "policy/authzen.py", "checks/policy.py",
                     "work/policies.py", "work/policy_*.py", "cli/cmd_policy.py", "cli/policy_*.py",
                     "policy/disguise.py", "policy/delegation.py", "git/twins.py", "work/judge*.py",
-                    "cli/cmd_verify.py", "cli/cmd_hub.py", "work/hub*.py"),
+                    "cli/cmd_verify.py", "cli/cmd_hub.py", "work/hub*.py", "policy/approval.py", "work/appro*.py",
+                    "work/proposed.py", "work/risks.py", "cli/cmd_proposals.py"),
          "audit": ("audit/*.py", "policy/logs.py", "store/audit*.py", "cli/*audit*.py", "cli/cmd_journal.py",
                    "work/audit*.py", "work/journal.py")}
 LIMITS = {"ledger": 13_700, "skills": 5_000, "audit": 2_500, "policy": 3_500}

@@ -82,17 +82,17 @@ def if_match(text: str | None) -> str | None:
 
 def show_one(shell: Shell, done: Written, path: str, **more: str) -> None:
     """The result of a command that changes one artifact."""
-    landed = done.at(path)
-    shell.document({"commit": done.commit, **_landed(landed), **more, **_common(done)})
-    _for_people(shell, done, [landed.path])
+    one = done.at(path)
+    shell.document({"commit": done.commit, **landed(one), **more, **_common(done)})
+    _for_people(shell, done, [one.path])
 
 
 def show_all(shell: Shell, done: Written) -> None:
-    shell.document({"commit": done.commit, "paths": [_landed(one) for one in done.paths], **_common(done)})
+    shell.document({"commit": done.commit, "paths": [landed(one) for one in done.paths], **_common(done)})
     _for_people(shell, done, [one.path for one in done.paths])
 
 
-def _landed(one: Landed) -> dict[str, object]:
+def landed(one: Landed) -> dict[str, object]:
     return {"path": one.path, "blob": one.blob, "previous": one.previous, "merged": one.merged}
 
 

@@ -70,6 +70,8 @@ class Admission:
     renames: list[tuple[str, str]] = field(default_factory=list)
     learned: dict[str, str | None] = field(default_factory=dict)
     decision: Decision | None = None  # the strictest, with every grant that it took
+    asked: dict[tuple[str, str], Decision] = field(default_factory=dict)  # by action and path
+    approvals: list[str] = field(default_factory=list)  # values of the trailer
 
     @property
     def governance(self) -> Governance:
@@ -177,8 +179,9 @@ class Admission:
     def _decide(self, action: str, path: str) -> None:
         request = Request(self.agent.name, self.agent.roles, action, path, self.chain, self.tier, time=self.book.now)
         decision = people.decide(request) if self.ask.human else self.permit.decide(request)
-        if decision.effect != "allow":
+        if decision.effect == "deny":
             raise denied("human" if self.ask.human else "agent", request, decision)
+        self.asked[action, path] = decision
         known = self.decision
         self.decision = decision if known is None or known == decision else delegation.strictest(known, decision)
 

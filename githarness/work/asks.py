@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from githarness.errors import NeedsApproval, Unavailable
 from githarness.git.objects import PathChange
 from githarness.policy.model import Human
 from githarness.seal.signer import Signer
-from githarness.store.rows import EventRow
+from githarness.store.rows import EventRow, RunRow
 
 OpKind = Literal["write", "append", "delete", "rename"]
 
@@ -46,6 +46,19 @@ class LeftAsk(Ask):
     """One that is carried out for another process, which waits for it (`work/waiting.py`)."""
 
     left: str = ""  # where its result goes
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedAsk(Ask):
+    """A held change that people approved, to land as its agent's write. `row`: the run as it was; `admission`: a class
+    of `admit.Admission` that judges it; `asked`: actions with their paths; `statements`: files with their contents."""
+
+    row: RunRow = field(default=RunRow("", "", 0.0))
+    admission: type = object
+    changes: tuple[PathChange, ...] = ()
+    asked: tuple[tuple[str, str], ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()
+    statements: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +111,13 @@ class TooLarge(Unavailable):
 class Withheld(NeedsApproval):
     """A change that is to be held as it is: what it would have done, for who keeps it before anybody hears of it."""
 
-    def __init__(self, why: NeedsApproval, changes: tuple[PathChange, ...]) -> None:
+    def __init__(self, why: NeedsApproval, changes: tuple[PathChange, ...],
+                 pairs: tuple[tuple[str, str], ...] = (), message: str = "") -> None:
+        """`pairs`: trailers of a change that waits for people, which is held as one; `message`: its write's."""
         super().__init__(why.message, fix=why.fix, details=why.details)
         self.changes = changes
+        self.pairs = pairs
+        self.text = message
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from githarness.work.rulebook import Ever, Rulebook, unknown
 
 FOLDER_NAME = ".githarness"
 SIGNERS = FOLDER_NAME + "/allowed_signers"
+APPROVALS = FOLDER_NAME + "/approvals/"
 _DIGESTED = ("agents/", "grants/", "humans/", "policies/", "config.toml")
 
 
@@ -35,6 +36,7 @@ class Governance:
     broken_grants: tuple[str, ...] = ()  # grants that do not load: they grant nothing
     ends: Mapping[str, float] = field(default_factory=dict)  # what ends by itself, as `ends.of` names it
     counts: bool = False  # whether decisions rest on what was done before: limits, grants with uses
+    approvals: frozenset[str] = frozenset()  # ids of statements that let something land: none does so twice
 
     def agent(self, name: str) -> Agent:
         """Raises NotFound."""
@@ -142,6 +144,7 @@ def _load(reader: Reader, commit: str, config: RepoConfig, rules: Rules) -> Gove
                           for name, entry in files.items() if name.startswith(_DIGESTED)),
         rules.policy, rules.grants, tuple(broken), rules.broken_grants, ends.of(agents.values(), rules.grants.values()),
         any(rule.limits for rule in rules.policy.rules) or any(grant.uses for grant in rules.grants.values()),
+        frozenset(name[len("approvals/"):-len(".json")] for name in files if name.startswith("approvals/")),
     )
 
 

@@ -20,9 +20,9 @@ from githarness.settings import RepoConfig
 from githarness.store import operations
 from githarness.store.db import Connection
 from githarness.store.rows import CommitRow, EventRow, RunRow
-from githarness.work import audit_intent, draft, landing, people
+from githarness.work import audit_intent, draft, landing, people, proposed
 from githarness.work.admit import Admission, Scene
-from githarness.work.asks import Ask, Landed, LeftAsk, TooLarge, Withheld, Written
+from githarness.work.asks import ApprovedAsk, Ask, Landed, LeftAsk, TooLarge, Withheld, Written
 from githarness.work.draft import Draft
 from githarness.work.governance import FOLDER_NAME, Governance
 from githarness.work.permit import Permit
@@ -83,9 +83,13 @@ class Group:
 
     def _admit(self, ask: Ask) -> int | Written:
         agent = people.as_writer(self.governance, ask.human) if ask.human else self.permit.agent(ask.agent)
-        run = self.book.run(ask.run, f"human:{agent.name}" if ask.human else agent.name)
+        if isinstance(ask, ApprovedAsk):
+            run, kind, proof = ask.row, ask.admission, ask.row.tier
+        else:
+            run, kind = self.book.run(ask.run, f"human:{agent.name}" if ask.human else agent.name), Admission
+            proof = tier(run, ask.token)
         chain = (*map(name_of, run.chain), *ask.chain)
-        admission = Admission(ask, agent, chain, tier(run, ask.token), self.scene, self.book, self.permit)
+        admission = kind(ask, agent, chain, proof, self.scene, self.book, self.permit)
         admission.judge()
         changes = admission.changes()
         try:
@@ -96,6 +100,9 @@ class Group:
             self.permit.keep_limits(ask.agent, writes=1, deletes=sum(change.new is None for change in changes))
         if self.held and changes:
             self.held.must_be_clean(changes)
+        if changes and not admission.approvals and (waiting := proposed.of(admission)):
+            pairs = proposed.pairs(admission, self._trailers(ask, run, admission, proposed.DECISION))
+            raise Withheld(waiting, changes, pairs, ask.message or _subject(ask))
         placed: int | Written = Written(None, tuple(admission.landed.values()), ask.operation, None, "none")
         if changes:
             placed = self._draft(ask, agent, run, admission)
@@ -153,6 +160,7 @@ class Group:
         if ask.operation:
             pairs.append(("Operation", ask.operation))
         pairs += [("Policy", self.governance.digest), ("Decision", decision)]
+        pairs += [("Approval", text) for text in admission.approvals]
         return pairs + [("Rename", renames.text(old, new)) for old, new in admission.renames]
 
     def _refuse(self, ask: Ask, error: HarnessError) -> None:
@@ -179,7 +187,7 @@ def _is_text(ask: Ask) -> bool:
 
 def _scope(admission: Admission) -> dict[str, Json]:
     """Under what the write was admitted, beside rule and grant."""
-    return {"tier": admission.tier, "chain": list[Json](admission.chain)}
+    return {"tier": admission.tier, "chain": list[Json](admission.chain), "approval": list[Json](admission.approvals)}
 
 
 def _subject(ask: Ask) -> str:

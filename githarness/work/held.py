@@ -1,12 +1,14 @@
 """Changes that could not land, kept: each is a commit under `refs/githarness/held/ID`, made on its base.
 
 The commit is the whole truth: its tree is the base with the change, its trailers say whose it is and why it is held.
+One that waits for people has all that its write changed, and the trailers that this write would have had.
+What people signed about it lies under `refs/githarness/statements/ID/NAME`, each on top of the held commit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from githarness import clock, flock
@@ -25,6 +27,8 @@ if TYPE_CHECKING:  # the write path comes by here, and GitPython takes longer to
     from githarness.git.porcelain import Git
 
 _PREFIX = "refs/githarness/held/"
+STATEMENTS = "refs/githarness/statements/"
+Pairs = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +42,27 @@ class HeldChange:
     base: str
     changes: tuple[PathChange, ...]
     message: str
+    pairs: Pairs = ()  # trailers
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for people to approve it."""
+        return any(key == "Approvers" for key, _ in self.pairs)
+
+    def value(self, key: str) -> str:
+        return next((value for name, value in self.pairs if name == key), "")
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Whose changes are held, and why: the code of an error, by path."""
+    """Whose changes are held, and why: the code of an error, by path. `pairs`: the trailers of a write that waits for
+    people; its changes are held as one."""
 
     agent: str
     run: str
     why: Mapping[str, str]
     message: str
+    pairs: Pairs = ()
 
 
 def hold(parts: Parts, base: str, changes: Sequence[PathChange], reason: Reason, signer: Signer) -> list[str]:
@@ -61,7 +76,8 @@ def keep(parts: Parts, base: str, changes: Sequence[PathChange], reason: Reason,
     now, fleet = parts.clock.now(), _fleet(parts)
     stamp = draft.Stamp(draft.agent_person(reason.agent, fleet), fleet, int(now), signer)
     made: list[Raw] = []
-    tops = {clock.new_id("h", now): _commit(parts, base, change, reason, stamp, made) for change in changes}
+    groups = [changes] if reason.pairs else [[change] for change in changes]
+    tops = {clock.new_id("h", now): _commit(parts, base, group, reason, stamp, made) for group in groups}
     note = refs.Note(str(stamp.author), stamp.when, "githarness: held")
     try:
         stem = pack.write(parts.repo.common_dir / "objects" / "pack", made)
@@ -82,26 +98,29 @@ def _fleet(parts: Parts) -> str:
     return parts.governed.at(head).config.fleet
 
 
-def _commit(parts: Parts, base: str, change: PathChange, reason: Reason, stamp: Stamp, made: list[Raw]) -> str:
-    """The change on a commit that has its `old`: `base`, or one on top of it where the path came further since."""
+def _commit(parts: Parts, base: str, changes: Sequence[PathChange], reason: Reason, stamp: Stamp, made: list[Raw],
+            ) -> str:
+    """The changes on a commit that has their `old`: `base`, or one on top of it where a path came further since."""
     trees, root = Trees(parts.reader.tree), parts.reader.commit(base).tree
-    made += [Raw("blob", entry.oid, parts.reader.blob(entry.oid)) for entry in (change.old, change.new)
+    made += [Raw("blob", entry.oid, parts.reader.blob(entry.oid)) for change in changes
+             for entry in (change.old, change.new)
              if entry and entry.mode != SUBMODULE and parts.reader.has(entry.oid)]
-    if change.new and change.data is not None:
-        made.append(Raw("blob", change.new.oid, change.data))
-    shown = change.path.encode("utf-8", "backslashreplace").decode()
-    named = [("Agent", reason.agent), ("Run", reason.run), ("Held", reason.why[change.path])]
-    if parts.reader.entry(base, change.path) != change.old:
-        root = _with(trees, root, change.path, change.old, made)
+    made += [Raw("blob", one.new.oid, one.data) for one in changes if one.new and one.data is not None]
+    path = changes[0].path
+    shown = path.encode("utf-8", "backslashreplace").decode() if len(changes) == 1 else f"{len(changes)} paths"
+    named = reason.pairs or [("Agent", reason.agent), ("Run", reason.run), ("Held", reason.why[path])]
+    olds = {one.path: one.old for one in changes if parts.reader.entry(base, one.path) != one.old}
+    if olds:
+        root = _with(trees, root, olds, made)
         made.append(draft.build(root, [base], trailers.render(f"before {shown} was held", "", named), stamp))
         base = made[-1].oid
-    root = _with(trees, root, change.path, change.new, made)
+    root = _with(trees, root, {one.path: one.new for one in changes}, made)
     made.append(draft.build(root, [base], trailers.render(f"held: {shown}", reason.message, named), stamp))
     return made[-1].oid
 
 
-def _with(trees: Trees, root: str, path: str, entry: Entry | None, made: list[Raw]) -> str:
-    tree = trees.change(root, {path: entry}, made)
+def _with(trees: Trees, root: str, entries: Mapping[str, Entry | None], made: list[Raw]) -> str:
+    tree = trees.change(root, dict(entries), made)
     if tree is None:
         made.append(raw("tree", b""))
     return tree or made[-1].oid
@@ -116,18 +135,47 @@ def listed(parts: Parts) -> list[HeldChange]:
 def show(parts: Parts, held: str) -> HeldChange:
     """Raises NotFound."""
     oid = refs.read(parts.repo.common_dir, _PREFIX + held) if held.startswith("h-") else None
-    if oid is None:
-        raise NotFound(f"no held change '{held}'", fix="githarness held list")
-    return _read(parts, held, oid)
+    if oid is not None:
+        return _read(parts, held, oid)
+    for change in rejected(parts, held):
+        return change
+    raise NotFound(f"no held change '{held}'", fix="githarness held list")
+
+
+def rejected(parts: Parts, held: str = "") -> Iterator[HeldChange]:
+    """What people would not have, all or the one named: `why` says who and for which reason."""
+    there = refs.under(parts.repo.common_dir, _PREFIX)
+    for ref, oid in sorted(refs.under(parts.repo.common_dir, f"{STATEMENTS}{held}/" if held else STATEMENTS).items()):
+        id_, _, name = ref.removeprefix(STATEMENTS).partition("/")
+        commit = parts.reader.commit(oid)
+        if _PREFIX + id_ not in there and commit.parents and ("Verdict", "reject") in trailers.parse(commit.message):
+            why = commit.message.partition("\n\n")[2].rpartition("\n\n")[0].strip()
+            yield replace(_read(parts, id_, commit.parents[0]), why=f"rejected by {name}" + (f": {why}" if why else ""))
+
+
+def known(parts: Parts, pairs: Pairs, changes: Sequence[PathChange]) -> HeldChange | None:
+    """What waits already, or was rejected, under the same policy: the same changes, or what the agent's same operation
+    made of the same versions."""
+    wanted, named = {(one.path, one.old, one.new) for one in changes}, dict(pairs)
+    bases = {pair[:2] for pair in wanted}
+    for one in (*listed(parts), *rejected(parts)):
+        if not one.waits or (one.agent, one.value("Policy")) != (named["Agent"], named["Policy"]):
+            continue
+        found, again = {(each.path, each.old, each.new) for each in one.changes}, dict(one.pairs).get("Operation")
+        if found == wanted or (again and again == named.get("Operation") and {pair[:2] for pair in found} == bases):
+            return one
+    return None
 
 
 def _read(parts: Parts, held: str, oid: str) -> HeldChange:
     commit = parts.reader.commit(oid)
-    named = dict(trailers.parse(commit.message))
+    pairs = tuple(trailers.parse(commit.message))
+    named = dict(pairs)
     if not {"Agent", "Run", "Held"} <= named.keys() or not commit.parents:
         raise Integrity(f"'{_PREFIX}{held}' is not a held change", fix=f"git update-ref -d {_PREFIX}{held}")
     return HeldChange(held, named["Agent"], named["Run"], commit.time, named["Held"], oid, commit.parents[0],
-                      parts.reader.changes(oid), commit.message.partition("\n\n")[2].rpartition("\n\n")[0].strip())
+                      parts.reader.changes(oid), commit.message.partition("\n\n")[2].rpartition("\n\n")[0].strip(),
+                      pairs)
 
 
 def since(parts: Parts, change: HeldChange) -> list[PathChange]:
@@ -140,7 +188,10 @@ def since(parts: Parts, change: HeldChange) -> list[PathChange]:
 def drop(parts: Parts, git: Git, held: str) -> HeldChange:
     """Lets a held change go; its commit stays in the repository until git prunes it. Raises NotFound."""
     change = show(parts, held)
-    git.run("update-ref", "-d", _PREFIX + held, change.commit)
+    if refs.read(parts.repo.common_dir, _PREFIX + held):
+        git.run("update-ref", "-d", _PREFIX + held, change.commit)
+    for ref in refs.under(parts.repo.common_dir, f"{STATEMENTS}{held}/"):
+        git.run("update-ref", "-d", ref)
     return change
 
 
@@ -169,7 +220,11 @@ def retry(parts: Parts, git: Git, lane: Lane, held: str, actor: Actor) -> Writte
 
 
 def _kept_once(parts: Parts, git: Git, held: str, error: NeedsApproval) -> NeedsApproval:
-    """The gates held once more what is held already: that goes, and the id stays good."""
+    """The gates held once more what is held already: that goes, and the id stays good. What waits for people now,
+    waits under its own."""
+    if "approvers" in error.details:
+        drop(parts, git, held)
+        return error
     again = error.details.get("all_held")
     for one in again if isinstance(again, list) else ():
         drop(parts, git, str(one))

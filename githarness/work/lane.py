@@ -25,7 +25,7 @@ from githarness.policy.model import Agent, Key
 from githarness.seal.signer import Signer
 from githarness.store import commits, events
 from githarness.store.db import Connection
-from githarness.work import breaker, ends, held, index, landing, people, plans, recover
+from githarness.work import breaker, ends, held, index, landing, people, plans, proposed, recover
 from githarness.work.admit import Scene
 from githarness.work.asks import Ask, Doc, LeftAsk, Plan, ReadAsk, Withheld, Written
 from githarness.work.governance import FOLDER_NAME, Governance
@@ -145,8 +145,10 @@ class LocalLane:
         """What its caller hears once the change is held; on the commit that this group left."""
         agent = people.as_writer(group.governance, ask.human) if ask.human else group.governance.agent(ask.agent)
         codes = {change.path: withheld.code for change in withheld.changes}
-        why = Reason(agent.name, ask.run, codes, ask.message or "")
+        why = Reason(agent.name, ask.run, codes, withheld.text or ask.message or "", withheld.pairs)
         try:
+            if withheld.pairs:
+                return proposed.keep(self._parts, group.tip, withheld, why, self._signer(agent))
             kept = held.keep(self._parts, group.tip, withheld.changes, why, self._signer(agent))
         except HarnessError as error:
             return error

@@ -6,7 +6,7 @@ from githarness.errors import Denied, NotFound, Unavailable
 from githarness.policy import roles
 from githarness.policy.model import Agent, Decision, Human, Request
 from githarness.seal.signer import Signer
-from githarness.work.governance import Governance
+from githarness.work.governance import APPROVALS, Governance
 from githarness.work.parts import Parts
 
 RANKS = {"contributor": 0, "operator": 1, "owner": 2}
@@ -47,6 +47,8 @@ def decide(request: Request) -> Decision:
     role = request.roles[0]
     if roles.is_protected(request.path) and RANKS[role] < RANKS["owner"]:
         return Decision("deny", f"human:{role}", "governance is written by owners")
+    if request.action != "read" and request.path.startswith(APPROVALS):
+        return Decision("deny", f"human:{role}", "approvals come with what they let land, and stay as they are")
     return Decision("allow", f"human:{role}")
 
 

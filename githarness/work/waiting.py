@@ -22,7 +22,7 @@ from pathlib import Path
 
 from githarness import canon
 from githarness.clock import process_start
-from githarness.work.asks import Ask, Landed, LeftAsk, Op, Written
+from githarness.work.asks import ApprovedAsk, Ask, Landed, LeftAsk, Op, Written
 
 _NUMBERS = itertools.count()
 MOST = 127  # asks that are taken at once
@@ -31,8 +31,10 @@ Found = tuple[Written | None]  # the one element None: the owner has to do it it
 
 
 def fits(ask: Ask) -> bool:
-    """Not a person's: nobody else signs with that key."""
-    return ask.human is None and sum(len(op.content) for op in ask.ops if op.content) <= _LARGEST
+    """Not a person's: nobody else signs with that key. Not what people approved: they are told how it went."""
+    if ask.human is not None or isinstance(ask, ApprovedAsk):
+        return False
+    return sum(len(op.content) for op in ask.ops if op.content) <= _LARGEST
 
 
 class Waiting:
