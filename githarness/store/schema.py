@@ -102,5 +102,13 @@ _VERSION_4 = (
     "CREATE INDEX runs_failed ON runs (agent, finished) WHERE status IN ('failed', 'timeout')",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+# The blob of a read event, whose safe fields are canonical JSON: no function of JSON may stand in an index.
+READ = """substr(safe, instr(safe, '"paths":[{"blob":"') + 18, 40)"""
+
+_VERSION_5 = (
+    "CREATE INDEX events_run_reads ON events (run, seq) WHERE kind = 'read'",
+    f"CREATE INDEX events_blob_reads ON events ({READ}) WHERE kind = 'read'",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 VERSION = len(MIGRATIONS)
