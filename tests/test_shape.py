@@ -27,7 +27,10 @@ PARTS = {"skills": ("skills/**/*.py", "checks/*.py", "cli/cmd_skills.py", "cli/s
                     "work/policies.py", "work/policy_*.py", "cli/cmd_policy.py", "cli/policy_*.py",
                     "policy/disguise.py", "policy/delegation.py", "git/twins.py", "work/judge*.py",
                     "cli/cmd_verify.py", "cli/cmd_hub.py", "work/hub*.py", "policy/approval.py", "work/appro*.py",
-                    "work/proposed.py", "work/risks.py", "cli/cmd_proposals.py"),
+                    "work/proposed.py", "work/risks.py", "cli/cmd_proposals.py",
+                    "work/permit.py", "work/ends.py", "work/breaker.py", "work/grants.py", "work/quarantine.py",
+                    "work/doctor_agents.py", "store/stops.py", "store/counts.py", "cli/cmd_grant*.py",
+                    "cli/cmd_revoke.py", "cli/grants.py", "cli/agent_stops.py"),
          "audit": ("audit/*.py", "policy/logs.py", "store/audit*.py", "cli/*audit*.py", "cli/cmd_journal.py",
                    "work/audit*.py", "work/journal.py")}
 LIMITS = {"ledger": 13_700, "skills": 5_000, "audit": 2_500, "policy": 3_500}

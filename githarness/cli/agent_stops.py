@@ -48,9 +48,11 @@ def _names(name: str | None, *, everyone: bool) -> list[str] | None:
 
 
 def _show(sh: Shell, done: Changed, what: str) -> None:
-    sh.document({"agents": list(done.agents), "commit": done.commit, "grants": list(done.grants)})
+    sh.document({"agents": list(done.agents), "commit": done.commit, "grants": list(done.grants),
+                 "held": list(done.held)})
     commit = f" (commit {done.commit[:12]})" if done.commit else ""
     names = ", ".join(done.agents[:10]) + (f" and {len(done.agents) - 10} more" if len(done.agents) > 10 else "")
     sh.line(Painted(what, "green"), f" {names or 'nobody'}{commit}")
-    for grant in done.grants:
-        sh.line(f"  ended grant {grant}")
+    for what, ids in (("ended grant", done.grants), ("let go of", done.held)):
+        for name in ids:
+            sh.line(f"  {what} {name}")

@@ -14,7 +14,7 @@ from githarness.daemon.serve import status
 from githarness.errors import HarnessError, NotFound
 from githarness.git.porcelain import Git
 from githarness.git.repo import discover
-from githarness.work import audit_doctor, doctor_clone, doctor_machine, doctor_trust
+from githarness.work import audit_doctor, doctor_agents, doctor_clone, doctor_machine, doctor_trust
 from githarness.work import doctor as checkup
 from githarness.work.doctor import Finding, Subject
 
@@ -53,7 +53,7 @@ def _findings(sh: Shell) -> Iterator[Finding]:
         pass  # the checks below say what it is, each with what it could not see
     yield from checkup.examine(subject, (*doctor_machine.CHECKS, *doctor_clone.CHECKS))
     yield _daemon(sh, harness)
-    yield from checkup.examine(subject, (*doctor_trust.CHECKS, audit_doctor.audit_log))
+    yield from checkup.examine(subject, (*doctor_trust.CHECKS, *doctor_agents.CHECKS, audit_doctor.audit_log))
 
 
 def _daemon(sh: Shell, harness: wiring.Harness) -> Finding:

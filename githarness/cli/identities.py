@@ -15,7 +15,7 @@ from githarness.work.govern import Desk
 
 
 def desk(harness: wiring.Harness) -> Desk:
-    return Desk(harness.parts, harness.local, harness.mail)
+    return Desk(harness.parts, harness.local, harness.mail, lambda: harness.git)
 
 
 def table(harness: wiring.Harness, who: Agent | Human) -> dict[str, object]:

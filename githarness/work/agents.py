@@ -12,7 +12,7 @@ from githarness.errors import Conflict, NotFound, Unavailable, Usage
 from githarness.policy import registry, roles
 from githarness.policy.model import Agent, Key
 from githarness.store.keyring import Keyring
-from githarness.work import founder, govern
+from githarness.work import founder, govern, quarantine
 from githarness.work.govern import Desk, Edit
 from githarness.work.governance import Governance
 
@@ -92,7 +92,7 @@ def _replacement(desk: Desk, agent: Agent, governance: Governance) -> Key:
 
 
 def retire(desk: Desk, name: str) -> Changed:
-    """The agent may do nothing from now on; its commits stay verifiable."""
+    """The agent may do nothing from now on, and what it was granted or waits for ends; its commits stay verifiable."""
 
     def edit(governance: Governance) -> Edit | None:
         agent = governance.agent(name)
@@ -101,7 +101,9 @@ def retire(desk: Desk, name: str) -> Changed:
         return Edit(f"retire agent {name}", (replace(agent, retired=clock.rfc3339(desk.parts.clock.now())),),
                     grants=govern.grants_of(governance, [name]))
 
-    return _changed(desk, name, govern.change(desk, edit))
+    done = _changed(desk, name, govern.change(desk, edit))
+    quarantine.let_go(desk, [name])
+    return done
 
 
 def active(governance: Governance, name: str) -> Agent:

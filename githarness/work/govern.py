@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from githarness import clock, flock
 from githarness.audit import line
@@ -24,17 +25,21 @@ from githarness.work.governance import FOLDER_NAME, SIGNERS, Governance
 from githarness.work.lane import LocalLane
 from githarness.work.parts import Parts
 
+if TYPE_CHECKING:  # it takes longer to load than a change does, and most changes need none
+    from githarness.git.porcelain import Git
+
 _TRIES = 6
 _WAIT = 60.0  # many may add agents at once; each takes some 50 ms
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where governance is changed: the repository, its lane and the person who acts."""
+    """Where governance is changed: the repository, its lane, the person who acts, and git where refs have to go."""
 
     parts: Parts
     lane: LocalLane
     mail: str
+    git: Callable[[], Git]
 
 
 @dataclass(frozen=True, slots=True)

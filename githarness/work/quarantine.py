@@ -1,14 +1,14 @@
 """Stops agents at once, and lets them go on: by operators, for one agent or the whole fleet.
 
     stop rows with their events (one durable transaction: from here on every decision is no) → one commit by the
-    operator that says so in the identity files and takes the agents' grants away
+    operator that says so in the identity files and takes the agents' grants away → what waited for approval is let go
 
 The commit lands behind every write that was in hand, so when the command returns none of theirs can land any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from githarness import clock, flock
@@ -18,7 +18,7 @@ from githarness.policy.model import Agent, Grant
 from githarness.store import events, stops
 from githarness.store.rows import EventRow
 from githarness.store.stops import Stop
-from githarness.work import breaker, govern, people
+from githarness.work import breaker, govern, held, people
 from githarness.work.govern import Desk, Edit
 from githarness.work.governance import Governance
 
@@ -43,9 +43,18 @@ def quarantine(desk: Desk, names: Sequence[str] | None, why: str = "") -> Change
         breaker.keep(conn, found)
     since = clock.rfc3339(now)
     names = [agent.name for agent in agents]
-    return _commit(desk, names, f"quarantine {_said(names)}" + (f": {why}" if why else ""), lambda governance: Edit(
+    done = _commit(desk, names, f"quarantine {_said(names)}" + (f": {why}" if why else ""), lambda governance: Edit(
         "", tuple(replace(governance.agent(name), quarantined=since) for name in names
                   if not governance.agent(name).quarantined), grants=govern.grants_of(governance, names)))
+    return replace(done, held=let_go(desk, names))
+
+
+def let_go(desk: Desk, agents: Collection[str]) -> tuple[str, ...]:
+    """What these agents asked approval for waits no longer; which changes that were. Their commits stay for a while."""
+    found = tuple(one.id for one in held.listed(desk.parts) if one.waits and one.agent in agents)
+    for name in found:
+        held.drop(desk.parts, desk.git(), name)
+    return found
 
 
 def release(desk: Desk, names: Sequence[str] | None, why: str = "") -> Changed:

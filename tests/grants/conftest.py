@@ -65,7 +65,7 @@ class Fleet:
 
     @property
     def desk(self) -> Desk:
-        return Desk(self.harness.parts, self.harness.local, self.harness.mail)
+        return Desk(self.harness.parts, self.harness.local, self.harness.mail, lambda: self.harness.git)
 
     def policy(self, text: str, name: str = "main") -> None:
         path = f".githarness/policies/{name}.yaml"

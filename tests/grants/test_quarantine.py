@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from githarness.clock import SYSTEM
-from githarness.errors import Denied, Dirty, NotFound, Quarantined, RateLimited
+from githarness.errors import Denied, Dirty, NeedsApproval, NotFound, Quarantined, RateLimited
 from githarness.policy import registry
 from githarness.policy.model import Agent, Key
 from githarness.seal import keys
-from githarness.work import agents, quarantine, runs
+from githarness.work import agents, held, quarantine, runs
 from githarness.work.asks import Ask, Op
 from tests.conftest import Cli, Git
 from tests.grants.conftest import OPEN, Fleet, Writers, go
@@ -156,3 +156,31 @@ def test_the_whole_fleet_stops_by_one_commit(fleet_of: Fleet, git: Git, fleet: P
         fleet_of.append("scribe")
     quarantine.release(fleet_of.desk, None)
     fleet_of.append("scribe")
+
+
+def test_what_waited_for_approval_is_let_go(fleet_of: Fleet) -> None:
+    """The agent's open approvals end with it; another agent's wait on."""
+    fleet_of.policy("version: 1\nrules:\n  - {id: ask, effect: require_approval, actions: [append]}\n")
+    for agent in ("deployer", "scribe"):
+        with pytest.raises(NeedsApproval):
+            fleet_of.append(agent, f"{agent}.md")
+    parts = fleet_of.harness.parts
+    mine = [one.id for one in held.listed(parts) if one.agent == "deployer"]
+    assert quarantine.quarantine(fleet_of.desk, ["deployer"]).held == tuple(mine)
+    assert [one.agent for one in held.listed(parts)] == ["scribe"]
+    agents.retire(fleet_of.desk, "scribe")
+    assert held.listed(parts) == []
+
+
+def test_doctor_says_who_is_stopped_and_what_is_over(fleet_of: Fleet, fleet: Path, cli: Cli) -> None:
+    """Each with the command that ends it."""
+    now = SYSTEM.now()
+    fleet_of.clock.wall = now - 7200
+    agents.add(fleet_of.desk, "temp", wanted=(), purpose="", owner="", expires=now + 86400)
+    quarantine.quarantine(fleet_of.desk, ["scribe"], "odd")
+    fleet_of.grant("deployer", seconds=3600)
+    items = cli("doctor", "--json", cwd=fleet).json["items"]
+    said = {item["check"]: item for item in items if item["check"] in ("quarantine", "agents' time", "grants")}
+    assert "'scribe' may not act: odd" in said["quarantine"]["detail"]
+    assert "'temp' expires" in said["agents' time"]["detail"]
+    assert said["grants"]["fix"] == "githarness grants sweep"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from githarness import settings, wiring
+from githarness.cli import identities
 from githarness.git.objects import oid_of
 from githarness.seal.commits import signed_commit
 from githarness.seal.signer import Signer
@@ -142,9 +143,9 @@ def _change_key(desk: Desk, name: str, **fields: str) -> None:
 
     def edit(governance: govern.Governance) -> Edit:
         agent = governance.agent(name)
-        return Edit("mark a key", replace(agent, keys=(*agent.keys[:-1], replace(agent.keys[-1], **fields))))
+        return Edit("mark a key", (replace(agent, keys=(*agent.keys[:-1], replace(agent.keys[-1], **fields))),))
 
-    assert govern.change(govern.Desk(harness.parts, harness.local, harness.mail), edit)
+    assert govern.change(identities.desk(harness), edit)
 
 
 @pytest.mark.parametrize("field", ["retired", "compromised_since"])
@@ -167,7 +168,7 @@ def test_a_person_whose_only_key_is_compromised_cannot_act(desk: Desk) -> None:
         key = replace(human.keys[0], compromised_since="2026-01-01T00:00:00Z")
         return Edit("mark a key", human=replace(human, keys=(key,)))
 
-    assert govern.change(govern.Desk(harness.parts, harness.local, harness.mail), edit)
+    assert govern.change(identities.desk(harness), edit)
     for argv in (["agent", "add", "other"], ["rollback", "scribe"], ["restore", "--to", "HEAD~1", "runbooks"],
                  ["append", RUNBOOK, "--as", "olive"]):
         desk.refused("unavailable", *argv, agent=None, stdin="x\n")
