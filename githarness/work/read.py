@@ -9,7 +9,7 @@ from githarness.canon import Json
 from githarness.errors import BadPath, Denied, HarnessError, NeedsApproval, NotFound, Stopped
 from githarness.git import refs
 from githarness.git.objects import EXECUTABLE, FILE, FOLDER
-from githarness.policy.model import Request
+from githarness.policy.model import Decision, Request
 from githarness.store import events, runs
 from githarness.store.rows import EventRow, RunRow
 from githarness.store.stops import Stop
@@ -26,8 +26,7 @@ def read(parts: Parts, ask: ReadAsk, *, largest: int | None = None) -> Doc:
     path = paths.check(ask.path)
     head = refs.head(parts.repo.common_dir, parts.ref)
     commit = parts.reader.resolve(ask.at) if ask.at else head
-    if ask.agent is not None:
-        _may_read(parts, ask, head, path)
+    decision = _may_read(parts, ask, head, path) if ask.agent is not None else None
     entry = parts.reader.entry(commit, path)
     if entry is None:
         raise NotFound(f"no artifact '{path}' at {commit[:12]}", details={"path": path},
@@ -36,20 +35,19 @@ def read(parts: Parts, ask: ReadAsk, *, largest: int | None = None) -> Doc:
         raise BadPath(f"'{path}' is {'a folder' if entry.mode == FOLDER else 'no plain file'}")
     check_size(parts.reader, entry.oid, largest)
     doc = Doc(path, entry.oid, commit, entry.mode, parts.reader.blob(entry.oid))
-    if ask.agent is not None and ask.run is not None:
-        _arm(parts, ask, doc, arm=ask.at is None)
+    if decision is not None and ask.run is not None:
+        _arm(parts, ask, doc, decision)
     return doc
 
 
-def _may_read(parts: Parts, ask: ReadAsk, head: str, path: str) -> None:
+def _may_read(parts: Parts, ask: ReadAsk, head: str, path: str) -> Decision:
     """Raises Denied, NeedsApproval and Quarantined once they are on record."""
     governance = parts.governed.at(head)
     ends.note(parts.db, governance.ends, parts.clock)
     with parts.db.read() as conn:
         permit = Permit.of(governance, conn, parts.clock, parts.clock.now())
         try:
-            permit.allow(_request(permit, ask, path))
-            return
+            return permit.allow(_request(permit, ask, path))
         except (Denied, NeedsApproval, Stopped) as error:
             refused = error
             if isinstance(error, Denied):
@@ -67,23 +65,24 @@ def _request(permit: Permit, ask: ReadAsk, path: str) -> Request:
                    time=permit.now)
 
 
-def _arm(parts: Parts, ask: ReadAsk, doc: Doc, *, arm: bool) -> None:
+def _arm(parts: Parts, ask: ReadAsk, doc: Doc, decision: Decision) -> None:
     with parts.db.write(durable=False) as conn:
         now = parts.clock.now()
         book = Runbook(conn, now)
         run = book.run(ask.run or "", ask.agent or "")
         tier(run, ask.token)
-        if arm:
+        if ask.at is None:
             book.learn(ask.run or "", doc.path, doc.blob)
-        events.add(conn, [_event(ask, doc, run, now)])
+        events.add(conn, [_event(ask, doc, run, decision, now)])
         book.save_runs(conn)
         book.save_bases(conn)
 
 
-def _event(ask: ReadAsk, doc: Doc, run: RunRow, now: float) -> EventRow:
+def _event(ask: ReadAsk, doc: Doc, run: RunRow, decision: Decision, now: float) -> EventRow:
     """A read is recorded before its content is handed out."""
     safe = audit_record.shown({"paths": [{"path": doc.path, "blob": doc.blob}], "revision": doc.commit,
-                               "tier": tier(run, ask.token), "chain": list[Json](run.chain)})
+                               "rule": decision.rule, "grant": decision.grant, "tier": tier(run, ask.token),
+                               "chain": list[Json](run.chain)})
     return EventRow(clock.new_id("e", now), now, "read", ask.agent, None, ask.run, safe=safe)
 
 

@@ -23,11 +23,12 @@ def newest(world, kind: str):
 
 
 def test_a_read_is_recorded_with_blob_and_revision(world) -> None:
-    """Who read what, in which version, under which tier."""
+    """Who read what, in which version, by which rule, under which tier."""
     doc = world.harness.local.read(ReadAsk("runbooks/release.md", "deployer", "r-1"))
     agent, run, _, safe, _ = newest(world, "read")
     assert (agent, run) == ("deployer", "r-1")
-    assert json.loads(safe) == {"paths": [{"blob": doc.blob, "path": doc.path}], "revision": doc.commit, "tier": "T0"}
+    assert json.loads(safe) == {"paths": [{"blob": doc.blob, "path": doc.path}], "revision": doc.commit, "tier": "T0",
+                                "rule": "role:writer"}
 
 
 def test_a_call_of_a_tool_is_recorded(world) -> None:
