@@ -13,7 +13,7 @@ from githarness.checks.scope import History, Scope, names_of, read_index
 from githarness.clock import SYSTEM
 from githarness.errors import Integrity, NotFound, Unavailable
 from githarness.git.index import Index
-from githarness.git.objects import Entry
+from githarness.git.objects import EXECUTABLE, FILE, Entry
 from githarness.git.reader import Reader
 from githarness.git.repo import discover, is_shallow
 from githarness.policy import trailers
@@ -23,6 +23,8 @@ from githarness.work import judge_claims, judge_range
 from githarness.work.files_of import Committed, Staged
 from githarness.work.governance import Governed
 from githarness.work.judge_range import Bench, Range
+
+_LARGEST = 64 << 20  # bytes of a version that is compared with the one before
 
 
 def staged() -> Scope:
@@ -89,12 +91,23 @@ def out_of_scope(agent: str) -> Iterator[tuple[str, str]]:
     governance, now = Governed(reader).at(head), SYSTEM.now()
     who, granted = governance.agent(agent), tuple(governance.grants.values())
     for path in scope.paths:
-        action = "write" if scope.files.mode(path) else "delete"
-        decision = governance.policy.decide(Request(agent, who.roles, action, path, time=now), granted)
+        decisions = [(action, governance.policy.decide(Request(agent, who.roles, action, path, time=now), granted))
+                     for action in _actions(scope, path)]
+        action, decision = next((one for one in decisions if one[1].effect == "allow"), decisions[0])
         if who.retired:
             yield path, f"it was retired at {who.retired}"
         elif decision.effect != "allow":
             yield path, f"{action} is {decision.effect} by {decision.rule}: {decision.why}"
+        elif scope.files.mode(path) not in (FILE, EXECUTABLE, None):
+            yield path, "agents work on plain files"
+
+
+def _actions(scope: Scope, path: str) -> tuple[str, ...]:
+    """What a change may have been, as `verify` sees it: more than a write where a file is new, or only grew."""
+    if scope.files.mode(path) is None:
+        return ("delete",)
+    grew = scope.files.read(path, _LARGEST).startswith(scope.base.read(path, _LARGEST) if scope.base else b"")
+    return ("write", "append") if grew else ("write",)
 
 
 def judged(scope: Scope) -> Iterator[Finding]:

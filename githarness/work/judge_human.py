@@ -13,7 +13,7 @@ from githarness.git.reader import Reader
 from githarness.policy import disguise, registry
 from githarness.policy.model import Human
 from githarness.work import judge_signature
-from githarness.work.governance import FOLDER_NAME
+from githarness.work.governance import APPROVALS, FOLDER_NAME
 from githarness.work.judge_states import State
 from githarness.work.judged import Fault
 from githarness.work.people import RANKS
@@ -73,6 +73,8 @@ def _by(state: State, key: str, act: Act, reader: Reader) -> Iterator[Fault]:
 
 
 def _may_not(human: Human, change: PathChange, reader: Reader) -> Fault | None:
+    if change.path.startswith(APPROVALS):
+        return Fault("governance", f"'{change.path}' comes with what it lets land, and stays as it is", change.path)
     if RANKS[human.role] >= RANKS["owner"]:
         return None
     if RANKS[human.role] >= RANKS["operator"] and _is_an_operators(change, reader):
