@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from githarness.cli.shell import Shell
-from githarness.errors import Conflict, Denied, Detail
+from githarness.errors import Conflict, Denied, Detail, HarnessError, NeedsApproval
 from githarness.work.capture import Captured
 
 _NAMED = 20
@@ -24,10 +24,14 @@ def note_of(sh: Shell, done: Captured) -> None:
         sh.note(f"not captured, repositories of their own: {_some(list(done.nested))}")
 
 
-def held_error(done: Captured, details: Mapping[str, Detail]) -> Conflict | Denied:
+def held_error(done: Captured, details: Mapping[str, Detail]) -> HarnessError:
     """What a command ends with when all it had to do went well but for changes that are held."""
-    kind = Denied if all(one.why == "denied" for one in done.held) else Conflict
     first = done.held[0]
+    waiting = [one for one in done.held if one.why == NeedsApproval.code]
+    if len(waiting) == len(done.held):
+        return NeedsApproval(f"{len(waiting)} path(s) wait for approval as {first.id}, the first is '{first.path}'",
+                             fix=f"githarness proposals {first.id}", details=details)
+    kind = Denied if all(one.why == "denied" for one in done.held) else Conflict
     count = f"{len(done.held)} changes are held, the first is" if len(done.held) > 1 else "one change is held:"
     return kind(f"{count} '{first.path}' ({first.why})",
                 fix=f"githarness held show {first.id}, then githarness held resolve {first.id} --from FILE",

@@ -16,7 +16,7 @@ from githarness.cli.write_options import show_all as show_written
 from githarness.errors import Usage
 from githarness.git.objects import FOLDER, SUBMODULE, Entry, PathChange
 from githarness.wiring import Harness
-from githarness.work import held
+from githarness.work import approvals, held
 from githarness.work.held import Actor, HeldChange, Resolution
 
 app = group("Held changes: kept because they could not land; nothing of them is lost.")
@@ -56,7 +56,8 @@ def show(ctx: typer.Context, change: Held) -> None:
         sh.line(f"message: {one.message}")
     sh.line(diff.rstrip("\n"))
     sh.line(f"what changed there since:\n{since}".rstrip("\n") if since else "nothing changed there since")
-    sh.note(f"hint: githarness held retry {one.id}, or githarness held resolve {one.id} --from FILE")
+    sh.note(f"hint: githarness proposals {one.id}" if one.waits else
+            f"hint: githarness held retry {one.id}, or githarness held resolve {one.id} --from FILE")
 
 
 def _diff(harness: Harness, changes: Sequence[PathChange]) -> str:
@@ -84,14 +85,18 @@ def drop(ctx: typer.Context, change: Held) -> None:
 @app.command("retry")
 @command
 def retry(ctx: typer.Context, change: Held) -> None:
-    """Try a held change again, merged into what is there now.
+    """Try a held change again, merged into what is there now; one that waits for people lands once enough approved.
 
     Example: githarness held retry h-01j2x7k3m9q4v8b2n6t0
     """
     sh = shell(ctx)
     harness = sh.open()
-    actor = _actor(sh, harness, held.show(harness.parts, change))
-    show_written(sh, held.retry(harness.parts, harness.git, harness.lane, change, actor))
+    one = held.show(harness.parts, change)
+    if one.waits:
+        found = approvals.get(harness.parts, harness.governance(), change)
+        show_written(sh, approvals.land(harness.parts, harness.git, harness.local, found))
+        return
+    show_written(sh, held.retry(harness.parts, harness.git, harness.lane, change, _actor(sh, harness, one)))
 
 
 @app.command("resolve")

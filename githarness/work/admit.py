@@ -260,7 +260,7 @@ class Admission:
     def _set(self, path: str, was: Entry | None, entry: Entry | None) -> None:
         self.old.setdefault(path, was)
         self.changed[path] = entry
-        if len(self.ask.ops) > 1 or self.ask.ops[0].kind == "rename":
+        if len(self.ask.ops) != 1 or self.ask.ops[0].kind == "rename":
             self.root = self.scene.trees.change(self.root, {path: entry}, []) or self.root
 
 

@@ -38,6 +38,7 @@ from githarness.work.parts import Parts
 from githarness.work.runbook import name_of
 from githarness.work.verify import is_signed
 
+_HELD = "refs/githarness/held/"
 LASTS = 86400.0  # seconds that a statement counts, unless said otherwise
 
 
@@ -129,13 +130,12 @@ def approve(desk: Desk, name: str, why: str = "", *, lasts: float = LASTS) -> Ou
     mine = mine or _sign(desk, found, APPROVE, why, lasts)
     found = _found(desk, name)
     if not found.ready:
-        left = found.approvers.count - len(found.people)
-        return Outcome(mine.statement, None, f"{left} more of role {found.approvers.role} or above must approve")
+        return Outcome(mine.statement, None, f"it {_missing(found)}")
     try:
         desk.lane.signer(found.change.agent)
     except Unavailable as error:
         return Outcome(mine.statement, None, f"{error.message}: push {STATEMENTS}* and approve it where the key is")
-    return Outcome(mine.statement, land(desk, found))
+    return Outcome(mine.statement, land(desk.parts, desk.git, desk.lane, found))
 
 
 def reject(desk: Desk, name: str, why: str = "") -> Statement:
@@ -143,7 +143,7 @@ def reject(desk: Desk, name: str, why: str = "") -> Statement:
     found = _found(desk, name)
     people.require(desk.human, "operator", f"rejecting '{name}'")
     said = _sign(desk, found, REJECT, why, LASTS).statement
-    desk.git.run("update-ref", "-d", f"refs/githarness/held/{name}", found.change.commit)
+    desk.git.run("update-ref", "-d", _HELD + name, found.change.commit)
     return said
 
 
@@ -151,25 +151,36 @@ def _found(desk: Desk, name: str) -> Proposal:
     return get(desk.parts, desk.parts.governed.at(desk.lane.head()), name)
 
 
-def land(desk: Desk, found: Proposal) -> Written:
-    """As its agent's write. Raises what writes raise; Conflict where somebody else was faster."""
-    name, there = found.change.id, f"refs/githarness/held/{found.change.id}"
+def land(parts: Parts, git: Git, lane: LocalLane, found: Proposal) -> Written:
+    """As its agent's write. Raises NeedsApproval where too few have approved, what writes raise, and Conflict where
+    somebody else was faster."""
+    name = found.change.id
+    if not found.ready:
+        raise NeedsApproval(f"'{name}' {_missing(found)}", fix=f"githarness proposals {name}", details={"held": name})
     try:
-        done = desk.lane.write(_ask(found, tuple((one.statement.file, one.data) for one in found.signed)))
+        done = lane.write(_ask(found, tuple((one.statement.file, one.data) for one in found.signed)))
     except Refused as error:
-        if refs.read(desk.parts.repo.common_dir, there) is None:
+        if refs.read(parts.repo.common_dir, _HELD + name) is None:
             raise Conflict(f"held change '{name}' has landed meanwhile", fix="githarness log -n 5") from error
         raise
-    _let_go(desk, name)
+    _let_go(parts, git, name)
     return done
 
 
-def _let_go(desk: Desk, name: str) -> None:
+def _missing(found: Proposal) -> str:
+    if found.void:
+        return f"is void: {found.void}"
+    least = people.RANKS[found.approvers.role]
+    left = found.approvers.count - sum(people.RANKS[human.role] >= least for human in found.people)
+    return f"waits for {left} more of role {found.approvers.role} or above"
+
+
+def _let_go(parts: Parts, git: Git, name: str) -> None:
     """Somebody else may be letting it go at the same time."""
     try:
-        held.drop(desk.parts, desk.git, name)
+        held.drop(parts, git, name)
     except (NotFound, Unavailable):
-        if refs.read(desk.parts.repo.common_dir, f"refs/githarness/held/{name}"):
+        if refs.read(parts.repo.common_dir, _HELD + name):
             raise
 
 
@@ -193,7 +204,7 @@ def _anew(desk: Desk, found: Proposal) -> HarnessError:
     try:
         desk.lane.write(_ask(found, ()))
     except NeedsApproval as error:
-        _let_go(desk, name)
+        _let_go(desk.parts, desk.git, name)
         new = str(error.details["held"])
         return Conflict(f"'{name}' is void: {found.void}; it is proposed anew as {new}",
                         fix=f"githarness proposals {new}", details={"held": new, "void": found.void})
@@ -210,7 +221,7 @@ def _sign(desk: Desk, found: Proposal, verdict: str, why: str, lasts: float) -> 
     data = approval.render(said, desk.signer.sign(said.payload(), approval.NAMESPACE))
     signed = approval.parse(data, said.file)
     with flock.exclusive(desk.parts.repo.home / "lane.lock", what="the write path"):
-        if refs.read(desk.parts.repo.common_dir, f"refs/githarness/held/{found.change.id}") != found.change.commit:
+        if refs.read(desk.parts.repo.common_dir, _HELD + found.change.id) != found.change.commit:
             raise Conflict(f"held change '{found.change.id}' has landed, or was let go", fix="githarness proposals")
         with desk.parts.db.write(durable=True) as conn:
             events.add(conn, [_event(found, said)])

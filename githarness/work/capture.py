@@ -1,7 +1,8 @@
 """What an agent changed in a worktree becomes attributed writes; what does not fit is held, never lost.
 
 All that can land is one commit. A change that is refused is held by itself, one held change per path; a later one of
-the same run and path takes the place of an earlier one, because it has it in it.
+the same run and path takes the place of an earlier one, because it has it in it. Where people have to approve something
+of it, all that could land waits as one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from githarness import flock, paths
-from githarness.errors import BadPath, Conflict, Denied, HarnessError, NotFound, Refused
+from githarness.errors import BadPath, Conflict, Denied, HarnessError, NeedsApproval, NotFound, Refused
 from githarness.git import files, refs
 from githarness.git.attributes import WorktreeAttributes
 from githarness.git.files import Content
@@ -91,6 +92,10 @@ def _land(parts: Parts, lane: LocalLane, source: Source, found: Found) -> tuple[
         ask = replace(source.ask, ops=tuple(op_of(parts, change) for change in left), merge=True)
         try:
             return lane.write(ask), refused
+        except NeedsApproval as error:
+            if "approvers" not in error.details:
+                raise
+            return None, refused | {change.path: error for change in left}
         except (Refused, Denied, BadPath, NotFound) as error:
             wrong = _sort_out(lane, ask, left, error)
             if not wrong:
@@ -191,12 +196,15 @@ def _hold(parts: Parts, git: Git, lane: LocalLane, source: Source, found: Found,
         return ()
     run, agent = source.run.id, source.ask.agent
     older = [one for one in held.listed(parts) if one.run == run]
+    waiting = {path: str(error.details["held"]) for path, error in refused.items() if isinstance(error, NeedsApproval)}
+    alone = [change for change in left if change.path not in waiting]
     reason = Reason(agent, run, {path: error.code for path, error in refused.items()}, source.ask.message or "")
-    ids = held.hold(parts, found.base, left, reason, lane.signer(agent))
+    ids = held.hold(parts, found.base, alone, reason, lane.signer(agent)) if alone else []
+    names = waiting | {change.path: name for name, change in zip(ids, alone, strict=True)}
     for one in older:
-        if {change.path for change in one.changes} <= {change.path for change in left}:
+        if one.id not in names.values() and {change.path for change in one.changes} <= names.keys():
             held.drop(parts, git, one.id)
-    return tuple(HeldPath(id_, change.path, refused[change.path].code) for id_, change in zip(ids, left, strict=True))
+    return tuple(HeldPath(names[change.path], change.path, refused[change.path].code) for change in left)
 
 
 def _is_settled(parts: Parts, source: Source, change: PathChange, error: HarnessError) -> bool:

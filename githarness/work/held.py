@@ -204,7 +204,10 @@ class Actor:
 
 
 def retry(parts: Parts, git: Git, lane: Lane, held: str, actor: Actor) -> Written:
-    """The held change once more, merged into what is there now. Raises what a write raises; then it stays held."""
+    """The held change once more, merged into what is there now. Raises what a write raises; then it stays held.
+
+    One that waits for people lands by `approvals.land`.
+    """
     change = show(parts, held)
     ops = tuple(op_of(parts, one) for one in change.changes)
     ask = Ask(change.agent, actor.run, ops, message=_message(change, "retried"), merge=True, token=actor.token)
@@ -223,7 +226,8 @@ def _kept_once(parts: Parts, git: Git, held: str, error: NeedsApproval) -> Needs
     """The gates held once more what is held already: that goes, and the id stays good. What waits for people now,
     waits under its own."""
     if "approvers" in error.details:
-        drop(parts, git, held)
+        if error.details["held"] != held:
+            drop(parts, git, held)
         return error
     again = error.details.get("all_held")
     for one in again if isinstance(again, list) else ():

@@ -20,7 +20,7 @@ from githarness.work.judged import Violation
 
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 _GROWING = ("refs/notes/", "refs/githarness/audit/")
-_FREE = "refs/githarness/held/"
+_FREE = ("refs/githarness/held/", "refs/githarness/statements/")
 
 
 @dataclass(frozen=True, slots=True)
