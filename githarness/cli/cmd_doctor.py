@@ -14,7 +14,7 @@ from githarness.daemon.serve import status
 from githarness.errors import HarnessError, NotFound
 from githarness.git.porcelain import Git
 from githarness.git.repo import discover
-from githarness.work import audit_doctor, doctor_agents, doctor_clone, doctor_machine, doctor_trust
+from githarness.work import audit_doctor, doctor_agents, doctor_clone, doctor_machine, doctor_probe, doctor_trust, hub
 from githarness.work import doctor as checkup
 from githarness.work.doctor import Finding, Subject
 
@@ -43,7 +43,11 @@ def _findings(sh: Shell) -> Iterator[Finding]:
     repo = discover(sh.directory)
     harness = wiring.Harness(sh.settings, repo)
     git = Git(sh.settings, repo.worktree or repo.git_dir)
-    subject = Subject(sh.settings, clock.SYSTEM, repo, git, lambda: harness.parts, lambda: harness.mail)
+    subject = Subject(sh.settings, clock.SYSTEM, repo, git, lambda: harness.parts, lambda: harness.mail,
+                      lambda: harness.local)
+    if hub.is_one(repo):
+        yield from checkup.examine(subject, (*doctor_machine.CHECKS, *doctor_probe.HUB_CHECKS))
+        return
     try:
         harness.head()
     except NotFound as error:
@@ -53,7 +57,8 @@ def _findings(sh: Shell) -> Iterator[Finding]:
         pass  # the checks below say what it is, each with what it could not see
     yield from checkup.examine(subject, (*doctor_machine.CHECKS, *doctor_clone.CHECKS))
     yield _daemon(sh, harness)
-    yield from checkup.examine(subject, (*doctor_trust.CHECKS, *doctor_agents.CHECKS, audit_doctor.audit_log))
+    yield from checkup.examine(subject, (*doctor_trust.CHECKS, *doctor_agents.CHECKS, *doctor_probe.CHECKS,
+                                         audit_doctor.audit_log))
 
 
 def _daemon(sh: Shell, harness: wiring.Harness) -> Finding:

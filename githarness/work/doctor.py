@@ -15,6 +15,7 @@ from githarness.errors import HarnessError
 from githarness.git.porcelain import Git
 from githarness.git.repo import Repo
 from githarness.settings import Settings
+from githarness.work.lane import LocalLane
 from githarness.work.parts import Parts
 
 State = Literal["ok", "warn", "fail"]
@@ -32,7 +33,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The clone that is looked at; `parts` and `mail` raise where it is not governed, or nobody is named."""
+    """The clone that is looked at; `parts`, `lane` and `mail` raise where it is not governed, or nobody is named."""
 
     settings: Settings
     clock: Clock
@@ -40,6 +41,7 @@ class Subject:
     git: Git
     parts: Callable[[], Parts]
     mail: Callable[[], str]
+    lane: Callable[[], LocalLane]
 
 
 Check = Callable[[Subject], Iterable[Finding]]

@@ -1,4 +1,4 @@
-"""What `doctor` asks of identities and keys, and how far each enforcement surface can be trusted."""
+"""What `doctor` asks of identities and keys."""
 
 from __future__ import annotations
 
@@ -81,15 +81,4 @@ def agent_keys(subject: Subject) -> Iterator[Finding]:
         yield Finding("agent keys", "ok", f"this host signs for {len(active)} agent(s)")
 
 
-def surfaces(subject: Subject) -> Iterator[Finding]:
-    """What stops whom, said honestly; the surfaces that later issues build are not claimed."""
-    del subject
-    yield Finding("writes through githarness", "ok", "each one is judged by the agent's roles before it lands",
-                  grade="best-effort")
-    yield Finding("who calls", "ok", "T0: a process of this user names its agent and may name another; the token of a "
-                  "run (T1) ties it to that run", grade="advisory")
-    yield Finding("plain git commits", "ok", "nobody judges them here; the index shows them as unsigned or human",
-                  grade="advisory")
-
-
-CHECKS = (signers, stock_git, person, agent_keys, surfaces)
+CHECKS = (signers, stock_git, person, agent_keys)

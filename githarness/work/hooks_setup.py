@@ -65,10 +65,10 @@ def install_beside(folder: Path, *, dry: bool) -> list[str]:
 def _install(folder: Path, name: str, *, dry: bool) -> list[str]:
     slot, chained = _slot(folder, name), folder / (name + _CHAINED)
     text = _text(name, f'"${{0%/*}}/{chained.name}"')
-    if _is_ours(slot) and slot.read_bytes() == text and os.access(slot, os.X_OK):
+    if is_ours(slot) and slot.read_bytes() == text and os.access(slot, os.X_OK):
         return []
     steps = [f"hook {slot.name} in '{folder}'"]
-    taken = os.path.lexists(slot) and not _is_ours(slot)
+    taken = os.path.lexists(slot) and not is_ours(slot)
     if taken:
         steps.append(f"the hook that is there stays in force as {chained.name}")
     if not dry:
@@ -101,14 +101,14 @@ def remove_beside(folder: Path) -> list[str]:
 def _remove(folder: Path, name: str) -> list[str]:
     steps, chained, old = [], folder / (name + _CHAINED), folder / (name + _OLD)
     for place in (folder / name, folder / (name + _LEGACY)):
-        if _is_ours(place):
+        if is_ours(place):
             steps.append(f"hook {place.name} removed from '{folder}'")
             if os.path.lexists(chained):
                 os.replace(chained, place)
                 steps.append(f"{chained.name} is {place.name} again")
             else:
                 place.unlink()
-    if _is_ours(old):
+    if is_ours(old):
         old.unlink()
     if os.path.lexists(chained) and not os.path.lexists(folder / name):
         os.rename(chained, folder / name)
@@ -117,7 +117,7 @@ def _remove(folder: Path, name: str) -> list[str]:
 
 def remove_instead(repo: Repo) -> list[str]:
     folder = own_folder(repo)
-    ours = [entry for entry in folder.iterdir() if _is_ours(entry)] if folder.is_dir() else []
+    ours = [entry for entry in folder.iterdir() if is_ours(entry)] if folder.is_dir() else []
     for entry in ours:
         entry.unlink()
     if folder.is_dir() and not any(folder.iterdir()):
@@ -127,20 +127,20 @@ def remove_instead(repo: Repo) -> list[str]:
 
 def state_beside(folder: Path, name: str) -> HookState:
     slot, chained = _slot(folder, name), folder / (name + _CHAINED)
-    if not _is_ours(slot):
+    if not is_ours(slot):
         return HookState(name, None, executable=False, chained=None)
     return HookState(name, slot, os.access(slot, os.X_OK), chained if os.path.lexists(chained) else None)
 
 
 def state_instead(repo: Repo, former: str, name: str) -> HookState:
     slot, there = own_folder(repo) / name, _resolve(repo, former) / name
-    place = slot if _is_ours(slot) else None
+    place = slot if is_ours(slot) else None
     return HookState(name, place, os.access(slot, os.X_OK), there if there.exists() else None)
 
 
 def not_passed_on(repo: Repo, former: str) -> list[str]:
     """The hooks of the former folder that ours do not pass on."""
-    return [name for name in _names(repo, former) if not _is_ours(own_folder(repo) / name)]
+    return [name for name in _names(repo, former) if not is_ours(own_folder(repo) / name)]
 
 
 def _slot(folder: Path, name: str) -> Path:
@@ -148,7 +148,7 @@ def _slot(folder: Path, name: str) -> Path:
     return folder / (name + _LEGACY if _PRE_COMMIT in _head(folder / name) else name)
 
 
-def _is_ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
     return not path.is_symlink() and _MARK in _head(path)
 
 

@@ -17,6 +17,7 @@ from githarness.errors import Conflict, Integrity, NotFound, Unavailable
 from githarness.git.objects import FOLDER
 from githarness.git.porcelain import Git
 from githarness.git.reader import Reader
+from githarness.git.repo import Repo
 from githarness.settings import Settings, branch_ref
 from githarness.work import adopted, hooks_setup
 from githarness.work.governance import FOLDER_NAME, Governance
@@ -77,6 +78,10 @@ def make(settings: Settings, folder: Path, anchor: Anchor) -> Path:
     adopted.write_file(home / _FILE, json.dumps({"version": VERSION, **asdict(anchor)}, indent=1).encode() + b"\n")
     hooks_setup.install_in_hub(folder / "hooks")
     return folder
+
+
+def is_one(repo: Repo) -> bool:
+    return repo.worktree is None and (repo.home / _FILE).is_file()
 
 
 def load(home: Path) -> Anchor:
