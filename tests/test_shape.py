@@ -33,7 +33,8 @@ PARTS = {"skills": ("skills/**/*.py", "checks/*.py", "cli/cmd_skills.py", "cli/s
                     "work/doctor_agents.py", "store/stops.py", "store/counts.py", "cli/cmd_grant*.py",
                     "cli/cmd_revoke.py", "cli/grants.py", "cli/agent_stops.py"),
          "audit": ("audit/*.py", "policy/logs.py", "store/audit*.py", "cli/*audit*.py", "cli/cmd_journal.py",
-                   "work/audit*.py", "work/journal.py")}
+                   "work/audit*.py", "work/journal.py", "store/reads.py", "work/blast.py", "work/why.py",
+                   "work/line_origin.py", "cli/cmd_blast.py", "cli/cmd_why.py")}
 LIMITS = {"ledger": 13_700, "skills": 5_000, "audit": 2_500, "policy": 3_500}
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 BROAD_HANDLERS = {"githarness/__main__.py", "githarness/daemon/desk.py", "githarness/checks/hook.py",

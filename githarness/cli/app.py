@@ -53,6 +53,8 @@ COMMANDS: dict[str, Row] = {
     "held": Row("Writes", "cmd_held:app", "List, retry and resolve changes that could not land."),
     "restore": Row("Writes", "cmd_restore:restore", "Put paths back to a known-safe version."),
     "rollback": Row("Rollback", "cmd_rollback:rollback", "Undo exactly one agent's work, or one run's, or one commit."),
+    "blast": Row("Rollback", "cmd_blast:blast", "Show how far writes reached: who read them and wrote on."),
+    "why": Row("Rollback", "cmd_why:why", "Say what stands behind a commit or a line, and who allowed it."),
     "grant": Row("Policy and approvals", "cmd_grant:grant", "Give an agent a permission that ends by itself."),
     "revoke": Row("Policy and approvals", "cmd_revoke:revoke", "Take a grant away before its time."),
     "grants": Row("Policy and approvals", "cmd_grants:app", "List grants, sweep those whose time is over."),

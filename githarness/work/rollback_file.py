@@ -87,6 +87,10 @@ class Files:
             return turns
         return self._with_rollbacks([*self._before(row.seq, was), *turns])
 
+    def past(self, name: str) -> list[Turn]:
+        """All that happened to the file that has this name at head, oldest first."""
+        return self._with_rollbacks(self._before(1 << 62, name))
+
     def files_at(self, row: CommitRow, change: ChangeRow) -> list[tuple[str, str]]:
         """The names, before and after, of what a commit changed at a path: two where one file took another's place."""
         path = change.path

@@ -76,7 +76,7 @@ def make(conn: Connection, reader: Reader, wanted: Selection, *, skip: Collectio
          progress: Progress | None = None) -> RollbackPlan:
     """`skip`: paths to leave as they are, because a person is editing them. The index must be that of head."""
     rows, excluded = select(conn, wanted)
-    survey = _Survey(Files(conn, partial(_is_partial, reader)), reader, rows, wanted.paths)
+    survey = _Survey(Files(conn, partial(is_partial, reader)), reader, rows, wanted.paths)
     survey.run(progress)
     files = [replace(file, skipped=not file.touched.isdisjoint(skip)) for file in survey.files]
     files = _without_collisions(files, reader, commits.head(conn) or "")
@@ -90,7 +90,8 @@ def make(conn: Connection, reader: Reader, wanted: Selection, *, skip: Collectio
     return _plan(files, excluded, whole=whole)
 
 
-def _is_partial(reader: Reader, oid: str) -> bool:
+def is_partial(reader: Reader, oid: str) -> bool:
+    """Whether a rollback undid its commits only in the paths that it changed."""
     return SCOPE in trailers.parse(reader.commit(oid).message)
 
 

@@ -61,6 +61,17 @@ def undo_file(file: FileHistory, chosen: Steps, reader: Reader) -> Outcome:
     return Outcome(head.name, head.entry, name if entry else head.name, entry, None if known else data, known, clashes)
 
 
+def weave(file: FileHistory, selected: Steps, reader: Reader) -> Weave | None:
+    """The file's lines with what became of each; None where a version of it is no text."""
+    if any(entry and entry.mode not in _REGULAR for entry in _entries(file)):
+        return None
+    try:
+        return Weave(file.history, _loader(file, reader), hunks=reader.hunks, begins=_measure(file, reader),
+                     selected=selected)
+    except _Opaque:
+        return None
+
+
 def _entries(file: FileHistory) -> list[Entry | None]:
     return [file.base, *(turn.entry for turn in file.turns)]
 
