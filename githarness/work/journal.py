@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 
 from githarness import clock
 from githarness.canon import Json
-from githarness.errors import Usage
+from githarness.errors import Denied, RateLimited, Stopped, Usage
 from githarness.git import refs
+from githarness.policy.model import Agent, Request
 from githarness.store import events
-from githarness.store.rows import EventRow
-from githarness.work import audit_record, runs
+from githarness.store.rows import EventRow, RunRow
+from githarness.store.stops import Stop
+from githarness.work import audit_record, breaker, runs
 from githarness.work.parts import Parts
-from githarness.work.runbook import Runbook, tier
+from githarness.work.permit import Permit
+from githarness.work.runbook import Runbook, name_of, tier
 
 _KIND = re.compile(r"[a-z][a-z0-9.-]{0,39}")
 _CALLS = ("tool", "exec", "api")
@@ -35,7 +39,8 @@ class Entry:
 def add(parts: Parts, entry: Entry) -> str:
     """The id of the event. Raises Usage, NotFound, Denied for a run that is another agent's or has ended.
 
-    It is on disk when this returns, and an error means that nothing was recorded.
+    It is on disk when this returns, and an error means that nothing was recorded. A call that goes past a limit has
+    been made and is recorded, and stops its agent.
     """
     _check(entry)
     head, now = refs.head(parts.repo.common_dir, parts.ref), parts.clock.now()
@@ -43,15 +48,34 @@ def add(parts: Parts, entry: Entry) -> str:
     with parts.db.write() as conn:
         book = Runbook(conn, now)
         agent = entry.agent or runs.get(conn, entry.run).agent
-        parts.governed.at(head).agent(agent)
+        governance = parts.governed.at(head)
+        known = governance.agent(agent)
         run = book.run(entry.run, agent)
         fields: dict[str, Json] = {"tier": tier(run, entry.token), "chain": list[Json](run.chain)}
         fields |= {name: entry.details[name] for name in ("tool", "host", "method", "path") if name in entry.details}
         book.save_runs(conn)
+        if entry.kind in _CALLS:
+            permit = Permit.of(governance, conn, parts.clock, now)
+            breaker.keep(conn, _past_limits(permit, _request(entry, known, run, now)))
         events.add(conn, [EventRow(event, now, entry.kind, agent, None, entry.run,
                                    outcome=_outcome(entry.details), safe=audit_record.shown(fields),
                                    body=audit_record.body(entry.details))])
     return event
+
+
+def _request(entry: Entry, agent: Agent, run: RunRow, now: float) -> Request:
+    said = {name: value for name, value in entry.details.items() if isinstance(value, str)}
+    named = {name: said[name] for name in ("tool", "arguments", "host", "method", "path") if name in said}
+    return Request(agent.name, agent.roles, entry.kind, chain=tuple(map(name_of, run.chain)),
+                   tier=tier(run, entry.token), time=now, **named)
+
+
+def _past_limits(permit: Permit, request: Request) -> list[Stop]:
+    with contextlib.suppress(Denied, Stopped):  # whether it was allowed was the caller's to ask
+        permit.decide(request)
+    with contextlib.suppress(RateLimited):
+        permit.keep_limits(request.agent, calls=1)
+    return permit.new_stops
 
 
 def _check(entry: Entry) -> None:

@@ -24,6 +24,9 @@ from githarness.work import breaker, ends, people
 from githarness.work.governance import Governance
 
 
+_CALLS = ("exec", "tool", "api", "secret")  # what a limit of calls counts; reads are none
+
+
 @dataclass(slots=True)
 class Permit:
     governance: Governance
@@ -85,11 +88,11 @@ class Permit:
         return decision
 
     def allow(self, request: Request) -> Decision:
-        """The same for what is done at once or not at all, and counts as a call. Raises NeedsApproval, RateLimited."""
+        """The same for what is done at once or not at all. Raises NeedsApproval, RateLimited."""
         decision = self.check(request)
         if decision.effect != "allow":
             raise needs_approval(request, decision)
-        self.keep_limits(request.agent, calls=1)
+        self.keep_limits(request.agent, calls=int(request.action in _CALLS))
         return decision
 
     def decide(self, request: Request) -> Decision:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from githarness.errors import Denied, HarnessError, Quarantined, RateLimited
-from githarness.work import quarantine, runs
+from githarness.work import journal, quarantine, runs
 from githarness.work.asks import Ask, Op
+from githarness.work.journal import Entry
 from githarness.work.runs import Cause
 from tests.conftest import Cli
 from tests.grants.conftest import Fleet, Writers, go, outcomes, safe
@@ -159,6 +160,19 @@ def test_failed_runs_that_pile_up_stop_the_agent(fleet_of: Fleet) -> None:
         runs.finish(parts, runs.start(parts, "deployer", head=head).id, "failed")
     with pytest.raises(Quarantined, match="more than 2 failed runs in 10m"):
         runs.start(parts, "deployer", head=head)
+
+
+def test_calls_past_a_limit_stop_the_agent(fleet_of: Fleet) -> None:
+    """They are recorded all the same: a call that is reported has been made. Another agent's count for nothing."""
+    fleet_of.policy("version: 1\nrules: [{id: calls, effect: allow, actions: [tool, read], limits: {calls: 2/10m}}]\n")
+    for agent in ("scribe", "deployer", "deployer"):
+        journal.add(fleet_of.harness.parts, Entry(agent, f"r-{agent}", "tool", {"tool": "Bash", "arguments": "ls"}))
+    fleet_of.read()
+    journal.add(fleet_of.harness.parts, Entry("deployer", "r-deployer", "tool", {"tool": "Bash"}))
+    assert len(fleet_of.events("tool")) == 4
+    with pytest.raises(Quarantined, match="no more than 2 calls"):
+        fleet_of.read()
+    fleet_of.read("scribe")
 
 
 def test_a_dry_run_stops_nobody(fleet_of: Fleet) -> None:
