@@ -23,7 +23,6 @@ from githarness.store.stops import Stop
 from githarness.work import breaker, ends, people
 from githarness.work.governance import Governance
 
-
 _CALLS = ("exec", "tool", "api", "secret")  # what a limit of calls counts; reads are none
 
 
