@@ -51,7 +51,7 @@ def test_nineteen_processes_that_add_one_agent_make_one_identity(cli, git, fleet
     assert sum(answer["commit"] is not None for answer in answers) == 1
     assert git(fleet, "rev-list", "--count", "HEAD") == "5"
     keys = Path(os.environ["XDG_DATA_HOME"], "githarness/keys")
-    assert len(list(keys.glob("*.pub"))) == 4
+    assert len(list(keys.glob("*.pub"))) == 5  # with the one of the audit log
 
 
 def test_the_same_agent_with_other_roles_is_a_conflict(cli, fleet):
