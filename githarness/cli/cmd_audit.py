@@ -13,8 +13,9 @@ from githarness.cli.audit_options import EventOptions, item, line, wanted
 from githarness.cli.options import command, group
 from githarness.cli.out import Painted, counted
 from githarness.cli.shell import Shell, shell
+from githarness.errors import Usage
 from githarness.store.audit import EventFilter
-from githarness.work import audit_chain, audit_log, audit_seal, audit_verify
+from githarness.work import audit_chain, audit_log, audit_proof, audit_seal, audit_verify
 from githarness.work.audit_log import Wanted
 from githarness.work.audit_verify import Claims, Verdict
 
@@ -91,17 +92,33 @@ def seal(ctx: typer.Context) -> None:
 
 @app.command("checkpoint")
 @command
-def checkpoint(ctx: typer.Context) -> None:
+def checkpoint(
+    ctx: typer.Context,
+    *,
+    event: Annotated[str | None, typer.Option(metavar="ID", help="With the proof that this event is in it.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="FILE", help="With the proof that it goes on from that.")] = None,
+) -> None:
     """Print the log's signed checkpoint; kept elsewhere, it proves later that nothing was cut off.
 
     Example: githarness audit checkpoint > checkpoint.txt
     """
     sh = shell(ctx)
-    text = audit_seal.checkpoint(sh.open().parts)
-    said = note.read(text)
+    if event and since:
+        raise Usage("--event and --since exclude each other", fix="githarness audit checkpoint --event ID")
+    text = _stated(sh, event, since)
+    said = note.read(text[text.index("githarness.invalid/") :])
     sh.document({"log": said.log, "size": said.size, "root": note.coded(said.root), "note": text})
     if not sh.json:
         sh.data(text.encode())
+
+
+def _stated(sh: Shell, event: str | None, since: str | None) -> str:
+    parts = sh.open().parts
+    if event:
+        return audit_proof.of_event(parts, event)
+    if since:
+        return audit_proof.since(parts, sh.content(since).decode("utf-8", "replace"))
+    return audit_seal.checkpoint(parts)
 
 
 @app.command("verify")
