@@ -17,12 +17,13 @@ from githarness.git.repo import Repo, is_shallow
 from githarness.git.still import Still
 from githarness.policy import trailers
 from githarness.policy.trailers import Trailers
-from githarness.work import crew, judge_agent, judge_changes, judge_claims, judge_founding, judge_human
+from githarness.work import crew, judge_agent, judge_changes, judge_claims, judge_founding, judge_human, judge_uses
 from githarness.work.judge_agent import Deed
 from githarness.work.judge_human import Act
 from githarness.work.judge_policy import Claim
 from githarness.work.judge_states import State, States, landings, line_of
 from githarness.work.judge_time import Times
+from githarness.work.judge_uses import Use, Uses
 from githarness.work.judged import Fault, Report, Violation
 
 Progress = Callable[[int, int], None]
@@ -78,6 +79,7 @@ class Verdict(NamedTuple):
     time: int = 0
     signed: bool = False
     faults: tuple[Fault, ...] = ()
+    uses: tuple[Use, ...] = ()  # of grants
     stop: HarnessError | None = None  # nothing can be judged without what is missing
 
 
@@ -86,13 +88,14 @@ def judge(bench: Bench, span: Range) -> Report:
     must_be_whole(bench.reader.repo)
     judging = _Judging(bench, span)
     verdicts = crew.spread(judging.each, judging.order, cores=bench.cores, progress=bench.progress)
-    times = Times(bench.reader, bench.now, span.base)
+    times, uses = Times(bench.reader, bench.now, span.base), Uses(bench.reader, span.base)
     report = Report(len(verdicts))
     for oid, verdict in zip(judging.order, verdicts, strict=True):
         if verdict.stop:
             raise verdict.stop
-        faults = [*verdict.faults, *times.judge(judging.parents[oid], verdict.time)] if (
-            verdict.kind == "agent") else verdict.faults
+        faults = [*verdict.faults, *uses.judge(verdict.uses)]
+        if verdict.kind == "agent":
+            faults += times.judge(judging.parents[oid], verdict.time)
         report.violations += [Violation(oid, one.path, one.code, one.message) for one in dict.fromkeys(faults)]
         times.note(oid, judging.parents[oid], verdict.time, dated=verdict.signed and not faults)
         if verdict.kind in ("human", "before"):
@@ -132,8 +135,8 @@ class _Judging:
         if judge_claims.of_agent(commit, pairs):
             pushed = None if commit.oid in self._bench.arrived else self._bench.pushed
             deed = Deed(Claim.of(commit, pairs), changes, pushed)
-            faults = tuple(judge_agent.judge(deed, states, self._reader))
-            return Verdict("agent", commit.time, signed=True, faults=faults)
+            return Verdict("agent", commit.time, signed=True, uses=judge_uses.of(deed.claim, states[0]),
+                           faults=tuple(judge_agent.judge(deed, states, self._reader)))
         return self._of_person(commit, pairs, changes, states)
 
     def _of_person(self, commit: Commit, pairs: Trailers, changes: tuple[PathChange, ...], states: Sequence[State],

@@ -165,3 +165,15 @@ def test_operators_stop_and_owners_do_the_rest(forge, cli, tmp_path: Path) -> No
         assert forge.codes(start, made) == expected, files
     held = forge.commit({name: stopped}, agent=None, parents=[start], signer=key)
     assert forge.codes(held, forge.commit({name: agent}, agent=None, parents=[held], signer=key)) == set()
+
+
+def test_uses_are_counted_over_all_branches(forge, scoped) -> None:
+    """Two clones that each use up a grant used it twice; what a range begins with counts too."""
+    granted = _grant(forge, scoped, clock.SYSTEM.now() + 3600)
+    text = forge.git("show", f"{granted}:.githarness/grants/g-1.yaml").replace("why:", "uses: 1\nwhy:") + "\n"
+    once = _owner(forge, granted, {".githarness/grants/g-1.yaml": text})
+    sides = [_write(forge, once, f"other/{name}.md", rule="grant", grant="g-1") for name in "ab"]
+    assert [forge.codes(once, side) for side in sides] == [set(), set()]
+    assert len(forge.verify(once, forge.merge(*sides)).violations) == 1
+    again = _write(forge, sides[0], "other/c.md", rule="grant", grant="g-1")
+    assert "may be used 1 time(s)" in forge.verify(sides[0], again).violations[0].message
