@@ -65,7 +65,7 @@ def _play(stage: Stage) -> Found:
     stage.say("tell", f"{stage.fleet} processes, {LINES} lines each: every line is one write of its agent.")
     rewritten, appended = (_plain(stage, how, asked) for how in ("rewrite", "append"))
     with stage.daemon():
-        _together(stage, stage.repo, [["-c", OURS, name, str(LINES), LOG] for name in agents])
+        together(stage, stage.repo, [["-c", OURS, name, str(LINES), LOG] for name in agents])
     ours = _count(stage, stage.repo, asked)
     _table(stage, len(asked), ("git, file read and written back", rewritten),
            ("git, file opened for append", appended), ("githarness append", ours))
@@ -81,12 +81,12 @@ def _play(stage: Stage) -> Found:
 def _plain(stage: Stage, how: str, asked: Sequence[tuple[str, int]]) -> Count:
     twin = stage.folder / f"twin-{how}"
     stage.git("clone", "-q", str(stage.repo), str(twin), cwd=stage.folder)
-    _together(stage, twin, [["-c", PLAIN, name, str(LINES), LOG, how] for name in names(stage.fleet)])
+    together(stage, twin, [["-c", PLAIN, name, str(LINES), LOG, how] for name in names(stage.fleet)])
     return _count(stage, twin, asked)
 
 
-def _together(stage: Stage, repo: Path, programs: Sequence[Sequence[str]]) -> None:
-    """Starts all, waits until each is ready, lets them go at once, waits for the last."""
+def together(stage: Stage, repo: Path, programs: Sequence[Sequence[str]]) -> list[str]:
+    """Starts all, waits until each is ready, lets them go at once, waits for the last; what each said then."""
     with ExitStack() as stack:
         agents = [stack.enter_context(stage.start(program, repo)) for program in programs]
         stack.callback(_kill, agents)
@@ -100,6 +100,7 @@ def _together(stage: Stage, repo: Path, programs: Sequence[Sequence[str]]) -> No
             assert agent.stderr
             agent.stderr.read()
             agent.wait()
+        return [agent.stdout.read().strip() for agent in agents if agent.stdout]
 
 
 def _kill(agents: Sequence[subprocess.Popen[str]]) -> None:

@@ -28,6 +28,7 @@ REWRITTEN = "# Release\n\n1. Build from any commit.\n2. Deploy to production.\n"
 OWNER = "Owner: the release team\n"
 ON_CALL = "\n## On call\n\n- Page the release channel first.\n"
 RUN = "r-janitor-nightly"
+UNDO = "undo janitor"
 
 
 def _play(stage: Stage) -> Found:
@@ -45,7 +46,7 @@ def _play(stage: Stage) -> Found:
     reverts = _git_reverts(stage)
     stage.say("tell", f"git revert of janitor's two commits, tried in a copy: {'clean' if reverts else 'conflict'}")
     stage.githarness("rollback", "janitor", "--dry-run", shown=True)
-    undone = stage.githarness("rollback", "janitor", "-m", "undo janitor", shown=True)
+    undone = stage.githarness("rollback", "janitor", "-m", UNDO, shown=True)
     expected = TEXT.replace("# Release\n", f"# Release\n\n{OWNER}") + ON_CALL
     restored = stage.git("show", f"HEAD:{RUNBOOK}").out == expected
     good = undone.code == 0 and restored

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from githarness.demo import appends, erased, malformed, stale
+from githarness.demo import appends, burst, cascade, erased, grant, malformed, own_policy, stale
 from githarness.demo.incident import Incident
 
-INCIDENTS: tuple[Incident, ...] = (appends.INCIDENT, stale.INCIDENT, erased.INCIDENT, malformed.INCIDENT)
+INCIDENTS: tuple[Incident, ...] = (
+    appends.INCIDENT, stale.INCIDENT, erased.INCIDENT, malformed.INCIDENT, grant.INCIDENT, own_policy.INCIDENT,
+    cascade.INCIDENT, burst.INCIDENT)
 
 # What lies in the repository before its adoption.
 FILES = {
@@ -13,5 +15,6 @@ FILES = {
     appends.LOG: "",
     stale.SKILL: stale.TEXT,
     erased.RUNBOOK: erased.TEXT,
+    cascade.STOCK: cascade.TEXT,
     **malformed.files(),
 }

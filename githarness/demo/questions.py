@@ -1,9 +1,9 @@
-"""The four questions of a security lead, answered about the agent of the last incident, with what is recorded."""
+"""The four questions of a security lead, answered about the agent that erased the trail, with what is recorded."""
 
 from __future__ import annotations
 
 from githarness.clock import SYSTEM
-from githarness.demo.erased import RUN, RUNBOOK
+from githarness.demo.erased import RUN, RUNBOOK, UNDO
 from githarness.demo.stage import Stage
 from githarness.store import bases
 from githarness.store.db import Database
@@ -67,7 +67,7 @@ def _allowed(stage: Stage, commit: str) -> list[str]:
 
 
 def _reversible(stage: Stage) -> list[str]:
-    undo = stage.git("log", "-1", "--format=%H").out.strip()
+    undo = stage.git("log", "-1", "--format=%H", f"--grep=^{UNDO}$").out.strip()
     plan = stage.githarness("rollback", "--commit", undo, "--dry-run", "--json")
     outcome = "just as cleanly" if plan.code == 0 else f"not cleanly (exit {plan.code})"
     return [f"it is: {undo[:12]} undid it, line by line",

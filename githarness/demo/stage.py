@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,15 @@ _GITCONFIG = """\
 \tdetachedHead = false
 """
 _SHOWN = 36  # lines of a command's output
+# The command on other clocks: nobody waits until a permission is over.
+_AHEAD = """\
+import sys
+from githarness.clock import Clock
+wall, boot, now, booted = float(sys.argv.pop(1)), float(sys.argv.pop(1)), Clock.now, Clock.boot
+Clock.now, Clock.boot = (lambda clock: now(clock) + wall), (lambda clock: booted(clock) + boot)
+from githarness.__main__ import main
+main()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ class Stage:
     git_binary: str
     say: Say
     fleet: int  # how many agents there are
+    door: tuple[str, ...] = ("-m", "githarness")  # how Python starts the command
 
     @property
     def repo(self) -> Path:
@@ -59,10 +69,18 @@ class Stage:
 
     def githarness(self, *args: str, stdin: str = "", shown: bool = False) -> Ran:
         """The command in the demo's repository; `shown` tells the call and its output."""
-        done = self._run([sys.executable, "-m", "githarness", *args], self.repo, stdin)
+        done = self.run([*self.door, *args], stdin)
         if shown:
             self.show(f"githarness {shlex.join(args)}", (done.out + done.err).splitlines())
         return done
+
+    def ahead(self, *, wall: float, boot: float) -> Stage:
+        """The same, where the command takes the clocks to be so many seconds on: the wall's, and that of the boot."""
+        return replace(self, door=("-c", _AHEAD, str(wall), str(boot)))
+
+    def run(self, program: Sequence[str], stdin: str = "") -> Ran:
+        """Python with these arguments, in the demo's repository, to its end."""
+        return self._run([sys.executable, *program], self.repo, stdin)
 
     def git(self, *args: str, cwd: Path | None = None, shown: bool = False) -> Ran:
         done = self._run([self.git_binary, *args], cwd or self.repo, "")
@@ -80,7 +98,7 @@ class Stage:
     def show(self, command: str, lines: Sequence[str]) -> None:
         self.say("command", command)
         for line in lines[:_SHOWN]:
-            self.say("output", line)
+            self.say("output", line.rstrip())
         if len(lines) > _SHOWN:
             self.say("output", f"... {len(lines) - _SHOWN} lines more")
 

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from githarness.demo.appends import LINES, LOG
+from githarness.demo.burst import DELETES, POISONED, TRIED
+from githarness.demo.cascade import CALLS, HAD, MOST
 from githarness.demo.erased import RUNBOOK
+from githarness.demo.grant import FLAGS, ON
+from githarness.demo.own_policy import POLICY
 
 # One incident that comes true, one that breaks off, with a fleet of one.
 FAILING = """
@@ -43,7 +47,8 @@ def test_every_incident_is_stopped(played: tuple[dict, Path]) -> None:
     """The document names each incident, and says that each was stopped."""
     document, _ = played
     found = {one["incident"]: one["stopped"] for one in document["incidents"]}
-    assert document["stopped"] and found == {"appends": True, "stale": True, "erased": True, "malformed": True}
+    names = ["appends", "stale", "erased", "malformed", "grant", "own-policy", "cascade", "burst"]
+    assert document["stopped"] and found == dict.fromkeys(names, True)
 
 
 def test_every_line_is_kept_and_plain_git_loses_most(played: tuple[dict, Path], git) -> None:
@@ -63,6 +68,43 @@ def test_the_trail_is_back_and_others_lines_stayed(played: tuple[dict, Path], gi
     text = git(folder / "repo", "show", f"HEAD:{RUNBOOK}")
     assert "v42: Grace, Olive" in text and "Build from any commit" not in text
     assert "Owner: the release team" in text and "Page the release channel" in text
+
+
+def test_a_grant_is_over_when_its_time_is(played: tuple[dict, Path], git) -> None:
+    """One write by its agent is in git, between the grant's two times; what was left in a file still permits."""
+    document, folder = played
+    facts, repo = document["incidents"][4]["facts"], folder / "repo"
+    assert git(repo, "show", f"HEAD:{FLAGS}").strip() == ON.strip()
+    assert git(repo, "rev-list", "--count", "--author=tester@", "main").strip() == "1"
+    assert (facts["exit_after"], facts["exit_clock_set_back"], facts["left_in_a_file"]) == (10, 10, True)
+
+
+def test_no_agent_has_changed_its_policy(played: tuple[dict, Path], git) -> None:
+    """Neither here nor in the hub; a bare repository without judgement has the loosened one."""
+    document, folder = played
+    shown = {name: git(folder / name, "show", f"main:{POLICY}") for name in ("repo", "hub.git", "plain.git")}
+    assert "id: release" in shown["repo"] == shown["hub.git"] and "id: release" not in shown["plain.git"]
+    assert document["incidents"][5]["facts"]["exit_of_verify"] == 1
+
+
+def test_each_sale_is_one_commit_for_the_planner(played: tuple[dict, Path], git) -> None:
+    """As many as the tree's limit admits, each with the chain; undone by the planner's name."""
+    document, folder = played
+    chain = git(folder / "repo", "log", "--grep=sell one lamp", "--format=%(trailers:key=On-Behalf-Of,valueonly)")
+    assert chain.split() == ["planner"] * MOST
+    facts = document["incidents"][6]["facts"]
+    assert (facts["sold"], facts["left"], facts["restored"]) == (MOST, HAD - MOST, True)
+    assert facts["plain"] == {"sold": CALLS, "left": HAD - 1}
+
+
+def test_the_burst_is_short_and_undone(played: tuple[dict, Path], git) -> None:
+    """The library is what it was before; who read what was poisoned is known."""
+    document, folder = played
+    facts, repo = document["incidents"][7]["facts"], folder / "repo"
+    first = git(repo, "log", "--reverse", "--author=courier@", "--format=%H").split()[0]
+    assert git(repo, "diff", "--stat", f"{first}^", "HEAD", "--", "library") == ""
+    assert (facts["landed"], facts["plain_lost"]) == (POISONED + DELETES, TRIED)
+    assert facts["readers"] == ["courier", "scribe"]
 
 
 def test_the_four_questions_have_answers(played: tuple[dict, Path]) -> None:
@@ -91,5 +133,5 @@ def test_a_folder_that_is_not_empty_is_not_played_in(cli, tmp_path: Path) -> Non
 def test_nothing_is_left_behind(cli, home: Path) -> None:
     """Without --keep the folder goes; for people it is text without colours where nobody has a terminal."""
     done = cli("demo", "--agents", "2")
-    assert done.code == 0 and "4 of 4 incidents stopped" in done.out and "\x1b" not in done.out
+    assert done.code == 0 and "8 of 8 incidents stopped" in done.out and "\x1b" not in done.out
     assert list((home / "tmp").iterdir()) == []
