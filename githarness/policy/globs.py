@@ -6,6 +6,7 @@ that a wildcard is told apart from the letters that it could stand for; only tho
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
@@ -116,8 +117,11 @@ def witness(inside: Sequence[str], outside: Sequence[str] = (), *,
 
 def _search(inside: Sequence[str], outside: Sequence[str], valid: Callable[[str], bool]) -> tuple[str | None, bool]:
     """With whether the search came to an end."""
-    if not set(inside).isdisjoint(outside):
+    begins = [_beginning(glob) for glob in inside]
+    longest = max(begins, key=len)
+    if not set(inside).isdisjoint(outside) or not all(longest.startswith(text) for text in begins):
         return None, True
+    outside = [glob for glob in outside if _meet(_beginning(glob), longest)]
     count = len(inside) + 1
     every = (*inside, "**", *outside)  # `**`: no empty names
     walks = [_walk(glob) for glob in every]
@@ -139,6 +143,22 @@ def _search(inside: Sequence[str], outside: Sequence[str], valid: Callable[[str]
     return None, not queue
 
 
+@lru_cache(maxsize=8192)
+def _beginning(glob: str) -> str:
+    """What every text that it matches begins with."""
+    return re.split(r"[*?]", glob, maxsplit=1)[0]
+
+
+def _meet(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def near(glob: str, others: Iterable[str]) -> list[str]:
+    """Those of the others that by their beginnings could match what it matches."""
+    begins = _beginning(glob)
+    return [one for one in others if _meet(_beginning(one), begins)]
+
+
 def _fresh(globs: Iterable[str]) -> str:
     own: set[str] = {char for glob in globs for char in glob}
     return next(char for char in chain(_FRESH, map(chr, range(0x4E00, 0x9FFF))) if char not in own)
@@ -146,4 +166,9 @@ def _fresh(globs: Iterable[str]) -> str:
 
 def covered(glob: str, by: Sequence[str], *, valid: Callable[[str], bool] = is_path) -> bool:
     """Whether all that the glob matches is matched by one of the others; False also where that cannot be told."""
-    return glob in by or "**" in by or _search([glob], by, valid) == (None, True)
+    if glob in by or "**" in by:
+        return True
+    if "*" not in glob and "?" not in glob:
+        return any(paths.matches(one, glob) for one in by)
+    by = near(glob, by)
+    return bool(by) and _search([glob], by, valid) == (None, True)

@@ -46,15 +46,33 @@ def lint(files: Sequence[PolicyFile], fleet: Fleet | None = None) -> list[Note]:
     placed = [(file.path, rule) for file in sorted(files, key=lambda file: file.path) for rule in file.rules]
     notes = [Note(path, rule.line, rule.id, *found) for path, rule in placed for found in _alone(rule, fleet)]
     dead = {note.rule for note in notes if note.kind == "never"}
-    rules = [rule for _, rule in placed if rule.id not in dead]
-    for number, (path, rule) in enumerate(placed):
-        found = None if rule.id in dead else _beside(rule, rules, placed[:number])
+    live = _Live([rule for _, rule in placed if rule.id not in dead])
+    for path, rule in placed:
+        found = None if rule.id in dead else _beside(rule, live.near(rule))
         if found:
             notes.append(Note(path, rule.line, rule.id, *found))
     return sorted(notes)
 
 
-def _beside(rule: Rule, rules: Sequence[Rule], before: Sequence[tuple[str, Rule]]) -> tuple[str, str, str] | None:
+class _Live:
+    """Rules by the agents that they name: of a large policy few can cover one another."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._wide: list[Rule] = []
+        self._named: dict[str, list[Rule]] = {}
+        for rule in rules:
+            if rule.agents is None or any("*" in name or "?" in name for name in rule.agents):
+                self._wide.append(rule)
+            for name in rule.agents or ():
+                self._named.setdefault(name, []).append(rule)
+
+    def near(self, rule: Rule) -> list[Rule]:
+        """Those that could cover it, in their order as far as that counts; itself among them."""
+        named = self._named.get(rule.agents[0], []) if rule.agents else []
+        return list(dict.fromkeys((*named, *self._wide)))
+
+
+def _beside(rule: Rule, rules: Sequence[Rule]) -> tuple[str, str, str] | None:
     strictness = EFFECTS.index(rule.effect)
     for other in rules:
         if EFFECTS.index(other.effect) < strictness and covers(other, rule):
@@ -64,11 +82,14 @@ def _beside(rule: Rule, rules: Sequence[Rule], before: Sequence[tuple[str, Rule]
             return ("unreachable", f"never decides: all that it matches is {other.effect} by '{other.id}'",
                     "take this rule away, or except something in the other")
     for other in rules:
-        earlier = any(other is one for _, one in before)
         if other is not rule and other.effect == rule.effect and _adds_nothing(rule, other) and (
-                earlier or not _adds_nothing(other, rule)):
+                _place(other) < _place(rule) or not _adds_nothing(other, rule)):
             return "shadowed", f"adds nothing: '{other.id}' matches all that it matches", "take this rule away"
     return None
+
+
+def _place(rule: Rule) -> tuple[str, int]:
+    return rule.id.partition("/")[0], rule.line
 
 
 def _adds_nothing(rule: Rule, other: Rule) -> bool:

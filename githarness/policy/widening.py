@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, product
+from functools import lru_cache
+from itertools import chain, islice, product
 
 from githarness import paths
 from githarness.policy import globs
@@ -24,7 +25,8 @@ from githarness.policy.rules import ALLOW, APPROVAL, DENY, ON_FILES, TIERS, Rule
 _LEVELS = {DENY: 0, APPROVAL: 1, ALLOW: 2}
 _RANKS = ("operator", "owner")
 _DAY = 86400.0
-_MOST = 40  # texts made of one rule's globs, and globs of other rules that they are held against
+_MOST = 40  # requests of one rule's calls
+_TRIES = 6_000  # texts that are looked for, for the globs of all rules that differ together
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ class _Plan:
         for agent in sorted({*old.agents, *new.agents}):
             self._alike.setdefault(self._kind(agent), []).append(agent)
         self._agents = [names[0] for names in self._alike.values()]
+        self._most = _TRIES
         self.variants: set[str] = set()  # paths in another letter case than that of any glob
 
     def _kind(self, agent: str) -> object:
@@ -175,9 +178,10 @@ class _Plan:
 
     def requests(self) -> Iterator[Request]:
         before, after = (Counter(map(_content, _rules(side))) for side in (self._old, self._new))
-        for rule in self._rules:
-            if before[_content(rule)] != after[_content(rule)]:
-                yield from self.about(rule, self.subjects(rule))
+        differing = [rule for rule in self._rules if before[_content(rule)] != after[_content(rule)]]
+        self._most = max(6, _TRIES // (len(differing) or 1))
+        for rule in differing:
+            yield from self.about(rule, self.subjects(rule))
         for agent in self._agents:
             if self._old.agents.get(agent) != self._new.agents.get(agent):
                 for rule in self._rules:
@@ -225,11 +229,17 @@ class _Plan:
         elif action == "api":
             yield from _apis(rule, beside)
         else:
-            for path in _paths(rule, beside):
+            for path in self._paths_of(rule):
                 yield Request("", (), action, path)
                 if action in ON_FILES and (other := path.swapcase()) != path and globs.is_path(other):
                     self.variants.add(other)
                     yield Request("", (), action, other)
+
+    @lru_cache(maxsize=2)  # noqa: B019  for the actions of one rule in turn
+    def _paths_of(self, rule: Rule) -> tuple[str, ...]:
+        actions = set(rule.actions)
+        beside = [other for other in self._rules if other is not rule and not actions.isdisjoint(other.actions)]
+        return tuple(dict.fromkeys(_paths(rule, beside, self._most)))
 
     def _times(self, rule: Rule) -> list[float]:
         windows = [one.window for one in self._rules if one.window and _content(one) == _content(rule)]
@@ -249,14 +259,15 @@ def _moments(window: Window, now: float) -> Iterator[float]:
         yield midnight + day * _DAY + minute * 60.0
 
 
-def _paths(rule: Rule, beside: Sequence[Rule]) -> Iterator[str]:
+def _paths(rule: Rule, beside: Sequence[Rule], most: int) -> Iterator[str]:
     """Texts that the rule's globs match: alone, in what it excepts, inside and outside of each glob of other rules."""
-    others = list(dict.fromkeys(glob for other in beside for glob in (*(other.paths or ()), *other.excepted)))
+    known = dict.fromkeys(glob for other in beside for glob in (*(other.paths or ()), *other.excepted))
     for glob in rule.paths or ("**",):
-        tries = [([glob], rule.excepted), ([glob], others[:_MOST]), *(([glob, one], ()) for one in rule.excepted),
-                 *(([glob, one], rule.excepted) for one in others[:_MOST * 5]),
-                 *(([glob], (*rule.excepted, one)) for one in others[:_MOST])]
-        for inside, outside in tries:
+        others = globs.near(glob, known)
+        pairs = ((([glob], (*rule.excepted, other)), ([glob, other], rule.excepted)) for other in others)
+        tries = [([glob], rule.excepted), *(([glob, one], ()) for one in rule.excepted), *chain.from_iterable(pairs),
+                 ([glob], others[:10])]
+        for inside, outside in tries[:most]:
             if found := globs.witness(inside, tuple(outside)):
                 yield found
 
