@@ -133,10 +133,8 @@ class Permit:
         return [grant for grant in self.governance.grants.values() if grant.agent == agent and self.holds(grant)]
 
     def holds(self, grant: Grant) -> bool:
-        """Whether it counts now: begun, not over, not used up."""
-        if grant.granted > self.now or ends.key(grant) in self.over:
-            return False
-        return grant.uses is None or self.uses(grant) < grant.uses
+        """Whether it is neither over nor used up."""
+        return ends.key(grant) not in self.over and (grant.uses is None or self.uses(grant) < grant.uses)
 
     def uses(self, grant: Grant) -> int:
         """Commits that it allowed, in the index and in this group."""

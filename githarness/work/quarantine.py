@@ -4,6 +4,7 @@
     operator that says so in the identity files and takes the agents' grants away → what waited for approval is let go
 
 The commit lands behind every write that was in hand, so when the command returns none of theirs can land any more.
+Where git says so already, no write was in hand that did not know.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from githarness import clock, flock
+from githarness import clock
 from githarness.audit import line
 from githarness.errors import HarnessError
 from githarness.policy.model import Agent, Grant
@@ -103,18 +104,11 @@ def _commit(desk: Desk, names: Sequence[str], subject: str, make: Callable[[Gove
 
     try:
         commit = govern.change(desk, edit, role=_ROLE, what=_WHAT)
-        if commit is None:
-            _behind_who_writes(desk)
     except HarnessError as error:
         error.message = f"in force in this clone, but not said in git yet: {error.message}"
         error.args = (error.message,)
         raise
     return Changed(tuple(names), commit, tuple(ended))
-
-
-def _behind_who_writes(desk: Desk) -> None:
-    with flock.exclusive(desk.parts.repo.home / "lane.lock", what="the write path"):
-        pass
 
 
 def _said(names: Sequence[str]) -> str:

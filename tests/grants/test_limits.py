@@ -93,6 +93,16 @@ def test_many_at_once_in_one_group(fleet_of: Fleet) -> None:
     assert [isinstance(one, RateLimited) for one in done] == [False] * 4 + [True] * 4
 
 
+def test_a_refused_write_leaves_its_limits_behind(fleet_of: Fleet) -> None:
+    """What an agent that is at its limit may not do is nothing to the next write of the group."""
+    fleet_of.limited("writes: 2/10m, then: refuse")
+    assert tries(fleet_of, 2) == ["landed", "landed"]
+    unread = Ask("deployer", "r-deployer", (Op("write", "runbooks/release.md", b"x"),))
+    good = Ask("scribe", "r-scribe", (Op("append", "a.md", b"x"),))
+    done = fleet_of.harness.local.write_group([unread, good])
+    assert [isinstance(one, HarnessError) for one in done] == [True, False]
+
+
 def test_bulk_deletes_are_paths_not_commits(fleet_of: Fleet) -> None:
     """A burst in one commit is a burst: one write that takes more away than is left lands nothing."""
     fleet_of.limited("deletes: 3/1h")
