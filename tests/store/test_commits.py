@@ -135,3 +135,12 @@ def test_selections_use_an_index(conn: Connection, wanted: CommitFilter) -> None
     selects = [f"EXPLAIN QUERY PLAN {sql}" for sql in statements if sql.startswith("SELECT")]
     plans = [line[3] for sql in selects for line in conn.execute(sql)]
     assert plans and not [line for line in plans if line.startswith(("SCAN commits", "SCAN changes"))], plans
+
+
+def test_what_a_folder_saw_up_to_a_commit(conn: Connection) -> None:
+    """Before and after its first change; nothing is known of a commit that is not indexed or only merged in."""
+    asked = [commits.touched(conn, oid(str(number)), "notes") for number in (4, 5, 30)]
+    assert asked == [False, True, True]
+    assert commits.touched(conn, oid("30"), "note") is False
+    commits.extend(conn, [replace(row(31), main=False)])
+    assert commits.touched(conn, oid("31"), "notes") is None and commits.touched(conn, oid("99"), "notes") is None
