@@ -10,6 +10,7 @@ import pytest
 
 import githarness
 from githarness.errors import Denied, Usage
+from githarness.store.rows import EventRow
 from githarness.work import audit_record, audit_seal
 from githarness.work.asks import ReadAsk
 
@@ -102,3 +103,11 @@ def test_hostile_values_do_no_harm_in_the_story(world, git) -> None:
     log = audit_seal.seal(world.harness.parts).log
     story = git(world.folder, "log", "-1", "--format=%B", f"refs/githarness/audit/{log}")
     assert "\x1b" not in story and "\u202e" not in story and "\nAgent: scribe" not in story and "Ba\\x1b[31msh" in story
+
+
+def test_equal_bodies_have_different_digests(world) -> None:
+    """Each event has a salt of its own, so that who has the log cannot guess short bodies."""
+    world.record(*(EventRow(f"e-{at}", 1.0, "note", "bot", body="{}") for at in range(20)))
+    with world.harness.db.read() as conn:
+        rows = conn.execute("SELECT salt, digest FROM events WHERE kind = 'note'").fetchall()
+    assert len(set(rows)) == len({digest for _, digest in rows}) == 20 and {len(salt) for salt, _ in rows} == {16}
