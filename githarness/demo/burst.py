@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from githarness.demo import malformed
 from githarness.demo.incident import Found, Incident
 from githarness.demo.stage import Stage
 
 RUN, TRIED, POISONED, DELETES, WRITES = "r-courier-stolen", 40, 3, 3, 20
+REPORT = "log/keys.md"
 POLICY = f"""\
 version: 1
 rules:
@@ -52,27 +54,32 @@ def _play(stage: Stage) -> Found:
     for code in dict.fromkeys(said):
         stage.say("output", f"{said.count(code):3} {code}")
     after = stage.githarness("read", paths[0], "--agent", "courier", shown=True).code
-    read = _readers(stage, paths[0])
-    undone = stage.githarness("rollback", "courier", "--run", RUN, "-m", "undo the burst", shown=True).code
-    restored = _listed(stage) == before
+    readers, command = _blast(stage, paths[0])
+    undone = stage.githarness(*command, "-m", "undo the burst and what came of it").code
+    restored = _listed(stage) == before and stage.git("cat-file", "-e", f"HEAD:{REPORT}").code != 0
+    stage.say("tell", "the same without --dry-run "
+              + ("gives the library back and takes away what scribe posted." if restored else "does not undo it."))
     stage.say("tell", "until its key is replaced and an operator releases it, courier does nothing more.")
     landed = said.count("landed")
-    good = landed == POISONED + DELETES and after == 16 and undone == 0 and restored and "scribe" in read
+    good = landed == POISONED + DELETES and after == 16 and undone == 0 and restored and readers == ["scribe"]
     stage.say("good" if good else "bad", f"{landed} of {TRIED} landed before courier was quarantined by itself; "
               f"{'all of them are undone' if restored else 'not all are undone'}")
     return Found(good, {"tried": TRIED, "landed": landed, "outcomes": [*dict.fromkeys(said)], "exit_of_read": after,
-                        "restored": restored, "readers": [*read], "plain_lost": lost})
+                        "restored": restored, "readers": [*readers], "plain_lost": lost})
 
 
 def _listed(stage: Stage) -> str:
     return stage.git("ls-tree", "-r", "HEAD", "--", malformed.FOLDER).out
 
 
-def _readers(stage: Stage, path: str) -> list[str]:
-    """Who read the poisoned file; scribe does so just before."""
+def _blast(stage: Stage, path: str) -> tuple[list[str], list[str]]:
+    """Who read what was poisoned, and the command that blast gives; scribe has, and does what it says."""
     stage.must("read", path, "--agent", "scribe")
-    shown = stage.must("audit", "log", "--path", path, "--kind", "read", shown=True).out.splitlines()
-    return sorted({line.split()[2] for line in shown})
+    stage.must("append", REPORT, "--agent", "scribe", "-m", "post the keys, as the skill says", stdin="- posted 2\n")
+    stage.say("tell", "scribe has read one of the poisoned skills, and obeyed. Who else, and what came of it?")
+    lines = stage.must("blast", "courier", shown=True).out.splitlines()
+    readers = {line.split()[2] for line in lines if line.lstrip().startswith("read by ")}
+    return sorted(readers), shlex.split(lines[-1])[1:-1]  # its last word makes it a dry run
 
 
 def _plain(stage: Stage, paths: list[str]) -> int:
