@@ -15,7 +15,7 @@ from githarness.daemon.client import RemoteLane
 from githarness.errors import Denied, NotFound
 from githarness.work import agents, grants
 from githarness.work.asks import Ask, Op
-from tests.conftest import Cli
+from tests.conftest import Cli, Git
 from tests.grants.conftest import NOW, ROOT, Fleet, safe
 
 NARROW = """\
@@ -23,6 +23,14 @@ version: 1
 longest-grant: 1d
 rules:
   - {id: own, effect: allow, actions: [read, append], paths: [own/**]}
+"""
+ENDLESS = """\
+version: 1
+agent: scribe
+allow: [append]
+paths: [granted/**]
+granted: 2020-01-01T00:00:00Z
+why: x
 """
 
 
@@ -77,21 +85,18 @@ def test_a_clock_set_forward_ends_a_grant(narrow: Fleet) -> None:
     assert refused(narrow)
 
 
-def test_a_grant_without_an_end_is_none(narrow: Fleet, cli: Cli, fleet: Path) -> None:
-    """G66: the command demands a length, and a file without `expires` grants nothing."""
+def test_a_grant_without_an_end_is_none(narrow: Fleet, cli: Cli, git: Git, fleet: Path) -> None:
+    """G66: the command demands a length, and a file without `expires`, from whatever commit, grants nothing."""
     ran = cli("grant", "scribe", "--allow", "append", "--path", "granted/**", "--why", "x", "--json", cwd=fleet)
     assert (ran.code, ran.json["error"]["code"]) == (2, "usage")
-    lines = ["version: 1", "agent: scribe", "allow: [append]", "paths: [granted/**]", "granted: 2020-01-01T00:00:00Z",
-             "why: x", ""]
-    narrow.harness.local.write_as(_ask(".githarness/grants/g-1.yaml", "\n".join(lines)), "olive")
+    (fleet / ".githarness/grants").mkdir()
+    (fleet / ".githarness/grants/g-1.yaml").write_text(ENDLESS)
+    git(fleet, "add", ".githarness/grants")
+    git(fleet, "commit", "-q", "--no-verify", "-m", "grant")
     assert refused(narrow)
     assert "expires" in narrow.harness.governance().broken_grants[0]
     grants.revoke(narrow.desk, "g-1")
     assert narrow.harness.governance().broken_grants == ()
-
-
-def _ask(path: str, text: str) -> Ask:
-    return Ask("", "r-olive", (Op("write", path, text.encode(), if_match="absent"),))
 
 
 def test_uses_are_counted_from_history(narrow: Fleet) -> None:
