@@ -34,9 +34,9 @@ def _check(options: door.Options) -> Iterator[Finding]:
     if options.files or options.staged or options.since is not None:
         yield from check(door.scope(options))
     if agent is not None and options.since is None:
-        from githarness.checks import revisions  # libgit2, governance: only where an agent is at work
+        from githarness.checks import policy_scope  # libgit2, governance: only where an agent is at work
 
-        for path, why in revisions.out_of_scope(agent):
+        for path, why in policy_scope.out_of_scope(agent):
             yield Finding(path, 1, "GH082", "error", f"agent '{agent}' may not: {why}",
                           f"git restore --staged '{path}', or githarness policy explain --agent {agent}", path)
 

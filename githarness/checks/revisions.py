@@ -13,31 +13,27 @@ from githarness.checks.scope import History, Scope, names_of, read_index
 from githarness.clock import SYSTEM
 from githarness.errors import Integrity, NotFound, Unavailable
 from githarness.git.index import Index
-from githarness.git.objects import EXECUTABLE, FILE, Entry
+from githarness.git.objects import Entry
 from githarness.git.reader import Reader
 from githarness.git.repo import discover, is_shallow
 from githarness.policy import trailers
-from githarness.policy.model import Request
 from githarness.skills.model import Finding
 from githarness.work import judge_claims, judge_range
 from githarness.work.files_of import Committed, Staged
-from githarness.work.governance import Governed
 from githarness.work.judge_range import Bench, Range
-
-_LARGEST = 64 << 20  # bytes of a version that is compared with the one before
 
 
 def staged() -> Scope:
     """The index that git names to a hook, else the worktree's own."""
     repo = discover(settings.hook_git_dir() or Path.cwd())
     listed, reader = read_index(Path(settings.of_hook("GIT_INDEX_FILE") or repo.git_dir / "index")), Reader(repo)
-    head = _head(reader)
+    head = head_of(reader)
     before = dict(reader.files(head)) if head else {}
     files = Staged(repo.worktree or repo.git_dir, listed, reader)
     return Scope(files, _changed(before, listed), names_of(listed), base=Committed(reader, head) if head else None)
 
 
-def _head(reader: Reader) -> str | None:
+def head_of(reader: Reader) -> str | None:
     try:
         return reader.resolve("HEAD")
     except NotFound:
@@ -76,38 +72,6 @@ def _landing(reader: Reader, rev: str) -> str | None:
     if not rev or (is_id and not reader.has(rev)):
         return None
     return reader.resolve(rev)
-
-
-def out_of_scope(agent: str) -> Iterator[tuple[str, str]]:
-    """What the next commit changes and `agent` may not change, by the policy and grants of HEAD, with the reason.
-
-    Nothing where HEAD is not governed. Raises NotFound for an agent that is not of this fleet.
-    """
-    repo = discover(settings.hook_git_dir() or Path.cwd())
-    reader, scope = Reader(repo), staged()
-    head = _head(reader)
-    if head is None or reader.entry(head, ".githarness") is None:
-        return
-    governance, now = Governed(reader).at(head), SYSTEM.now()
-    who, granted = governance.agent(agent), tuple(governance.grants.values())
-    for path in scope.paths:
-        decisions = [(action, governance.policy.decide(Request(agent, who.roles, action, path, time=now), granted))
-                     for action in _actions(scope, path)]
-        action, decision = next((one for one in decisions if one[1].effect == "allow"), decisions[0])
-        if who.retired:
-            yield path, f"it was retired at {who.retired}"
-        elif decision.effect != "allow":
-            yield path, f"{action} is {decision.effect} by {decision.rule}: {decision.why}"
-        elif scope.files.mode(path) not in (FILE, EXECUTABLE, None):
-            yield path, "agents work on plain files"
-
-
-def _actions(scope: Scope, path: str) -> tuple[str, ...]:
-    """What a change may have been, as `verify` sees it: more than a write where a file is new, or only grew."""
-    if scope.files.mode(path) is None:
-        return ("delete",)
-    grew = scope.files.read(path, _LARGEST).startswith(scope.base.read(path, _LARGEST) if scope.base else b"")
-    return ("write", "append") if grew else ("write",)
 
 
 def judged(scope: Scope) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from githarness import settings, wiring
-from githarness.checks import revisions
+from githarness.checks import policy_scope
 from githarness.errors import BadPath, Denied, HarnessError
 from githarness.policy.model import Request
 from githarness.work.asks import Ask, Op
@@ -93,7 +93,7 @@ def _at_hook(forge, tree: str) -> list[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_INDEX_FILE", str(index))
         patch.chdir(forge.folder)
-        return [f"{path}: {why}" for path, why in revisions.out_of_scope("deployer")]
+        return [f"{path}: {why}" for path, why in policy_scope.out_of_scope("deployer")]
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.soak)])
@@ -140,7 +140,7 @@ def test_the_worktree_is_no_witness(forge, scoped: str, monkeypatch: pytest.Monk
     (forge.folder / "other/o.md").write_text("not staged\n")
     forge.git("add", "notes/a.md")
     monkeypatch.chdir(forge.folder)
-    assert list(revisions.out_of_scope("deployer")) == []
+    assert list(policy_scope.out_of_scope("deployer")) == []
     forge.git("add", "other/o.md")
     (forge.folder / "other/o.md").write_text("o\n")
-    assert [path for path, _ in revisions.out_of_scope("deployer")] == ["other/o.md"]
+    assert [path for path, _ in policy_scope.out_of_scope("deployer")] == ["other/o.md"]
