@@ -15,6 +15,8 @@ from githarness.work import blast as work
 from githarness.work.blast import Blast, Node, Reached
 from githarness.work.rollback_select import Selection
 
+_SHOWN, _LISTED = 10, 200  # commits that nobody read; commits of a command that people paste
+
 
 @command
 def blast(
@@ -34,8 +36,11 @@ def blast(
     sh.document({"roots": [_node(node) for node in found.roots], "commits": found.consider, "command": found.command,
                  "unrecorded": [{"run": row.id, "agent": row.agent} for row in found.unseen],
                  "complete": found.complete})
-    for node in found.roots:
+    told = [node for node in found.roots if node.reached]
+    for node in told or found.roots[:_SHOWN]:
         _show(sh, node, "")
+    if len(found.roots) > len(told):
+        sh.line(f"{out.counted(len(found.roots) - len(told), 'commit')} that nobody is known to have read")
     _conclude(sh, found)
 
 
@@ -48,7 +53,7 @@ def _node(node: Node) -> dict[str, object]:
 
 def _reached(one: Reached) -> dict[str, object]:
     read = one.read
-    return {"run": read.run, "agent": read.agent, "how": "read" if read.revision else "base", "path": read.path,
+    return {"run": read.run, "agent": read.agent, "how": read.how, "path": read.path,
             "blob": read.blob, "time": clock.rfc3339(read.time), "event": read.event,
             "commits": [_node(node) for node in one.commits]}
 
@@ -59,7 +64,7 @@ def _show(sh: Shell, node: Node, indent: str) -> None:
             Painted(row.agent or row.human or row.author, "cyan"), f"  {row.subject}",
             Painted(" (rolled back)", "dim") if node.gone else "")
     for one in node.reached:
-        how = "read by" if one.read.revision else "changed by"
+        how = "read by" if one.read.how == "read" else "changed by"
         sh.line(f"{indent}  {how} ", Painted(one.read.agent or "", "cyan"), f" in {one.read.run}: {one.read.path} "
                 f"{one.read.blob[:12]}", "" if one.commits else "; it wrote nothing afterwards")
         for after in one.commits:
@@ -75,6 +80,6 @@ def _conclude(sh: Shell, found: Blast) -> None:
         sh.note("there is more than was followed: -n N")
     if found.command:
         sh.line(Painted(out.counted(len(found.consider), "commit") + " to consider", "bold"), ":")
-        sh.line(f"  {found.command}")
+        sh.line(f"  {found.command if len(found.consider) <= _LISTED else 'the command is in the output of --json'}")
     else:
         sh.line("nothing is left to roll back")

@@ -14,11 +14,11 @@ from typing import NamedTuple
 from githarness.store.schema import READ
 
 # An expression of the partial index `events_blob_reads` has to be written as it stands there.
+_PLAIN = f"events.seq, events.id, time, agent, run, json_extract(safe, '$.paths[0].path'), {READ}"
 _FIELDS = ", ".join(f"json_extract(safe, '$.{name}')" for name in ("revision", "rule", "grant", "tier"))
-_SELECT = f"events.seq, events.id, time, agent, run, json_extract(safe, '$.paths[0].path'), {READ}, {_FIELDS}"
-_OF_BLOBS = f"""SELECT {_SELECT} FROM json_each(?) CROSS JOIN events ON {READ} = json_each.value
+_OF_BLOBS = f"""SELECT {_PLAIN} FROM json_each(?) CROSS JOIN events ON {READ} = json_each.value
     WHERE kind = 'read' AND run IS NOT NULL AND json_valid(safe)"""
-_OF_RUN = f"""SELECT {_SELECT} FROM events
+_OF_RUN = f"""SELECT {_PLAIN}, 'read', {_FIELDS} FROM events
     WHERE run = ? AND kind = 'read' AND seq < ? AND json_valid(safe) ORDER BY seq"""
 _INTENTS = """SELECT commits.seq, events.seq, events.id, events.time, commits.agent, commits.run, body
     FROM json_each(?) CROSS JOIN commits ON commits.seq = json_each.value
@@ -27,7 +27,8 @@ _INTENTS = """SELECT commits.seq, events.seq, events.id, events.time, commits.ag
 
 
 class Read(NamedTuple):
-    """`path` as the log shows it; what a write had seen has no revision, and the `seq` before its intent's."""
+    """`path` as the log shows it; of what a write had seen, `seq` is the one before its intent's. Only `of_run` tells
+    the fields from `revision` on."""
 
     seq: int
     event: str
@@ -36,6 +37,7 @@ class Read(NamedTuple):
     run: str
     path: str
     blob: str
+    how: str = "read"  # read | base
     revision: str | None = None
     rule: str | None = None
     grant: str | None = None
@@ -57,7 +59,7 @@ def bases(conn: sqlite3.Connection, path: str, versions: Sequence[tuple[int, str
     found = []
     for seq, event_seq, event, time, agent, run, body in conn.execute(_INTENTS, (json.dumps(list(before)),)):
         if body and json.loads(body).get("learned", {}).get(path) is not None:
-            found.append(Read(event_seq - 1, event, time, agent, run, path, before[seq]))
+            found.append(Read(event_seq - 1, event, time, agent, run, path, before[seq], "base"))
     return found
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_left
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from githarness.git.reader import Reader
@@ -20,7 +20,7 @@ from githarness.store import commits, reads, runs
 from githarness.store.commits import CommitFilter
 from githarness.store.db import Connection
 from githarness.store.reads import Read
-from githarness.store.rows import ChangeRow, CommitRow, RunRow, Touch
+from githarness.store.rows import ChangeRow, CommitRow, RunRow
 from githarness.work import audit_record
 from githarness.work.operator import Ledger
 from githarness.work.rollback_select import Selection, select
@@ -65,7 +65,8 @@ class Blast:
 
 
 def blast(ledger: Ledger, selection: Selection, *, most: int = 500) -> Blast:
-    """Follows at most so many commits. Raises NotFound for an unknown agent, run or commit, Usage for none."""
+    """Follows at most so many commits beside those named. Raises NotFound for an unknown agent, run or commit, Usage
+    where nothing is named."""
     ledger.fresh_index()
     with ledger.parts.db.read() as conn:
         rows, _ = select(conn, selection)
@@ -73,11 +74,11 @@ def blast(ledger: Ledger, selection: Selection, *, most: int = 500) -> Blast:
             ledger.governance().agent(selection.agent)
         search = _Search(conn, ledger.parts.reader, most)
         roots = search.run(rows)
-        unseen = _unseen(conn, rows, search.since)
+        unseen = _unseen(conn, rows, search.reached)
     return Blast(roots, tuple(search.nodes.values()), unseen, search.complete)
 
 
-def _unseen(conn: Connection, rows: list[CommitRow], reached: dict[str, int]) -> tuple[RunRow, ...]:
+def _unseen(conn: Connection, rows: list[CommitRow], reached: set[str]) -> tuple[RunRow, ...]:
     """Runs whose worktree was made of one of these commits, or of a later one, and that are not known to have seen."""
     own = {row.run for row in rows}
     first = min((row.seq for row in rows), default=0)
@@ -90,58 +91,54 @@ def _unseen(conn: Connection, rows: list[CommitRow], reached: dict[str, int]) ->
 
 
 class _Search:
+    """Reads are taken in the order in which they happened, so that each run is met at its first and once."""
+
     def __init__(self, conn: Connection, reader: Reader, most: int) -> None:
         self.nodes: dict[str, Node] = {}
-        self.since: dict[str, int] = {}  # run -> the event with which it first saw something
+        self.reached: set[str] = set()
         self.complete = True
-        self._conn, self._most = conn, most
+        self._conn, self._left = conn, most
         self._gone = {oid for row in commits.rollbacks(conn) for oid in row.rolls_back}
         self._children = _children(runs.list(conn))
         self._files = lru_cache(maxsize=None)(lambda path: _File(conn, path))
         self._contents = _Contents(reader)
-        self._queue: deque[Node] = deque()
+        self._watches = 0
+        self._next: list[tuple[int, int, Read, _Watch]] = []  # a heap: of each watch the next read
 
     def run(self, rows: list[CommitRow]) -> tuple[Node, ...]:
-        roots = tuple(self._nodes(rows, 0))
-        while self._queue:
-            node = self._queue.popleft()
-            for read in self._seen(node.row):
-                if read.seq < self.since.get(read.run, 1 << 62):
-                    self.since[read.run] = read.seq
-                    node.reached.append(Reached(read, list(self._nodes(self._afterwards(read), node.depth + 1))))
+        roots = tuple(self._node(row, 0) for row in rows)
+        while self._next and self.complete:
+            _, number, read, watch = heappop(self._next)
+            change = watch.change
+            if read.run not in self.reached and self._contents.has(change.old_oid, change.new_oid, read.blob):
+                self._reach(watch.node, read)
+            self._push(number, watch)
         return roots
 
-    def _nodes(self, rows: Iterable[CommitRow], depth: int) -> Iterator[Node]:
-        for row in rows:
-            if row.oid in self.nodes:
-                continue
-            if len(self.nodes) >= self._most or depth > _DEEPEST:
-                self.complete = False
-                return
-            node = self.nodes[row.oid] = Node(row, row.oid in self._gone, depth)
-            self._queue.append(node)
-            yield node
+    def _reach(self, node: Node, read: Read) -> None:
+        self.reached.add(read.run)
+        after = [row for row in self._afterwards(read) if row.oid not in self.nodes]
+        room = self._left if node.depth < _DEEPEST else 0
+        self.complete = len(after) <= room
+        nodes = [self._node(row, node.depth + 1) for row in after[:room]]
+        self._left -= len(nodes)
+        node.reached.append(Reached(read, nodes))
 
-    def _seen(self, row: CommitRow) -> list[Read]:
-        """Who saw what a commit produced, after it, in the order of events; of each run the first time."""
+    def _node(self, row: CommitRow, depth: int) -> Node:
+        node = self.nodes[row.oid] = Node(row, row.oid in self._gone, depth)
         start = self._event_of([row]).get(row.oid, 0)
-        first: dict[str, Read] = {}
         for change in row.changes:
-            for read in self._of_change(row, change):
-                late = read.seq > start if start else read.time >= row.time
-                if late and (read.run not in first or read.seq < first[read.run].seq):
-                    first[read.run] = read
-        return sorted(first.values())
+            for path, since, until in self._names(change.path, row.seq) if change.new_oid else ():
+                found = self._files(path).seen(since, until, after=start)
+                late = (read for read in found if read.run not in self.reached and (start or read.time >= row.time))
+                self._watches += 1
+                self._push(self._watches, _Watch(node, change, late))
+        return node
 
-    def _of_change(self, row: CommitRow, change: ChangeRow) -> Iterator[Read]:
-        """Reads of all versions from the commit on, at whatever name they were, that have what it did."""
-        if change.new_oid is None:
-            return
-        for path, since, until in self._names(change.path, row.seq):
-            for read in self._files(path).between(since, until):
-                known = read.seq >= self.since.get(read.run, 1 << 62)
-                if not known and self._contents.has(change.old_oid, change.new_oid, read.blob):
-                    yield read
+    def _push(self, number: int, watch: _Watch) -> None:
+        read = next(watch.reads, None)
+        if read:
+            heappush(self._next, (read.seq, number, read, watch))
 
     def _names(self, path: str, seq: int) -> Iterator[tuple[str, int, int]]:
         """The names that a file had from a commit on, each with the commits between which it had it."""
@@ -185,32 +182,35 @@ def _children(rows: Iterable[RunRow]) -> dict[str, list[RunRow]]:
     return found
 
 
-class _Seen(NamedTuple):
-    last: int  # the commit that last made the version
-    read: Read
+class _Watch(NamedTuple):
+    """What a commit did to a file, and who saw the file since, in the order in which they did."""
+
+    node: Node
+    change: ChangeRow
+    reads: Iterator[Read]
 
 
 class _File:
     """All versions that one path ever had, and who saw them."""
 
     def __init__(self, conn: Connection, path: str) -> None:
-        self._path = path
-        self._touches = commits.history(conn, path)
-        last = {touch.new_oid: touch.seq for touch in self._touches if touch.new_oid}
+        touches = commits.history(conn, path)
+        self._moves = [(touch.seq, new) for touch in touches for old, new in touch.renames if old == path]
+        self._last = {touch.new_oid: touch.seq for touch in touches if touch.new_oid}
         shown = json.loads(audit_record.shown({"path": path})).get("path")  # as an event says it
-        found = [read for read in reads.of_blobs(conn, last) if read.path == shown]
-        found += reads.bases(conn, path, [(touch.seq, touch.old_oid) for touch in self._touches])
-        self._seen = sorted(_Seen(last[read.blob], read) for read in found if read.blob in last)
+        found = [read for read in reads.of_blobs(conn, self._last) if read.path == shown]
+        found += reads.bases(conn, path, [(touch.seq, touch.old_oid) for touch in touches])
+        self._reads = sorted(read for read in found if read.blob in self._last)
 
-    def between(self, since: int, until: int) -> Iterator[Read]:
-        for last, read in self._seen[bisect_left(self._seen, (since,)):]:
-            if last < until:
+    def seen(self, since: int, until: int, *, after: int) -> Iterator[Read]:
+        """Reads after an event of versions that commits between these two made, or made again."""
+        for read in self._reads[bisect_right(self._reads, after, key=lambda read: read.seq):]:
+            if since <= self._last[read.blob] < until:
                 yield read
 
     def moved(self, seq: int) -> tuple[int, str] | None:
         """The commit after this one that gave the file another name, and that name."""
-        later: Iterator[Touch] = (touch for touch in self._touches if touch.seq > seq and touch.renames)
-        return next(((touch.seq, new) for touch in later for old, new in touch.renames if old == self._path), None)
+        return next((move for move in self._moves if move[0] > seq), None)
 
 
 class _Contents:
@@ -218,7 +218,7 @@ class _Contents:
         self._reader = reader
         self._lines = lru_cache(maxsize=256)(self._read)
 
-    def has(self, old: str | None, new: str, blob: str) -> bool:
+    def has(self, old: str | None, new: str | None, blob: str) -> bool:
         """Whether a version still has what the change of `old` into `new` did."""
         if blob == new:
             return True

@@ -114,7 +114,7 @@ def test_a_named_base_counts_as_seen_and_an_append_does_not(crew: Fleet) -> None
     crew.append("scribe", "a.md", "x\n", "r-append")
     crew.write("scribe", "a.md", "poison\nx\ny\n", "r-base")
     reached = crew.blast(commits=(bad,)).roots[0].reached
-    assert [(one.read.run, one.read.revision, len(one.commits)) for one in reached] == [("r-base", None, 1)]
+    assert [(one.read.run, one.read.how, len(one.commits)) for one in reached] == [("r-base", "base", 1)]
 
 
 def test_runs_that_a_reader_began_are_reached(crew: Fleet) -> None:
@@ -149,7 +149,7 @@ def test_it_follows_so_many_commits_and_says_so(crew: Fleet) -> None:
     for number in range(5):
         crew.append("scribe", "b.md", f"{number}\n")
     found = crew.blast(commits=(bad,), most=3)
-    assert (len(found.nodes), found.complete) == (3, False)
+    assert (len(found.nodes), found.complete) == (4, False)
 
 
 def test_runs_in_worktrees_are_named(crew: Fleet, begin: Callable[..., Any]) -> None:
