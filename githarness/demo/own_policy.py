@@ -9,7 +9,7 @@ from githarness.demo.incident import Found, Incident
 from githarness.demo.stage import Stage
 
 POLICY = ".githarness/policies/fleet.yaml"
-_BOUND = '  - {id: release, effect: deny, agents: [scribe], actions: [write, delete, rename], paths: ["runbooks/**"]}\n'
+_BOUND = '  - {id: release, effect: deny, agents: [scribe], actions: [write, rename], paths: ["runbooks/**"]}\n'
 TEXT = """\
 version: 1
 rules:
@@ -33,6 +33,7 @@ def _play(stage: Stage) -> Found:
     stage.say("tell", "then around it, in a clone: plain git for the policy, and in the same push what it now allows:")
     clone, hub = _prepared(stage)
     used = _loosened(stage, clone)
+    stage.say("tell", "in its own clone the agent is believed; what counts is what others take from it.")
     plain = stage.git("push", "-q", "../plain.git", "main", cwd=clone).code
     stage.say("loss", f"a plain bare repository {'takes' if plain == 0 else 'refuses'} the push")
     pushed = stage.git("push", "origin", "main", cwd=clone, shown=True)
