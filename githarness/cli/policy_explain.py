@@ -60,10 +60,12 @@ def explain(
                       time=clock.instant(asked.time, now) if asked.time else now)
     found = rules.explain(governance.policy, request, tuple(governance.grants.values()))
     decision = found.decision
-    sh.document({"effect": decision.effect, "rule": decision.rule, "why": decision.why, "grant": decision.grant,
-                 "request": authzen.document(request), "response": authzen.answer(decision),
-                 "matched": [{"rule": rule.id, "effect": rule.effect, "line": rule.line} for rule in found.matching],
-                 "changes": list(found.changes)})
+    document: dict[str, object] = {
+        "effect": decision.effect, "rule": decision.rule, "why": decision.why, "grant": decision.grant,
+        "request": authzen.document(request), "response": authzen.answer(decision),
+        "matched": [{"rule": rule.id, "effect": rule.effect, "line": rule.line} for rule in found.matching],
+        "changes": list(found.changes)}
+    sh.document(document)
     _text(sh, found)
 
 
