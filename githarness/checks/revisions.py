@@ -17,6 +17,7 @@ from githarness.git.objects import Entry
 from githarness.git.reader import Reader
 from githarness.git.repo import discover, is_shallow
 from githarness.policy import trailers
+from githarness.policy.model import Registry
 from githarness.skills.model import Finding
 from githarness.work import judge_claims, judge_range
 from githarness.work.files_of import Committed, Staged
@@ -85,7 +86,7 @@ def judged(scope: Scope) -> Iterator[Finding]:
         yield _finding(reader, oid, "; ".join(f"{one.code}: {one.message}" for one in group))
     for oid in found.ungoverned:
         commit = reader.commit(oid)
-        if judge_claims.of_agent(commit, trailers.parse(commit.message)):
+        if judge_claims.of_agent(commit, trailers.parse(commit.message), Registry()):
             yield _finding(reader, oid, "says that an agent made it, before there was one")
 
 

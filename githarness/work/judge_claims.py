@@ -6,6 +6,7 @@ import re
 from collections.abc import Container
 
 from githarness.git.commits import Commit
+from githarness.policy.model import Registry
 from githarness.policy.trailers import Trailers
 from githarness.work.judged import Fault
 
@@ -16,8 +17,14 @@ _FOLDED = re.compile(r"^[ \t*>-]*Agent: ?([a-z0-9][a-z0-9._-]{0,63})[ \t]*$(?=[\
 _LONGEST = 1 << 20  # characters of a message in which folded commits are looked for
 
 
-def of_agent(commit: Commit, pairs: Trailers) -> bool:
-    return any(key.lower() == "agent" for key, _ in pairs) or _ADDRESS.fullmatch(commit.author) is not None
+def of_agent(commit: Commit, pairs: Trailers, known: Registry) -> bool:
+    """An address that no mail reaches is an agent's, unless it is that of a person who is known."""
+    if any(key.lower() == "agent" for key, _ in pairs):
+        return True
+    if not _ADDRESS.fullmatch(commit.author):
+        return False
+    mail = commit.author.rpartition("<")[2].rstrip(">").lower()
+    return all(human.mail.lower() != mail for human in known.humans.values())
 
 
 def squashed(commit: Commit, pairs: Trailers, fleet: str, agents: Container[str]) -> Fault | None:

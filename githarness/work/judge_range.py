@@ -17,7 +17,16 @@ from githarness.git.repo import Repo, is_shallow
 from githarness.git.still import Still
 from githarness.policy import trailers
 from githarness.policy.trailers import Trailers
-from githarness.work import crew, judge_agent, judge_changes, judge_claims, judge_founding, judge_human, judge_uses
+from githarness.work import (
+    crew,
+    judge_agent,
+    judge_changes,
+    judge_claims,
+    judge_founding,
+    judge_human,
+    judge_signature,
+    judge_uses,
+)
 from githarness.work.judge_agent import Deed
 from githarness.work.judge_human import Act
 from githarness.work.judge_policy import Claim
@@ -27,6 +36,7 @@ from githarness.work.judge_uses import Use, Uses
 from githarness.work.judged import Fault, Report, Violation
 
 Progress = Callable[[int, int], None]
+_NEVER = float("inf")
 _SHALLOW = "git fetch --unshallow; in CI fetch-depth: 0 (GitHub) or GIT_DEPTH: 0 (GitLab)"
 
 
@@ -77,7 +87,7 @@ class Verdict(NamedTuple):
 
     kind: str  # agent | human | before: governance; unread
     time: int = 0
-    signed: bool = False
+    key: str = ""  # of its signature, where that says who made it
     faults: tuple[Fault, ...] = ()
     uses: tuple[Use, ...] = ()  # of grants
     stop: HarnessError | None = None  # nothing can be judged without what is missing
@@ -89,15 +99,18 @@ def judge(bench: Bench, span: Range) -> Report:
     judging = _Judging(bench, span)
     verdicts = crew.spread(judging.each, judging.order, cores=bench.cores, progress=bench.progress)
     times, uses = Times(bench.reader, bench.now, span.base), Uses(bench.reader, span.base)
-    report = Report(len(verdicts))
+    stolen, report = judging.stolen(span.base or span.head), Report(len(verdicts))
     for oid, verdict in zip(judging.order, verdicts, strict=True):
         if verdict.stop:
             raise verdict.stop
         faults = [*verdict.faults, *uses.judge(verdict.uses)]
+        codes = {one.code for one in faults}
+        if verdict.time >= stolen.get(verdict.key, _NEVER) and "compromised" not in codes:
+            faults.append(Fault("compromised", "the key that signed it is marked as compromised since before its date"))
         if verdict.kind == "agent":
             faults += times.judge(judging.parents[oid], verdict.time)
         report.violations += [Violation(oid, one.path, one.code, one.message) for one in dict.fromkeys(faults)]
-        times.note(oid, judging.parents[oid], verdict.time, dated=verdict.signed and not faults)
+        times.note(oid, judging.parents[oid], verdict.time, dated=bool(verdict.key) and not faults)
         if verdict.kind in ("human", "before"):
             (report.human if verdict.kind == "human" else report.ungoverned).append(oid)
     return report
@@ -115,6 +128,14 @@ class _Judging:
         self._tips = landings(self.parents, span.head, span.base)
         self._line = frozenset(line_of(self.parents, span.head))
 
+    def stolen(self, commit: str) -> dict[str, float]:
+        """The keys that are known as compromised at a commit, since when."""
+        try:
+            state = self._states.at(commit)
+        except Integrity:
+            return {}
+        return judge_signature.compromised(state.governance.registry) if state else {}
+
     def each(self, oids: Sequence[str]) -> Iterator[Verdict]:
         for oid in oids:
             try:
@@ -129,14 +150,14 @@ class _Judging:
         if not states:
             if commit.oid not in self._line or self._states.folder(commit.oid) is None:
                 return Verdict("before")
-            return Verdict("human", commit.time, signed=True, faults=tuple(judge_founding.judge(commit, self._states)))
+            return Verdict("human", commit.time, _key(commit), tuple(judge_founding.judge(commit, self._states)))
         pairs = trailers.parse(commit.message)
         changes = judge_changes.own(self._reader, commit)
-        if judge_claims.of_agent(commit, pairs):
+        if judge_claims.of_agent(commit, pairs, states[0].governance.registry):
             pushed = None if commit.oid in self._bench.arrived else self._bench.pushed
             deed = Deed(Claim.of(commit, pairs), changes, pushed)
-            return Verdict("agent", commit.time, signed=True, uses=judge_uses.of(deed.claim, states[0]),
-                           faults=tuple(judge_agent.judge(deed, states, self._reader)))
+            faults = tuple(judge_agent.judge(deed, states, self._reader))
+            return Verdict("agent", commit.time, _key(commit), faults, judge_uses.of(deed.claim, states[0]))
         return self._of_person(commit, pairs, changes, states)
 
     def _of_person(self, commit: Commit, pairs: Trailers, changes: tuple[PathChange, ...], states: Sequence[State],
@@ -147,7 +168,12 @@ class _Judging:
         faults = list(judge_human.judge(Act(commit, named, changes, signed, self._bench.owners), states, self._reader))
         if folded := judge_claims.squashed(commit, pairs, governance.config.fleet, governance.registry.agents):
             faults.append(folded)
-        return Verdict("human", commit.time, signed=bool(named) and commit.signature is not None, faults=tuple(faults))
+        return Verdict("human", commit.time, _key(commit) if named else "", tuple(faults))
+
+
+def _key(commit: Commit) -> str:
+    key = judge_signature.signer(commit)
+    return "" if isinstance(key, Fault) else key
 
 
 def _order(reader: Reader, span: Range) -> dict[str, tuple[str, ...]]:

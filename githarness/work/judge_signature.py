@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from githarness.errors import Integrity
 from githarness.git.commits import Commit
-from githarness.policy.model import Agent, Human, Key
+from githarness.policy.model import Agent, Human, Registry
 from githarness.seal import sshsig
 from githarness.work.judge_states import State
 from githarness.work.judged import Fault
@@ -16,8 +16,9 @@ from githarness.work.judged import Fault
 GRACE = 3600.0  # seconds by which the clocks of two hosts may differ
 
 
+@lru_cache(maxsize=64)
 def signer(commit: Commit) -> str | Fault:
-    """The public key line of who signed, of whatever identity."""
+    """The public key line of who signed, of whatever identity. Several ask about one commit."""
     if commit.signature is None or commit.signed_payload is None:
         if b"\ngpgsig" in commit.raw.partition(b"\n\n")[0]:
             return Fault("bad-signature", "its signature can be read in more than one way")
@@ -64,12 +65,11 @@ def _stopped(agent: Agent, name: str, when: int) -> Iterator[Fault]:
         yield Fault("retired", f"{name} expired at {agent.expires}")
 
 
-def compromised(identity: Agent | Human | None, key: str, when: int) -> Key | None:
-    """The key, where what is known now says that it was no longer its holder's alone at `when`."""
-    for one in identity.keys if identity else ():
-        if one.key == key and one.compromised_since is not None and when >= seconds(one.compromised_since):
-            return one
-    return None
+def compromised(registry: Registry) -> dict[str, float]:
+    """Since when each key was no longer its holder's alone, in Unix seconds, as it is known in one state."""
+    identities: list[Agent | Human] = [*registry.agents.values(), *registry.humans.values()]
+    return {key.key: seconds(key.compromised_since) for identity in identities for key in identity.keys
+            if key.compromised_since is not None}
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from githarness import clock
 from githarness.seal.keys import KeySigner, generate
 from tests.conftest import run_cli, run_git
 
@@ -296,3 +297,26 @@ def test_who_was_stopped_signs_nothing_more(forge, cli) -> None:
         side = forge.commit({"a.md": "a"}, parents=[start], pairs=forge.trailers(start), signer=signer)
         assert code in forge.codes(stopped, forge.merge(stopped, side)), changed
         assert forge.codes(start, side) == set()
+
+
+def test_an_audit_knows_which_key_was_stolen(forge) -> None:
+    """What a key signed since it was compromised is told once that is known; what it signed before stands."""
+    now = int(forge.git("log", "-1", "--format=%ct", "main"))
+    old = forge.commit({"a.md": "a"}, when=now + 100)
+    new = forge.commit({"a.md": "b"}, parents=[old], pairs=forge.trailers(old), when=now + 200)
+    file = forge.git("show", "main:.githarness/agents/deployer.yaml") + "\n"
+    since = clock.rfc3339(now + 150)
+    marked = file.replace("  host:", f"  compromised-since: '{since}'\n  host:")
+    told = forge.commit({".githarness/agents/deployer.yaml": marked}, agent=None, parents=[new], signer=forge.owner())
+    assert [(one.commit, one.code) for one in forge.verify(None, told).violations] == [(new, "compromised")]
+    assert forge.codes(None, new) == set()
+
+
+def test_a_person_may_have_an_address_that_no_mail_reaches(forge) -> None:
+    """Of a known person it is no agent's; of anybody else it is."""
+    file = forge.git("show", "main:.githarness/humans/olive.yaml") + "\n"
+    start = forge.commit({".githarness/humans/olive.yaml": file.replace("example.org", "home.invalid")}, agent=None,
+                         signer=forge.owner())
+    for mail, codes in (("olive@home.invalid", set()), ("other@home.invalid", {"unsigned", "author"})):
+        made = forge.commit({"a.md": "a"}, agent=None, parents=[start], author=f"Olive <{mail}>")
+        assert forge.codes(start, made) >= codes and bool(forge.codes(start, made)) == bool(codes)
