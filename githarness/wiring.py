@@ -146,9 +146,9 @@ class Harness:
         from githarness.git import maintenance
         from githarness.work import audit_seal
 
-        audit_seal.seal_if_due(self.parts)
         if maintenance.is_due(self.repo):
             maintenance.maintain(self.git, self.repo)
+        audit_seal.seal_if_due(self.parts)  # last: a log that was changed is refused, and stops nothing else
 
     @cached_property
     def lane(self) -> Lane:
