@@ -120,8 +120,9 @@ def campaign(world, seqs: Iterator[int]) -> None:
             for what, change in mutations(conn, seq):
                 change()
                 assert world.codes(), (seq, what)
-                conn.execute("DELETE FROM events")
-                conn.execute("INSERT INTO events SELECT * FROM saved")
+                last = COUNT + 1 if what == "cut" else seq
+                conn.execute("DELETE FROM events WHERE seq BETWEEN ? AND ?", (seq - 1, last))
+                conn.execute("INSERT INTO events SELECT * FROM saved WHERE seq BETWEEN ? AND ?", (seq - 1, last))
         assert world.codes() == set()
         conn.execute("DROP TABLE saved")
 
