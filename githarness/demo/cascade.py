@@ -75,7 +75,8 @@ def _play(stage: Stage) -> Found:
     stage.say("tell", f"planner's run has started {CALLS} runs of scribe, each to sell one lamp.")
     stage.say("tell", f"policy lets planner, with all on its behalf, write {MOST} times in ten minutes.")
     said = together(stage, stage.repo, [["-c", OURS, call.environ["GITHARNESS_RUN"], STOCK] for call in calls])
-    outcomes, conflicts = [line.split()[0] for line in said], sum(int(line.split()[1]) for line in said)
+    words = [(line or "failed 0").split() for line in said]
+    outcomes, conflicts = [word for word, _ in words], sum(int(lost) for _, lost in words)
     sold, left = outcomes.count("sold"), _left(stage, stage.repo)
     _table(stage, ("file and plain git", plain_sold, plain), ("githarness", sold, left))
     stage.say("tell", f"{conflicts} times another had sold since: two equal levels are a conflict, not one sale.")

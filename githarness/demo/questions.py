@@ -32,6 +32,7 @@ def answer(stage: Stage) -> dict[str, list[str]]:
         stage.say("tell", question)
         for line in lines:
             stage.say("output", line)
+    stage.say("tell", f"and in one command: githarness why {commits[0][:12]}")
     return answers
 
 

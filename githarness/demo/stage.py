@@ -69,7 +69,7 @@ class Stage:
 
     def githarness(self, *args: str, stdin: str = "", shown: bool = False) -> Ran:
         """The command in the demo's repository; `shown` tells the call and its output."""
-        done = self.run([*self.door, *args], stdin)
+        done = self._run([sys.executable, *self.door, *args], self.repo, stdin)
         if shown:
             self.show(f"githarness {shlex.join(args)}", (done.out + done.err).splitlines())
         return done
@@ -78,9 +78,12 @@ class Stage:
         """The same, where the command takes the clocks to be so many seconds on: the wall's, and that of the boot."""
         return replace(self, door=("-c", _AHEAD, str(wall), str(boot)))
 
-    def run(self, program: Sequence[str], stdin: str = "") -> Ran:
-        """Python with these arguments, in the demo's repository, to its end."""
-        return self._run([sys.executable, *program], self.repo, stdin)
+    def run(self, program: Sequence[str]) -> Ran:
+        """Python with these arguments, in the demo's repository. Raises Unavailable where it fails."""
+        done = self._run([sys.executable, *program], self.repo, "")
+        if done.code:
+            raise Unavailable(f"a program of the demo ended with {done.code}: {done.err.strip()}")
+        return done
 
     def git(self, *args: str, cwd: Path | None = None, shown: bool = False) -> Ran:
         done = self._run([self.git_binary, *args], cwd or self.repo, "")
