@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from githarness.store.db import Connection, Database
     from githarness.store.keyring import Keyring
     from githarness.work.artifacts import Registry
-    from githarness.work.asks import Lane, Progress
+    from githarness.work.asks import Lane, Plan, Progress
     from githarness.work.divergence import Verdict
     from githarness.work.gate import WriteGate
     from githarness.work.governance import Governance
@@ -132,7 +132,7 @@ class Harness:
     def local(self) -> LocalLane:
         from githarness.work.lane import LocalLane
 
-        return LocalLane(self.parts, self._gate)
+        return LocalLane(self.parts, self._gate, owners=_owners)
 
     @cached_property
     def served(self) -> LocalLane:
@@ -255,6 +255,12 @@ class Harness:
     def close(self) -> None:
         if "db" in self.__dict__:
             self.db.close()
+
+
+def _owners(parts: Parts, head: str, plan: Plan) -> Plan:
+    from githarness.work import owners
+
+    return owners.check(parts, head, plan)
 
 
 def reader(repo: Repo) -> Reader:

@@ -17,6 +17,7 @@ from githarness.wiring import Harness
 from githarness.work import approvals, operator, risks
 from githarness.work.approvals import Desk, Proposal
 from githarness.work.risks import Risk, Seen
+from githarness.work.statements import LASTS
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The held change.")]
 Why = Annotated[str, typer.Option(metavar="TEXT", help="Your reason; it is signed with the rest.")]
@@ -61,7 +62,7 @@ def approve(
     """
     sh = shell(ctx)
     seconds = clock.seconds(lasts)
-    if not 0 < seconds <= 30 * approvals.LASTS:
+    if not 0 < seconds <= 30 * LASTS:
         raise Usage(f"'{lasts}' is no length for an approval", fix="write up to 30d")
     done = approvals.approve(_desk(sh), change, why, lasts=float(seconds))
     said, written = done.statement, done.written

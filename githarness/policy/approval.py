@@ -6,7 +6,8 @@
       "time": TIME, "uses": 1, "verdict": "approve" | "reject", "version": 1, "why": TEXT}}
 
 in canonical JSON and one LF; signed are the bytes of the statement in that form. Blobs and mode are null where nothing
-is there; the mode is the new one. A text that is not the one form of what it says is no statement.
+is there; the mode is the new one; the agent is `human:` where people change governance. A text that is not the one form
+of what it says is no statement.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _VERSION = 1
 _LARGEST = 16 << 20  # bytes of a file
 _RANKS = ("contributor", "operator", "owner")
 _NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
-_FORMS = {"id": r"a-[0-9a-z]{1,40}", "held": r"h-[0-9a-z]{1,40}", "agent": _NAME, "approver": _NAME,
+_FORMS = {"id": r"a-[0-9a-z]{1,40}", "held": r"h-[0-9a-z]{1,40}", "agent": f"human:|{_NAME}", "approver": _NAME,
           "nonce": r"[0-9a-f]{32}", "policy": r"sha256:[0-9a-f]{64}", "ref": r"refs/heads/.{1,500}",
           "verdict": f"{APPROVE}|{REJECT}", "why": r"[\s\S]{0,4096}"}
 _BLOB, _MODE = re.compile("[0-9a-f]{40}"), re.compile("100644|100755")

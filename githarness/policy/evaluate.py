@@ -17,7 +17,19 @@ from githarness.policy import grants as grants_
 from githarness.policy import roles
 from githarness.policy.matching import Matcher, head_key, matcher
 from githarness.policy.model import ACTIONS, Approvers, Decision, Grant, Request
-from githarness.policy.rules import ALLOW, APPROVAL, CHANGES, DENY, EFFECTS, ON_FILES, TIERS, Breaker, PolicyFile, Rule
+from githarness.policy.rules import (
+    ALLOW,
+    APPROVAL,
+    CHANGES,
+    DENY,
+    EFFECTS,
+    ON_FILES,
+    TIERS,
+    Breaker,
+    Owners,
+    PolicyFile,
+    Rule,
+)
 
 GOVERNANCE = "governance"
 NO_POLICY = "no-policy"
@@ -60,6 +72,9 @@ class Policy:
         self.breaker = Breaker(
             tuple(rate for file in self.files for rate in file.breaker.denials),
             tuple(rate for file in self.files for rate in file.breaker.failures))
+        asked = [file.owners for file in self.files if file.owners]
+        self.owners = Owners(_strictest([one.approvers for one in asked]),
+                             tuple(key for one in asked for key in one.recovery)) if asked else None
         matchers = [matcher(rule) for file in self.files for rule in file.rules]
         self._matchers = sorted(matchers, key=lambda one: EFFECTS.index(one.rule.effect))  # stable: files' order stays
         self._known: dict[tuple[str, tuple[str, ...], str], _Candidates] = {}

@@ -3,6 +3,7 @@
     version: 1
     longest-grant: 7d
     breaker: {denials: 20/10m, failures: 10/10m}
+    governance: {approvers: {role: owner, count: 2}, recovery: "ssh-ed25519 AAAA…"}
     rules:
       - {id, effect, why, agents, roles, actions, paths, except, tools, api, window, tier, approvers, limits, tests}
 
@@ -30,15 +31,17 @@ from githarness.policy.rules import (
     Api,
     Breaker,
     Example,
+    Owners,
     PolicyFile,
     Rule,
     Tool,
     Window,
 )
 from githarness.policy.tables import Fault, Source, Table, instant
+from githarness.seal import public
 
 VERSION = 1
-_TOP = ("version", "longest-grant", "breaker", "rules")
+_TOP = ("version", "longest-grant", "breaker", "governance", "rules")
 _RULE = ("id", "effect", "why", "agents", "roles", "actions", "paths", "except", "tools", "api", "window", "tier",
          "approvers", "limits", "tests")
 _EXAMPLE = ("agent", "roles", "action", "tier", "time", "path", "tool", "arguments", "host", "method")
@@ -75,11 +78,13 @@ def check(data: bytes, path: str) -> tuple[PolicyFile, list[Fault]]:
         return PolicyFile(path, ()), source.faults
     longest = top.checked("longest-grant", rates.seconds, 0)
     breaker = _breaker(top.table("breaker"))
+    owners = _owners(top.table("governance"))
     rules = tuple(_rules(top, named[1] if named else ""))
     top.end(_TOP)
     if not source.faults:
         _try(source, rules)
-    return PolicyFile(path, rules, longest or None, breaker), sorted(source.faults, key=lambda fault: fault.line)
+    faults = sorted(source.faults, key=lambda fault: fault.line)
+    return PolicyFile(path, rules, longest or None, breaker, owners), faults
 
 
 def _version(top: Table) -> bool:
@@ -245,6 +250,18 @@ def _approvers(table: Table | None) -> Approvers | None:
     count = table.checked("count", _count, 1)
     table.end(("role", "count"))
     return Approvers(role, count)
+
+
+def _owners(table: Table | None) -> Owners | None:
+    """People who change governance are owners; how many, is what a file may ask for."""
+    if table is None:
+        return None
+    approvers = _approvers(table.table("approvers")) or Approvers("owner", 1)
+    if approvers.role != "owner" or approvers.count < 2:
+        table.fault("approvers", "asks for no second owner", "write approvers: {role: owner, count: 2}")
+    key = table.checked("recovery", public.line, "")
+    table.end(("approvers", "recovery"))
+    return Owners(approvers, (key,) if key else ())
 
 
 def _count(text: str) -> int:

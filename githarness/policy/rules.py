@@ -87,8 +87,17 @@ class Breaker:
 
 
 @dataclass(frozen=True, slots=True)
+class Owners:
+    """How many owners it takes to change governance, and the keys with which one does it alone."""
+
+    approvers: Approvers
+    recovery: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyFile:
     path: str
     rules: tuple[Rule, ...]
     longest_grant: int | None = None  # seconds
     breaker: Breaker = field(default_factory=Breaker)
+    owners: Owners | None = None

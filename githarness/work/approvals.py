@@ -10,36 +10,30 @@ path of it or the governance changed; then it is proposed anew under another id,
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from githarness import clock, flock
-from githarness.audit import line
-from githarness.canon import Json
-from githarness.errors import Conflict, Denied, HarnessError, Integrity, NeedsApproval, NotFound, Refused, Unavailable
-from githarness.git import pack, refs
-from githarness.git.objects import FILE, Entry, raw
+from githarness import flock
+from githarness.errors import Conflict, Denied, HarnessError, NeedsApproval, NotFound, Refused, Unavailable
+from githarness.git import refs
+from githarness.git.objects import FILE, Entry, PathChange, oid_of
 from githarness.git.porcelain import Git
-from githarness.git.trees import Trees
-from githarness.policy import approval, renames, trailers
+from githarness.policy import approval, renames
 from githarness.policy.approval import APPROVE, REJECT, Matter, Signed, Statement
 from githarness.policy.model import Approvers, Human
 from githarness.seal.signer import Signer
-from githarness.store import events
-from githarness.store.rows import EventRow, RunRow
-from githarness.work import held, judge_approval, people
+from githarness.store.rows import RunRow
+from githarness.work import held, judge_approval, owners, people, statements
 from githarness.work.approved import Again, Approved
-from githarness.work.asks import ApprovedAsk, Written
+from githarness.work.asks import ApprovedAsk, Plan, Written
 from githarness.work.governance import Governance
 from githarness.work.held import STATEMENTS, HeldChange
 from githarness.work.lane import LocalLane
 from githarness.work.parts import Parts
 from githarness.work.runbook import name_of
+from githarness.work.statements import LASTS, Speaker
 from githarness.work.verify import is_signed
 
 _HELD = "refs/githarness/held/"
-LASTS = 86400.0  # seconds that a statement counts, unless said otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,29 +86,21 @@ def get(parts: Parts, governance: Governance, name: str) -> Proposal:
 def _proposal(parts: Parts, governance: Governance, change: HeldChange) -> Proposal:
     count, _, role = change.value("Approvers").partition(" ")
     chain = tuple(name_of(value) for key, value in change.pairs if key == "On-Behalf-Of")
-    matter = Matter(change.agent, governance.config.ref, change.value("Policy"), judge_approval.bounds(change.changes),
+    agent = owners.PEOPLE if change.by_people else change.agent
+    matter = Matter(agent, governance.config.ref, change.value("Policy"), judge_approval.bounds(change.changes),
                     chain, parts.clock.now())
     found = Proposal(change, matter, Approvers(role, int(count)), void=_void(parts, governance, change))
-    standing = [(one, judge_approval.standing(governance, one, matter)) for one in _statements(parts, change.id)]
+    standing = [(one, judge_approval.standing(governance, one, matter)) for one in statements.of(parts, change.id)]
     good = [(one, human) for one, human in standing if isinstance(human, Human)]
     return replace(found, signed=tuple(one for one, _ in good), people=tuple(human for _, human in good))
 
 
 def _void(parts: Parts, governance: Governance, change: HeldChange) -> str:
-    if not is_signed(parts.reader.commit(change.commit), governance):
+    if not change.by_people and not is_signed(parts.reader.commit(change.commit), governance):
         return f"it is not signed by agent '{change.agent}'"
     if changed := held.since(parts, change):
         return f"'{changed[0].path}' changed since it was proposed"
     return "" if change.value("Policy") == governance.digest else "the governance changed since it was proposed"
-
-
-def _statements(parts: Parts, name: str) -> Iterator[Signed]:
-    for oid in refs.under(parts.repo.common_dir, f"{STATEMENTS}{name}/").values():
-        for path, entry in parts.reader.files(oid):
-            try:
-                yield approval.parse(parts.reader.blob(entry.oid), path)
-            except Integrity:
-                continue  # whoever put it there: it says nothing
 
 
 def approve(desk: Desk, name: str, why: str = "", *, lasts: float = LASTS) -> Outcome:
@@ -124,8 +110,15 @@ def approve(desk: Desk, name: str, why: str = "", *, lasts: float = LASTS) -> Ou
     if partial := approval.partial(desk.human.name, found.matter.agent, found.matter.chain):
         raise Denied(f"{partial}: somebody else approves it", fix="githarness human list",
                      details={"rule": "separation-of-duties"})
+    if found.void and found.change.by_people:
+        raise Conflict(f"'{name}' is void: {found.void}", fix=f"repeat the change, and githarness held drop {name}")
     if found.void:
         raise _anew(desk, found)
+    if found.change.by_people and desk.human.name == found.change.agent.removeprefix(owners.PEOPLE):
+        raise Denied(f"'{desk.human.name}' proposed it: another owner approves it", fix="githarness human list",
+                     details={"rule": "separation-of-duties"})
+    if found.change.by_people and (written := _land_as_own(desk, found, why, lasts)):
+        return written
     mine = next((one for one in found.signed if one.statement.approver == desk.human.name), None)
     mine = mine or _sign(desk, found, APPROVE, why, lasts)
     found = _found(desk, name)
@@ -136,6 +129,28 @@ def approve(desk: Desk, name: str, why: str = "", *, lasts: float = LASTS) -> Ou
     except Unavailable as error:
         return Outcome(mine.statement, None, f"{error.message}: push {STATEMENTS}* and approve it where the key is")
     return Outcome(mine.statement, land(desk.parts, desk.git, desk.lane, found))
+
+
+def _land_as_own(desk: Desk, found: Proposal, why: str, lasts: float) -> Outcome | None:
+    """A change of governance lands as a commit of the last person that it takes, with what the others signed in it."""
+    signed = zip(found.signed, found.people, strict=True)
+    others = [(one, human) for one, human in signed if human.name != desk.human.name]
+    if not approval.enough([human for _, human in others], found.approvers):
+        return None
+    mine = _sign(desk, found, APPROVE, why, lasts).statement
+    changes = [*found.change.changes, *(_file(one) for one, _ in others)]
+    subject, _, body = found.change.message.partition("\n")
+    named = tuple(("Approval", f"{one.statement.id} by {one.statement.approver}") for one, _ in others)
+    try:
+        written = desk.lane.land(Plan("govern", tuple(changes), subject, desk.human, desk.signer, body.strip(), named))
+    except refs.Moved as error:
+        raise Conflict(f"'{found.change.id}' no longer fits what is there", fix="githarness proposals") from error
+    _let_go(desk.parts, desk.git, found.change.id)
+    return Outcome(mine, written)
+
+
+def _file(signed: Signed) -> PathChange:
+    return PathChange(signed.statement.file, None, Entry(FILE, oid_of("blob", signed.data)), signed.data)
 
 
 def reject(desk: Desk, name: str, why: str = "") -> Statement:
@@ -155,7 +170,7 @@ def land(parts: Parts, git: Git, lane: LocalLane, found: Proposal) -> Written:
     """As its agent's write. Raises NeedsApproval where too few have approved, what writes raise, and Conflict where
     somebody else was faster."""
     name = found.change.id
-    if not found.ready:
+    if not found.ready or found.change.by_people:
         raise NeedsApproval(f"'{name}' {_missing(found)}", fix=f"githarness proposals {name}", details={"held": name})
     try:
         done = lane.write(_ask(found, tuple((one.statement.file, one.data) for one in found.signed)))
@@ -215,43 +230,8 @@ def _anew(desk: Desk, found: Proposal) -> HarnessError:
 
 
 def _sign(desk: Desk, found: Proposal, verdict: str, why: str, lasts: float) -> Signed:
-    now, matter = float(int(desk.parts.clock.now())), found.matter
-    said = Statement(clock.new_id("a", now), found.change.id, matter.agent, desk.human.name, matter.ref, matter.policy,
-                     matter.paths, os.urandom(16).hex(), now, now + lasts, verdict, why)
-    data = approval.render(said, desk.signer.sign(said.payload(), approval.NAMESPACE))
-    signed = approval.parse(data, said.file)
-    with flock.exclusive(desk.parts.repo.home / "lane.lock", what="the write path"):
-        if refs.read(desk.parts.repo.common_dir, _HELD + found.change.id) != found.change.commit:
-            raise Conflict(f"held change '{found.change.id}' has landed, or was let go", fix="githarness proposals")
-        with desk.parts.db.write(durable=True) as conn:
-            events.add(conn, [_event(found, said)])
-        _keep(desk, found.change, signed)
-    return signed
-
-
-def _event(found: Proposal, said: Statement) -> EventRow:
-    change = found.change
-    fields: dict[str, Json] = {
-        "approval": said.id, "held": change.id, "verdict": said.verdict, "rule": change.value("Rule"), "why": said.why,
-        "paths": [bound.path for bound in said.paths], "expires": clock.rfc3339(said.expires)}
-    return EventRow(clock.new_id("e", said.time), said.time, "approval", change.agent, said.approver, change.run,
-                    dict(change.pairs).get("Operation"), safe=line.safe(fields))
-
-
-def _keep(desk: Desk, change: HeldChange, signed: Signed) -> None:
-    """In an envelope that has the held commit below it, so that both travel together; the statement is what is signed.
-    For who has the lane."""
-    said, repo = signed.statement, desk.parts.repo
-    made = [raw("blob", signed.data)]
-    tree = Trees(desk.parts.reader.tree).change(None, {f"{said.id}.json": Entry(FILE, made[0].oid)}, made)
-    who = f"{desk.human.name} <{desk.human.mail}>"
-    when = f"{int(said.time)} +0000"
-    text = trailers.render(f"{said.verdict} {change.id}", said.why, [("Verdict", said.verdict)])
-    made.append(raw("commit", f"tree {tree}\nparent {change.commit}\nauthor {who} {when}\ncommitter {who} {when}\n\n"
-                    f"{text}".encode()))
-    ref = f"{STATEMENTS}{change.id}/{said.approver}"
-    stem = pack.write(repo.common_dir / "objects" / "pack", made)
-    refs.update(repo, ref, made[-1].oid, old=refs.read(repo.common_dir, ref),
-                note=refs.Note(who, int(said.time), f"githarness: {said.verdict}"))
-    if stem:
-        pack.release(stem)
+    parts, change = desk.parts, found.change
+    with flock.exclusive(parts.repo.home / "lane.lock", what="the write path"):
+        if refs.read(parts.repo.common_dir, _HELD + change.id) != change.commit:
+            raise Conflict(f"held change '{change.id}' has landed, or was let go", fix="githarness proposals")
+        return statements.make(parts, Speaker(desk.human, desk.signer, verdict, why, lasts), change, found.matter)

@@ -13,7 +13,7 @@ from githarness.canon import Json
 from githarness.errors import HarnessError, NeedsApproval, Usage
 from githarness.git.objects import Raw
 from githarness.git.worktrees import AllHeld
-from githarness.policy import renames, trailers
+from githarness.policy import disguise, renames, trailers
 from githarness.policy.model import Agent
 from githarness.seal.signer import Signer
 from githarness.settings import RepoConfig
@@ -100,6 +100,9 @@ class Group:
             self.permit.keep_limits(ask.agent, writes=1, deletes=sum(change.new is None for change in changes))
         if self.held and changes:
             self.held.must_be_clean(changes)
+        if ask.human and self.governance.policy.owners and any(disguise.governs(change.path) for change in changes):
+            raise Withheld(NeedsApproval("governance takes several owners"), changes, (("Human", agent.name),),
+                           ask.message or _subject(ask))
         if changes and not admission.approvals and (waiting := proposed.of(admission)):
             pairs = proposed.pairs(admission, self._trailers(ask, run, admission, proposed.DECISION))
             raise Withheld(waiting, changes, pairs, ask.message or _subject(ask))

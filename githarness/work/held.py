@@ -49,6 +49,11 @@ class HeldChange:
         """Whether it waits for people to approve it."""
         return any(key == "Approvers" for key, _ in self.pairs)
 
+    @property
+    def by_people(self) -> bool:
+        """Whether an owner proposed it, and not an agent."""
+        return self.agent.startswith("human:")
+
     def value(self, key: str) -> str:
         return next((value for name, value in self.pairs if name == key), "")
 

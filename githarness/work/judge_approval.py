@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from githarness.errors import Integrity
 from githarness.git.objects import FILE, PathChange
@@ -41,32 +42,39 @@ def standing(governance: Governance, signed: Signed, matter: Matter) -> Human | 
 
 def approved(judge: Judge, ask: Ask, decision: Decision) -> bool:
     """Enough people for `decision`; or, of the statements' own files, which no policy lets an agent write, this one."""
-    changes = judge_changes.own(judge.reader, judge.claim.commit)
-    people = dict(_people(judge, changes))
+    claim, governance = judge.claim, judge.governance
+    changes = judge_changes.own(judge.reader, claim.commit)
+    matter = Matter(judge.agent.name, governance.config.ref, claim.one("Policy"), bounds(changes), claim.chain,
+                    float(claim.commit.time))
+    people = signed_for(governance, matter, Brought(changes, claim.values("Approval"), judge.reader.blob))
     if decision.effect == "require_approval":
         return approval.enough(people.values(), decision.approvers or Approvers())
     return ask.path in people
 
 
-def _people(judge: Judge, changes: Sequence[PathChange]) -> Iterator[tuple[str, Human]]:
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a commit changes, and how it names the statements that it brings. `blob`: the content of what is new."""
+
+    changes: Sequence[PathChange]
+    named: Sequence[str]
+    blob: Callable[[str], bytes]
+
+
+def signed_for(governance: Governance, matter: Matter, brought: Brought) -> dict[str, Human]:
     """By the files of their statements; nobody where the trailers do not name exactly those."""
-    claim, files = judge.claim, [change for change in changes if change.path.startswith(approval.FOLDER)]
-    matter = Matter(judge.agent.name, judge.governance.config.ref, claim.one("Policy"), bounds(changes), claim.chain,
-                    float(claim.commit.time))
-    read = [(change.path, signed) for change in files if (signed := _read(judge, change))]
+    read = [(change.path, signed) for change in brought.changes if (signed := _read(change, brought.blob))]
     named = [f"{signed.statement.id} by {signed.statement.approver}" for _, signed in read]
-    if not matter.paths or sorted(claim.values("Approval")) != sorted(named):
-        return
-    for path, signed in read:
-        human = standing(judge.governance, signed, matter)
-        if isinstance(human, Human):
-            yield path, human
+    if not matter.paths or sorted(brought.named) != sorted(named):
+        return {}
+    found = {path: standing(governance, signed, matter) for path, signed in read}
+    return {path: human for path, human in found.items() if isinstance(human, Human)}
 
 
-def _read(judge: Judge, change: PathChange) -> Signed | None:
-    if change.old is not None or change.new is None or change.new.mode != FILE:
+def _read(change: PathChange, blob: Callable[[str], bytes]) -> Signed | None:
+    if not change.path.startswith(approval.FOLDER) or change.old or change.new is None or change.new.mode != FILE:
         return None
     try:
-        return approval.parse(judge.reader.blob(change.new.oid), change.path)
+        return approval.parse(blob(change.new.oid), change.path)
     except Integrity:
         return None

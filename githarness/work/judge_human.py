@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from githarness.errors import HarnessError
 from githarness.git.commits import Commit
-from githarness.git.objects import FILE, PathChange
+from githarness.git.objects import PathChange
 from githarness.git.reader import Reader
-from githarness.policy import disguise, registry
+from githarness.policy import disguise, trailers
 from githarness.policy.model import Human
-from githarness.work import judge_signature
-from githarness.work.governance import APPROVALS, FOLDER_NAME
+from githarness.work import judge_signature, owners
+from githarness.work.governance import APPROVALS
+from githarness.work.judge_approval import Brought
 from githarness.work.judge_states import State
 from githarness.work.judged import Fault
+from githarness.work.owners import Decree
 from githarness.work.people import RANKS
-
-_AGENT_FILE = re.compile(rf"{re.escape(FOLDER_NAME)}/agents/[^/]+\.yaml")
-_GRANT_FILE = re.compile(rf"{re.escape(FOLDER_NAME)}/grants/[^/]+\.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +44,14 @@ def judge(act: Act, states: Sequence[State], reader: Reader) -> Iterator[Fault]:
     key = judge_signature.signer(act.commit)
     if not isinstance(key, Fault):
         for state in states:
-            yield from _by(state, key, act, reader)
+            yield from _by(state, key, act, reader, states[0].governance.digest)
     elif governing:
         yield Fault("governance", f"'{governing[0].path}' is governance, and {key.message}", governing[0].path)
     elif act.signed:
         yield Fault(key.code, f"people sign here, and {key.message}")
 
 
-def _by(state: State, key: str, act: Act, reader: Reader) -> Iterator[Fault]:
+def _by(state: State, key: str, act: Act, reader: Reader, digest: str) -> Iterator[Fault]:
     human, governing = judge_signature.human_of(state, key), act.governing
     if human is None:
         if governing:
@@ -66,7 +63,13 @@ def _by(state: State, key: str, act: Act, reader: Reader) -> Iterator[Fault]:
     if act.named and act.named != (human.name,):
         yield Fault("author", f"the trailer 'Human: {act.named[0][:80]}' is not '{human.name}', who signed it")
     yield from judge_signature.ends(human, key, act.commit.time)
-    yield from (fault for change in governing if (fault := _may_not(human, change, reader)))
+    if governing:
+        named = [value for name, value in trailers.parse(act.commit.message) if name == "Approval"]
+        decree = Decree(human, key, digest, float(act.commit.time), Brought(act.changes, named, reader.blob))
+        statements = owners.signed_for(state.governance, decree)
+        yield from (fault for change in governing if change.path not in statements
+                    and (fault := _may_not(human, change, reader)))
+        yield from _several(state, decree, governing)
     if governing and act.owners is not None and key not in act.owners:
         yield Fault("not-anchored", f"'{governing[0].path}' is governance, and the hub knows no such owner: push the "
                     "branch as it was when the hub was made first", governing[0].path)
@@ -77,25 +80,16 @@ def _may_not(human: Human, change: PathChange, reader: Reader) -> Fault | None:
         return Fault("governance", f"'{change.path}' comes with what it lets land, and stays as it is", change.path)
     if RANKS[human.role] >= RANKS["owner"]:
         return None
-    if RANKS[human.role] >= RANKS["operator"] and _is_an_operators(change, reader):
+    if RANKS[human.role] >= RANKS["operator"] and owners.is_an_operators(change, reader.blob):
         return None
     return Fault("governance", f"'{change.path}' is governance, and '{human.name}', who signed it, is {human.role}",
                  change.path)
 
 
-def _is_an_operators(change: PathChange, reader: Reader) -> bool:
-    """A grant that goes, and an agent that is quarantined or released, with nothing else about it changed."""
-    if change.new is None:
-        return _GRANT_FILE.fullmatch(change.path) is not None
-    modes = (change.old and change.old.mode, change.new.mode)
-    if not _AGENT_FILE.fullmatch(change.path) or change.old is None or modes != (FILE, FILE):
-        return False
-    try:
-        before, after = (registry.parse_agent(reader.blob(entry.oid), change.path)
-                         for entry in (change.old, change.new))
-    except HarnessError:
-        return False
-    return replace(after, quarantined=None) == replace(before, quarantined=None)
+def _several(state: State, decree: Decree, governing: Sequence[PathChange]) -> Iterator[Fault]:
+    if left := owners.lacking(state.governance, decree):
+        yield Fault("needs-approval", f"'{governing[0].path}' is governance, and takes {left.count} more of role "
+                    f"{left.role}", governing[0].path)
 
 
 def _paths(changes: Sequence[PathChange]) -> Iterator[Fault]:

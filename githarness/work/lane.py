@@ -21,7 +21,7 @@ from githarness.git.checkout import CheckedOut
 from githarness.git.repo import Checkout, checkouts, rebasing
 from githarness.git.trees import Trees
 from githarness.git.worktrees import AllHeld, Worktrees
-from githarness.policy.model import Agent, Key
+from githarness.policy.model import Agent, Human, Key
 from githarness.seal.signer import Signer
 from githarness.store import commits, events
 from githarness.store.db import Connection
@@ -39,19 +39,23 @@ from githarness.work.runbook import Runbook
 from githarness.work.together import TRIES, Ack, Result, Together, in_turn, too_busy
 from githarness.work.verify import verifier
 
+OwnersCheck = Callable[[Parts, str, Plan], Plan]
+
 
 class LocalLane:
     """One per process and repository; not for use by two threads at once."""
 
     def __init__(self, parts: Parts, gates: Gates | None = None, *, largest: int | None = None,
-                 tidy: Callable[[], None] | None = None) -> None:
+                 tidy: Callable[[], None] | None = None, owners: OwnersCheck | None = None) -> None:
         """`gates`: makes what judges a group's writes; who only lands plans needs none.
         `largest`: artifacts of more bytes are left to another lane, by TooLarge; the daemon's memory stays small.
+        `owners`: what lets a plan for governance land where one owner is not enough, or holds it.
         `tidy`: what `maintain` does beside folding, which takes seconds.
         """
         self._parts = parts
         self._gates = gates
         self._tidy = tidy
+        self._owners = owners
         self._tidying = Thread()
         self._fault: HarnessError | OSError | None = None  # of the last tidying
         self._largest = largest
@@ -141,12 +145,14 @@ class LocalLane:
             landing.record(ground, batch, arrival)
         return results
 
-    def _kept(self, ask: Ask, withheld: Withheld, group: Group) -> HarnessError:
+    def _kept(self, ask: Ask, withheld: Withheld, group: Group) -> Result:
         """What its caller hears once the change is held; on the commit that this group left."""
         agent = people.as_writer(group.governance, ask.human) if ask.human else group.governance.agent(ask.agent)
         codes = {change.path: withheld.code for change in withheld.changes}
         why = Reason(agent.name, ask.run, codes, withheld.text or ask.message or "", withheld.pairs)
         try:
+            if ask.human and withheld.pairs:
+                return self._decreed(ask, withheld, people.named(group.governance, ask.human), self._signer(agent))
             if withheld.pairs:
                 return proposed.keep(self._parts, group.tip, withheld, why, self._signer(agent))
             kept = held.keep(self._parts, group.tip, withheld.changes, why, self._signer(agent))
@@ -155,6 +161,13 @@ class LocalLane:
         return NeedsApproval(f"{withheld.message}; it is held as {', '.join(kept)}",
                              fix=f"githarness held resolve {kept[0]} --from FILE, once it is mended: {withheld.fix}",
                              details={**withheld.details, "held": kept[0], "all_held": list[Detail](kept)})
+
+    def _decreed(self, ask: Ask, withheld: Withheld, human: Human, signer: Signer) -> Written:
+        """A person's write of governance lands, or waits, as a plan does."""
+        subject, _, body = withheld.text.partition("\n")
+        operation = (("Operation", ask.operation),) if ask.operation else ()
+        plan = Plan("write", withheld.changes, subject, human, signer, body.strip(), operation, ask.run)
+        return self._land_plan(plan, self.head())
 
     def _new_group(self, head: str, conn: Connection, held: AllHeld | None) -> Group:
         parts, now = self._parts, self._parts.clock.now()
@@ -200,6 +213,8 @@ class LocalLane:
         parts = self._parts
         root = self._root(head) if head else None
         ground = Ground(parts.repo, parts.db, parts.ref, head, self._hold)
+        if self._owners and head and not plan.fleet and parts.governed.salvaged(head).policy.owners:
+            plan = self._owners(parts, head, plan)
         with self._look() as seen:
             drafted = plans.draft_plan(plan, plans.Footing(head, root, seen), parts, self._trees)
         batch = Batch([drafted.draft], drafted.objects, drafted.events)

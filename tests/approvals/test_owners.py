@@ -1,0 +1,107 @@
+"""Governance that takes two owners, and a recovery key that does it alone and says so."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from githarness.policy import registry
+from tests.approvals.conftest import POLICY, Office
+
+TWO = POLICY.replace("version: 1\n", "version: 1\ngovernance:\n  approvers: {role: owner, count: 2}\n")
+
+
+@pytest.fixture
+def two(office: Office) -> Office:
+    """Owners olive, wanda and rita; rita's key is the one for recovery."""
+    for name in ("wanda", "rita"):
+        office.good("human", "add", name, "--mail", f"{name}@example.org", "--role", "owner")
+    rita = registry.parse_human(office.git("show", "main:.githarness/humans/rita.yaml").encode() + b"\n", "rita.yaml")
+    text = TWO.replace("count: 2}\n", f"count: 2}}\n  recovery: {rita.keys[0].key}\n", 1)
+    policy(office, text, who="olive")
+    return office
+
+
+def policy(office: Office, text: str, who: str, code: int = 0) -> str:
+    """The id under which it is held, empty where it lands."""
+    path = ".githarness/policies/main.yaml"
+    done = office.cli("write", path, "--as", who, "--json", "--if-match", office.git("rev-parse", f"main:{path}"),
+                      stdin=text, who=who)
+    assert done.code == code, done.out + done.err
+    return str(done.json["error"]["details"]["held"]) if code else ""
+
+
+def test_a_policy_waits_for_the_second_owner(two: Office) -> None:
+    """Proposed by one, landed by the other as their own commit, with what the first one signed in it."""
+    before = two.head
+    held = policy(two, POLICY, who="olive", code=13)
+    assert two.head == before
+    for who in ("olive", "otto"):
+        assert two.cli("approve", held, who=who).code == 10
+    done = two.good("approve", held, "--json", who="wanda").json
+    assert two.git("log", "-1", "--format=%H %an %G?") == f"{done['commit']} wanda G"
+    assert two.git("log", "-1", "--format=%(trailers:key=Approval,valueonly)").strip().endswith("by olive")
+    assert two.git("show", "main:.githarness/policies/main.yaml") == POLICY.rstrip("\n") and two.refs() == []
+    assert two.codes(None, "main") == set()
+
+
+@pytest.mark.parametrize("words", [
+    ("agent", "add", "newcomer"), ("agent", "retire", "scribe"),
+    ("grant", "scribe", "--allow", "write", "--path", "x/**", "--for", "1h", "--why", "w")])
+def test_identities_and_grants_wait_too(two: Office, words: tuple[str, ...]) -> None:
+    """Whatever command changes governance."""
+    done = two.cli(*words, "--json")
+    assert done.code == 13 and done.json["error"]["details"]["rule"] == "governance"
+    two.good("approve", done.json["error"]["details"]["held"], who="wanda")
+    assert two.codes(None, "main") == set()
+
+
+def test_stopping_an_agent_never_waits(two: Office) -> None:
+    """An operator quarantines and releases as ever."""
+    two.good("agent", "quarantine", "scribe", who="otto")
+    two.good("agent", "release", "scribe", who="otto")
+    assert two.codes(None, "main") == set()
+
+
+def test_the_recovery_key_does_it_alone_and_says_so(two: Office) -> None:
+    """By a trailer and an event."""
+    policy(two, POLICY, who="rita")
+    assert two.git("log", "-1", "--format=%(trailers:key=Recovery,valueonly)").strip() == "rita"
+    with two.open().db.read() as conn:
+        assert conn.execute("SELECT human FROM events WHERE kind = 'recovery'").fetchall() == [("rita",)]
+    assert two.codes(None, "main") == set()
+
+
+def test_past_the_harness_it_fails(two: Office) -> None:
+    """The same change as a plain commit that an owner signed, or with the other's statement taken out."""
+    held = policy(two, POLICY, who="olive", code=13)
+    base = two.head
+    two.good("approve", held, who="wanda")
+    commit, message = two.head, two.git("log", "-1", "--format=%B")
+    two.git("update-ref", "refs/heads/main", base)
+    two.git("reset", "-q", "--hard")
+    signing = _key(two, "wanda")
+    for text in ("mine alone", message):
+        (two.folder / ".githarness/policies/main.yaml").write_text(POLICY)
+        two.git("-c", "core.hooksPath=/dev/null", *signing, "commit", "-q", "-S", "-am", text)
+        assert "needs-approval" in two.codes(base, "main")
+        two.git("reset", "-q", "--hard", base)
+    assert two.codes(base, commit) == set()
+
+
+def _key(office: Office, who: str) -> list[str]:
+    """Git's settings by which `who` signs."""
+    harness = office.open()
+    public = harness.governance().registry.humans[who].keys[0].key
+    for path in harness.settings.data_dir.rglob("*"):
+        if path.is_file() and b"PRIVATE KEY" in path.read_bytes()[:100] and _public(path) == public:
+            return ["-c", f"user.name={who}", "-c", f"user.email={who}@example.org", "-c", "gpg.format=ssh",
+                    "-c", f"user.signingkey={path}"]
+    raise AssertionError(who)
+
+
+def _public(path: Path) -> str:
+    done = subprocess.run(["ssh-keygen", "-y", "-f", str(path)], capture_output=True, text=True, check=True)
+    return " ".join(done.stdout.split()[:2])
