@@ -98,7 +98,7 @@ def test_completion_knows_agents(cli, fleet, name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "completed"),
     [
-        ("githarness ap", ["append", "apply"]),
+        ("githarness ap", ["append", "apply", "approve"]),
         ("githarness --q", ["--quiet"]),
         ("githarness log --si", ["--since"]),
         ("githarness index re", ["rebuild"]),
