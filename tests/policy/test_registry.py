@@ -37,7 +37,8 @@ some_keys = st.lists(
 ).map(tuple)
 mails = st.from_regex(r"[a-z0-9.+_-]{1,20}@[a-z0-9.-]{1,20}", fullmatch=True)
 agents = st.builds(
-    Agent, names, st.lists(names, max_size=3, unique=True).map(tuple), some_keys, lines, st.just("") | mails, maybe, maybe, maybe
+    Agent, names, st.lists(names, max_size=3, unique=True).map(tuple), some_keys, lines, st.just("") | mails, maybe,
+    maybe, maybe
 )
 humans = st.builds(Human, names, mails, st.sampled_from(registry.HUMAN_ROLES), some_keys, maybe)
 
