@@ -115,7 +115,8 @@ def _show(sh: Shell, harness: Harness, one: Proposal) -> None:
 
 def _lands(sh: Shell, one: Proposal) -> None:
     behalf = f", on behalf of {', '.join(one.matter.chain)}" if one.matter.chain else ""
-    sh.line(f"what lands: one commit by {one.change.agent}{behalf}")
+    author = "the owner who approves last" if one.change.by_people else one.change.agent
+    sh.line(f"what lands: one commit by {author}{behalf}")
     for path, old, new, mode in one.matter.paths:
         sh.line(f"  {mode or 'deleted'} {path} {(old or 'new')[:12]}..{(new or '')[:12]}")
 

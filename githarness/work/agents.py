@@ -29,9 +29,11 @@ def add(desk: Desk, name: str, *, wanted: tuple[str, ...], purpose: str, owner: 
     roles are a Conflict."""
     registry.check_name(name)
     end = clock.rfc3339(expires) if expires is not None else None
-    asked = Agent(name, _known_roles(wanted), (), purpose, registry.check_mail(owner or desk.mail), expires=end)
+    asked = Agent(name, tuple(sorted(set(wanted))) or (roles.WRITER,), (), purpose,
+                  registry.check_mail(owner or desk.mail), expires=end)
 
     def edit(governance: Governance) -> Edit | None:
+        _must_know(governance, asked.roles)
         there = governance.registry.agents.get(name)
         if there is None:
             return Edit(f"add agent {name}", (replace(asked, keys=(_new_key(desk, name, governance),)),))
@@ -43,11 +45,12 @@ def add(desk: Desk, name: str, *, wanted: tuple[str, ...], purpose: str, owner: 
     return _changed(desk, name, govern.change(desk, edit))
 
 
-def _known_roles(wanted: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = [role for role in wanted if role not in roles.SHIPPED]
-    if unknown:
-        raise Usage(f"'{unknown[0]}' is not a role", fix="use " + " or ".join(roles.SHIPPED))
-    return tuple(sorted(set(wanted))) or (roles.WRITER,)
+def _must_know(governance: Governance, wanted: tuple[str, ...]) -> None:
+    """A role is one of the shipped ones, or of a rule. Raises Usage."""
+    known = dict.fromkeys((*roles.SHIPPED, *(role for rule in governance.policy.rules for role in rule.roles or ())))
+    for role in wanted:
+        if role not in known:
+            raise Usage(f"'{role}' is not a role", fix="use " + " or ".join(known))
 
 
 def _same(there: Agent, asked: Agent) -> None:

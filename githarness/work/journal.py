@@ -21,8 +21,8 @@ from githarness.work.runbook import Runbook, name_of, tier
 
 _KIND = re.compile(r"[a-z][a-z0-9.-]{0,39}")
 _CALLS = ("tool", "exec", "api")
-_OURS = frozenset({"intent", "outcome", "denial", "refusal", "read", "grant", "revoke", "approval", "quarantine",
-                   "release", "rollback", "secret", "purge", "hold", "run"})  # nobody else says that these happened
+_OURS = frozenset({"intent", "outcome", "denial", "refusal", "read", "grant", "revoke", "approval", "recovery",
+                   "quarantine", "release", "rollback", "secret", "purge", "hold", "run"})  # nobody else says that these happened
 
 
 @dataclass(frozen=True, slots=True)
