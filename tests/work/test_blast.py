@@ -50,6 +50,10 @@ def tree(node: Node) -> tuple[str, list[Any]]:
     return node.row.subject, [(one.read.run, [tree(after) for after in one.commits]) for one in node.reached]
 
 
+def below(node: Node) -> list[Node]:
+    return [node, *(one for reached in node.reached for after in reached.commits for one in below(after))]
+
+
 def test_what_readers_wrote_afterwards_is_a_tree(crew: Fleet) -> None:
     """A read leads to later writes of that run, these to their readers; what was written before the read stays out."""
     crew.write("scribe", "before.md", "x\n")
@@ -66,9 +70,11 @@ def test_what_readers_wrote_afterwards_is_a_tree(crew: Fleet) -> None:
 
 
 def test_who_saw_it_before_or_something_else_is_not_reached(crew: Fleet) -> None:
-    """The same blob at another path, the path before the write, and a read at the revision before it."""
-    start = crew.write("scribe", "a.md", "good\n")
+    """The same blob before the write or at another path, and a version before it that has the same line."""
+    start = crew.write("scribe", "a.md", "bad\nother\n")
+    crew.write("scribe", "a.md", "bad\n")
     crew.read("scribe", "a.md", "r-early")
+    crew.write("scribe", "a.md", "good\n")
     crew.write("scribe", "copy.md", "bad\n")
     bad = crew.write("deployer", "a.md", "bad\n")
     crew.read("scribe", "copy.md", "r-copy")
@@ -138,8 +144,8 @@ def test_circles_end_and_each_commit_comes_once(crew: Fleet) -> None:
         crew.read("deployer", "b.md")
         crew.append("deployer", "a.md", f"{number + 1}\n")
     found = crew.blast(agent="deployer")
-    assert len(found.nodes) == len({node.row.oid for node in found.nodes}) == 7
-    assert found.complete
+    shown = [node.row.oid for root in found.roots for node in below(root)]
+    assert len(shown) == len(set(shown)) == len(found.nodes) == 7 and found.complete
 
 
 def test_it_follows_so_many_commits_and_says_so(crew: Fleet) -> None:
