@@ -14,6 +14,7 @@ from githarness.cli import out
 from githarness.cli.options import command
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
+from githarness.git import refs
 from githarness.git.repo import discover
 from githarness.work import judge_range, judge_report
 from githarness.work.judge_range import Bench
@@ -53,7 +54,8 @@ def verify(
     sh = shell(ctx)
     harness = wiring.Harness(sh.settings, discover(sh.directory))
     judge_range.must_be_whole(harness.repo)
-    wanted = judge_range.parse_range(harness.reader, span, harness.ref if span is None else "HEAD")
+    known = span is None and refs.read(harness.repo.common_dir, harness.ref)  # a job of CI has HEAD alone
+    wanted = judge_range.parse_range(harness.reader, span, harness.ref if known else "HEAD")
     with sh.progress("verifying") as progress:
         bench = Bench(harness.reader, clock.SYSTEM.now(), options.humans, progress, cores=os.cpu_count() or 1)
         found = judge_range.judge(bench, wanted)

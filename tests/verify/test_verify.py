@@ -50,6 +50,17 @@ def test_wrong_ranges(cli, fleet: Path) -> None:
     assert cli("verify", "nowhere..HEAD", cwd=fleet).code == 14
 
 
+def test_a_job_of_ci_and_a_bare_repository_are_audited_whole(cli, git, fleet: Path, tmp_path: Path) -> None:
+    """Where the governed branch has no ref of its own, HEAD is judged."""
+    git(tmp_path, "clone", "-q", "--bare", fleet, tmp_path / "bare")
+    git(tmp_path, "clone", "-q", fleet, tmp_path / "job")
+    git(tmp_path / "job", "checkout", "-q", "--detach")
+    git(tmp_path / "job", "branch", "-q", "-D", "main")
+    for folder in ("bare", "job"):
+        assert cli("verify", cwd=tmp_path / folder).out == ("4 commits: 0 commits with violations, 3 by people, "
+                                                            "1 before governance began\n")
+
+
 def test_every_code_is_explained() -> None:
     """docs/verify.md has a row for each."""
     page = (ROOT / "docs" / "verify.md").read_text()
