@@ -22,7 +22,7 @@ from githarness.work.runbook import Runbook, name_of, tier
 _KIND = re.compile(r"[a-z][a-z0-9.-]{0,39}")
 _CALLS = ("tool", "exec", "api")
 _OURS = frozenset({"intent", "outcome", "denial", "refusal", "read", "grant", "revoke", "approval", "recovery",
-                   "quarantine", "release", "rollback", "secret", "purge", "hold", "run"})  # nobody else says that these happened
+                   "quarantine", "release", "rollback", "secret", "purge", "hold", "run"})  # nobody else says these
 
 
 @dataclass(frozen=True, slots=True)
