@@ -120,6 +120,18 @@ def test_a_commit_past_the_harness_is_told(harness: Harness, git: Callable[..., 
     assert found.gap == "it was not written in this clone, or its event is gone"
 
 
+def test_a_grant_is_told_with_its_end(cli: Any, fleet: Path) -> None:
+    """Also once it was revoked: the state before the commit says what it was."""
+    cli("agent", "add", "guest", "--role", "reader", cwd=fleet)
+    given = cli("grant", "guest", "--allow", "write", "--path", "notes/**", "--for", "1h", "--why", "a trial", "--json",
+                cwd=fleet).json
+    assert cli("write", "notes/a.md", "--agent", "guest", cwd=fleet, stdin="x\n").code == 0
+    assert cli("revoke", given["grant"], cwd=fleet).code == 0
+    shown = cli("why", "notes/a.md", "--json", cwd=fleet).json["allowed"]["grant"]
+    assert (shown["id"], shown["why"]) == (given["grant"], "a trial")
+    assert "until" in cli("why", "notes/a.md", cwd=fleet).out
+
+
 def test_one_screen(harness: Harness, append: Callable[..., str], cli: Any, fleet: Path) -> None:
     """The answers in the order of the questions, at most 24 lines; with --json one document."""
     for number in range(20):
