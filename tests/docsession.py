@@ -26,7 +26,8 @@ _BLOCK = re.compile(rf"^{FRESH}$|^```(console|python)\n(.*?)^```$", re.MULTILINE
 _MASKS = [
     (r"\b[0-9a-f]{64}\b|\b[0-9a-f]{40}\b", "OBJECT"),
     (r"\b[0-9a-f]{12}\b|\b[0-9a-f]{7}\b", "OBJECT"),
-    (r"\b([erh])-(session-)?[0-9a-z]{20}\b", r"\1-ID"),
+    (r"\b([aeghlr])-(session-)?[0-9a-z]{20}\b", r"\1-ID"),
+    (r"Audit: l-ID \d+ [A-Za-z0-9+/=]{44}", "Audit: l-ID SIZE ROOT"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
     (r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4} \+0000", "DATE"),
     (r"SHA256:[A-Za-z0-9+/]+ \S+, from", "SHA256:KEY HOST, from"),

@@ -16,6 +16,9 @@ from githarness.policy import trailers
 _MOST = 60  # lines of one message; the rest is counted
 _WORDS = {"intent": "write", "denial": "denial", "refusal": "refusal", "read": "read", "tool": "tool call"}
 _QUIET = ("read", "outcome")  # too many to tell one by one, or told with their intent
+# What people do to an agent; where nobody is named, githarness did it by itself.
+_VERDICTS = {"approve": "approved", "reject": "rejected"}
+_DEEDS = {"grant": "granted", "revoke": "took from", "quarantine": "quarantined", "release": "released"}
 
 
 def message(leaves: Sequence[Leaf], stated: Checkpoint) -> str:
@@ -45,13 +48,27 @@ def sentence(leaf: Leaf) -> str:
     fields: dict[str, Any] = json.loads(leaf.safe)
     what = ", ".join(str(path["path"] if isinstance(path, dict) else path) for path in fields.get("paths", ()))
     what = what or str(fields.get("tool") or fields.get("path") or fields.get("what") or "")
-    rule = fields.get("rule")
+    if "allow" in fields:
+        what = f"{', '.join(map(str, fields['allow']))} on {what}"
+    told = [f"{_deed(leaf, fields)} {what}".rstrip()]
+    told += [f"{word} {fields[name]}" for word, name in (("by", "rule"), ("grant", "grant")) if fields.get(name)]
+    if "chain" in fields:
+        told.append(f"on behalf of {' > '.join(map(str, fields['chain']))}")
+    if leaf.commit and leaf.kind == "intent":
+        told.append(f"commit {leaf.commit[:12]}")
+    why = fields.get("why") if leaf.kind in (*_DEEDS, "approval") else None
+    return ", ".join(told) + (f": {why}" if why else "")
+
+
+def _deed(leaf: Leaf, fields: dict[str, Any]) -> str:
+    """Who did what, up to what it was done to."""
+    if leaf.kind in _DEEDS and leaf.agent:
+        return f"{leaf.human or 'githarness'} {_DEEDS[leaf.kind]} {leaf.agent}"
+    if leaf.kind == "approval":
+        return f"{leaf.human} {_VERDICTS[fields['verdict']]} what {leaf.agent or 'a person'} asked for:"
     verb = {"intent": "wrote", "read": "read", "denial": "was denied", "refusal": f"was refused ({leaf.outcome})",
             "tool": "called", "outcome": f"{leaf.intent} {leaf.outcome}"}.get(leaf.kind, leaf.kind)
-    return (f"{_who(leaf)} {verb} {what}".rstrip() + (f", by {rule}" if rule else "")
-            + (f", grant {fields['grant']}" if "grant" in fields else "")
-            + (f", on behalf of {' > '.join(map(str, fields['chain']))}" if "chain" in fields else "")
-            + (f", commit {leaf.commit[:12]}" if leaf.commit and leaf.kind == "intent" else ""))
+    return f"{_who(leaf)} {verb}"
 
 
 def _who(leaf: Leaf) -> str:
