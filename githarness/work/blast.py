@@ -15,6 +15,7 @@ from functools import lru_cache
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from githarness.errors import Usage
 from githarness.git.reader import Reader
 from githarness.store import commits, reads, runs
 from githarness.store.commits import CommitFilter
@@ -67,6 +68,8 @@ class Blast:
 def blast(ledger: Ledger, selection: Selection, *, most: int = 500) -> Blast:
     """Follows at most so many commits beside those named. Raises NotFound for an unknown agent, run or commit, Usage
     where nothing is named."""
+    if selection == Selection():
+        raise Usage("nothing is named", fix="githarness blast AGENT, or --run, --commit")
     ledger.fresh_index()
     with ledger.parts.db.read() as conn:
         rows, _ = select(conn, selection)
