@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,16 @@ class Office:
     def signer(self, agent: str = "deployer") -> Signer:
         return self.open().local.signer(agent)
 
+    def signing(self, who: str) -> list[str]:
+        """Git's settings by which `who` signs commits."""
+        harness = self.open()
+        public = harness.governance().registry.humans[who].keys[0].key
+        for path in harness.settings.data_dir.rglob("*"):
+            if path.is_file() and b"PRIVATE KEY" in path.read_bytes()[:100] and _public(path) == public:
+                return ["-c", f"user.name={who}", "-c", f"user.email={who}@example.org", "-c", "gpg.format=ssh",
+                        "-c", f"user.signingkey={path}", "-c", "core.hooksPath=/dev/null"]
+        raise AssertionError(who)
+
     def refs(self) -> list[str]:
         return self.git("for-each-ref", "--format=%(refname)", "refs/githarness/held", "refs/githarness/statements",
                         ).splitlines()
@@ -98,6 +109,11 @@ class Office:
         reader = Reader(discover(folder or self.folder))
         span = Range(reader.resolve(base) if base else None, reader.resolve(head))
         return {one.code for one in judge_range.judge(Bench(reader, clock.SYSTEM.now()), span).violations}
+
+
+def _public(path: Path) -> str:
+    done = subprocess.run(["ssh-keygen", "-y", "-f", str(path)], capture_output=True, text=True, check=True)
+    return " ".join(done.stdout.split()[:2])
 
 
 @pytest.fixture(scope="session")

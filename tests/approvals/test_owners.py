@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from githarness.policy import registry
@@ -82,26 +79,10 @@ def test_past_the_harness_it_fails(two: Office) -> None:
     commit, message = two.head, two.git("log", "-1", "--format=%B")
     two.git("update-ref", "refs/heads/main", base)
     two.git("reset", "-q", "--hard")
-    signing = _key(two, "wanda")
+    signing = two.signing("wanda")
     for text in ("mine alone", message):
         (two.folder / ".githarness/policies/main.yaml").write_text(POLICY)
         two.git("-c", "core.hooksPath=/dev/null", *signing, "commit", "-q", "-S", "-am", text)
         assert "needs-approval" in two.codes(base, "main")
         two.git("reset", "-q", "--hard", base)
     assert two.codes(base, commit) == set()
-
-
-def _key(office: Office, who: str) -> list[str]:
-    """Git's settings by which `who` signs."""
-    harness = office.open()
-    public = harness.governance().registry.humans[who].keys[0].key
-    for path in harness.settings.data_dir.rglob("*"):
-        if path.is_file() and b"PRIVATE KEY" in path.read_bytes()[:100] and _public(path) == public:
-            return ["-c", f"user.name={who}", "-c", f"user.email={who}@example.org", "-c", "gpg.format=ssh",
-                    "-c", f"user.signingkey={path}"]
-    raise AssertionError(who)
-
-
-def _public(path: Path) -> str:
-    done = subprocess.run(["ssh-keygen", "-y", "-f", str(path)], capture_output=True, text=True, check=True)
-    return " ".join(done.stdout.split()[:2])

@@ -1,4 +1,4 @@
-"""G77: the shipped `policies/break-glass.yaml`: what it opens is short and ends by itself; two owners decide deletions."""
+"""G77: the shipped `policies/break-glass.yaml`: what it opens is short and ends by itself; owners decide deletions."""
 
 from __future__ import annotations
 
