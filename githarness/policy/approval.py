@@ -100,10 +100,11 @@ def render(statement: Statement, signature: str) -> bytes:
 
 
 def parse(data: bytes, file: str) -> Signed:
-    """Raises Integrity where it is not in its one form, not of the name of its file, or badly signed."""
+    """Raises Integrity where it is not in its one form, badly signed, or in a file of another name: one statement under
+    two names would be used twice."""
     try:
         statement, signature = _read(data)
-        if render(statement, signature) != data or not file.endswith(f"{statement.id}.json"):
+        if render(statement, signature) != data or file not in (statement.file, f"{statement.id}.json"):
             raise ValueError
         return Signed(statement, sshsig.verify(signature, statement.payload(), NAMESPACE), data)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, HarnessError) as error:

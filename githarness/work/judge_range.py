@@ -127,6 +127,7 @@ class _Judging:
         self.order = list(self.parents)
         self._tips = landings(self.parents, span.head, span.base)
         self._line = frozenset(line_of(self.parents, span.head))
+        self._governed = span.base is not None and self._states.folder(span.base) is not None
 
     def stolen(self, commit: str) -> dict[str, float]:
         """The keys that are known as compromised at a commit, since when."""
@@ -147,10 +148,12 @@ class _Judging:
 
     def _judge(self, commit: Commit) -> Verdict:
         states = self._states.judging(commit, self._tips[commit.oid])
-        if not states:
-            if commit.oid not in self._line or self._states.folder(commit.oid) is None:
-                return Verdict("before")
-            return Verdict("human", commit.time, _key(commit), tuple(judge_founding.judge(commit, self._states)))
+        if self._founds(commit, states):
+            founding = tuple(judge_founding.judge(commit, self._states))
+            if founding or not states:
+                return Verdict("human", commit.time, _key(commit), founding)
+        elif not states:
+            return Verdict("before")
         pairs = trailers.parse(commit.message)
         changes = judge_changes.own(self._reader, commit)
         if judge_claims.of_agent(commit, pairs, states[0].governance.registry):
@@ -159,6 +162,13 @@ class _Judging:
             faults = tuple(judge_agent.judge(deed, states, self._reader))
             return Verdict("agent", commit.time, _key(commit), faults, judge_uses.of(deed.claim, states[0]))
         return self._of_person(commit, pairs, changes, states)
+
+    def _founds(self, commit: Commit, states: Sequence[State]) -> bool:
+        """Whether the main line is governed from it on."""
+        if self._governed or commit.oid not in self._line or (states and len(commit.parents) < 2):
+            return False
+        ungoverned = all(self._states.folder(parent) is None for parent in commit.parents[:1])
+        return ungoverned and self._states.folder(commit.oid) is not None
 
     def _of_person(self, commit: Commit, pairs: Trailers, changes: tuple[PathChange, ...], states: Sequence[State],
                    ) -> Verdict:

@@ -55,11 +55,12 @@ class States:
             (parent, folder) for parent in self._reader.commit(commit).parents[:1])
 
     def judging(self, commit: Commit, tips: Sequence[str]) -> list[State]:
-        """First the parent's state, then that state with what each tip changed since both parted."""
+        """First the parent's state, then that state with what each tip changed since both parted. The other parents of
+        a merge count as tips: whoever builds on them knows them, whichever parent they name first."""
         parent = commit.parents[0] if commit.parents else None
         here = self.folder(parent) if parent else None
         states = [self.at(parent)] if parent and here else []
-        for tip in tips:
+        for tip in dict.fromkeys((*tips, *commit.parents[1:])):
             there, base = self.folder(tip), self._reader.merge_base(tip, parent) if parent and here else None
             before = self.folder(base) if base else None
             if there in (None, here, before):

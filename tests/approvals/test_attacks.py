@@ -110,6 +110,15 @@ def test_g68_a_statement_is_not_freed_by_removing_it(office: Office) -> None:
     assert office.codes(commit, "main") == {"governance"}
 
 
+def test_g68_a_statement_has_one_place(office: Office) -> None:
+    """Brought under another name, it could be brought again under its own."""
+    commit = landed(office)
+    _, text = office.statement(commit)
+    for name in ("x/", "x"):
+        path = office.statement(commit)[0].replace("approvals/", f"approvals/{name}")
+        assert "needs-approval" in office.codes(f"{commit}~1", forged(office, commit, statement=None, more={path: text}))
+
+
 def test_g68_a_side_branch_does_not_use_it_again(office: Office) -> None:
     """Built on a commit from before its use, it fails where it lands on the branch that has used it."""
     commit = landed(office)

@@ -24,7 +24,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "audit.md"
 def check(tmp_path: Path) -> Callable[..., int]:
     """`check(bundle, key)`: the program's exit code, isolated from everything that is installed."""
     program = tmp_path / "check.py"
-    program.write_text(re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[1])
+    program.write_text(re.search(r"```py\n(.*?)```", PAGE.read_text(), re.DOTALL)[1])
 
     def run(*args: object) -> int:
         return subprocess.run([sys.executable, "-I", "-S", program, *map(str, args)], capture_output=True).returncode
