@@ -79,7 +79,7 @@ def hook_git_dir(environ: Mapping[str, str] | None = None) -> Path | None:
 
 def of_hook(name: Literal["GIT_INDEX_FILE", "GIT_AUTHOR_EMAIL", "GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY"],
             ) -> str | None:
-    """What git tells the hook that it runs: the index that it commits, the author's mail, where a push's objects are."""
+    """What git tells the hook that it runs: the index that it commits, the author's mail, the objects of a push."""
     return os.environ.get(name) or None
 
 

@@ -56,7 +56,7 @@ LATER: dict[str, str] = {
     "GH061": "held by `githarness skills check --since` and the hooks: no error that the version before did not have",
     "GH062": "held by the same: the score is no 10 lower than that of the version before",
     "GH065": "held by the registry, which knows calls and references: `githarness skills prune`",
-    "GH080": "held by the hook `githarness-policy`, by writes and by `githarness policy check`: a policy or grant loads",
+    "GH080": "held by the hook `githarness-policy`, writes and `githarness policy check`: a policy or grant loads",
     "GH081": "held by `githarness-policy` and `githarness policy check`: no rule that looks wrong (docs/policy.md)",
     "GH082": "held by `githarness-policy` where GITHARNESS_AGENT is set: what is staged is in the agent's scope",
 }

@@ -60,7 +60,8 @@ def pushes(subject: Subject) -> Iterator[Finding]:
         bench = Bench(Reader(discover(place)), subject.clock.now())
         said = [one.code for one in judge_push.of_push(bench, parts.ref, [Update(oid, parts.ref, head)])]
         if said:
-            yield Finding("plain git commits", "ok", f"people's stand beside; a forged one was found: {', '.join(dict.fromkeys(said))}. Only "
+            found = ", ".join(dict.fromkeys(said))
+            yield Finding("plain git commits", "ok", f"people's stand beside; a forged one was found: {found}. Only "
                           "pre-push says so here, and git push --no-verify leaves it out", grade="advisory")
         else:
             yield Finding("plain git commits", "fail", "a forged commit was not found", "githarness doctor in a fresh "
@@ -72,8 +73,8 @@ def pushes(subject: Subject) -> Iterator[Finding]:
 def ci(subject: Subject) -> Iterator[Finding]:
     parts = subject.parts()
     if parts.reader.entry(refs.head(parts.repo.common_dir, parts.ref), _WORKFLOW) is not None:
-        yield Finding("continuous integration", "ok", f"'{_WORKFLOW}' judges what is pushed, and weekly all of history; it stops a merge "
-                      "only where the forge requires it for the branch", grade="advisory")
+        yield Finding("continuous integration", "ok", f"'{_WORKFLOW}' judges what is pushed, and weekly all of history; "
+                      "it stops a merge only where the forge requires it for the branch", grade="advisory")
 
 
 @contextmanager

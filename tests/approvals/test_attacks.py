@@ -116,7 +116,8 @@ def test_g68_a_statement_has_one_place(office: Office) -> None:
     _, text = office.statement(commit)
     for name in ("x/", "x"):
         path = office.statement(commit)[0].replace("approvals/", f"approvals/{name}")
-        assert "needs-approval" in office.codes(f"{commit}~1", forged(office, commit, statement=None, more={path: text}))
+        made = forged(office, commit, statement=None, more={path: text})
+        assert "needs-approval" in office.codes(f"{commit}~1", made)
 
 
 def test_g68_a_side_branch_does_not_use_it_again(office: Office) -> None:

@@ -22,7 +22,8 @@ def test_every_row_says_where_or_why_not() -> None:
     rows = [line.split("|")[1:-1] for line in PAGE.splitlines() if re.match(r"\| [IG]\d\d", line)]
     numbers = [number for row in rows for number in row[0].split()]
     assert len(numbers) == len(set(numbers)) == 114
-    assert all(NAMED.search(row[2]) or re.search(r"waits? for|no schema|actions are|does not apply", row[2]) for row in rows)
+    assert all(NAMED.search(row[2]) or re.search(r"waits? for|no schema|actions are|does not apply", row[2])
+               for row in rows)
 
 
 def test_cases_named_in_the_tests_stand_on_the_page() -> None:
