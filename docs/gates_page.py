@@ -16,7 +16,7 @@ same explanation. An error makes `githarness skills check` and the hooks fail; a
 
 A finding that its author answers for is suppressed by a comment with a reason and a last day. In the body it speaks of
 its own line and the next one, and of the whole block of code that begins there; in the frontmatter, as
-`# githarness: allow ...`, of the whole file. In code and in a value of the frontmatter it is text and suppresses nothing:
+`# githarness: allow ...`, of the whole file. In code and in a value of the frontmatter it suppresses nothing:
 
     <!-- githarness: allow GH041 until 2026-12-31 because the page moves next month -->
 

@@ -73,7 +73,7 @@ def pushes(subject: Subject) -> Iterator[Finding]:
 def ci(subject: Subject) -> Iterator[Finding]:
     parts = subject.parts()
     if parts.reader.entry(refs.head(parts.repo.common_dir, parts.ref), _WORKFLOW) is not None:
-        yield Finding("continuous integration", "ok", f"'{_WORKFLOW}' judges what is pushed, and weekly all of history; "
+        yield Finding("continuous integration", "ok", f"'{_WORKFLOW}' judges what is pushed, weekly all of history; "
                       "it stops a merge only where the forge requires it for the branch", grade="advisory")
 
 
