@@ -60,10 +60,7 @@ def _change(change: Change) -> dict[str, object]:
 def _changes(sh: Shell, changes: Sequence[Change], wider: int) -> None:
     for change in changes:
         mark = Painted("+ wider   ", "red") if change.wider else Painted("- narrower", "green")
-        more = f" and {change.count - len(change.what)} more" if change.count > len(change.what) else ""
-        who = (change.agent or "all") + ("" if change.known else " (a name that is free)")
-        sh.line(mark, f" {who} {change.action} {', '.join(change.what)}{more}: ",
-                f"{change.before} -> {change.after}")
+        sh.line(mark, f" {change.text}")
     sh.line(f"{out.counted(wider, 'change')} wider, {len(changes) - wider} narrower")
 
 

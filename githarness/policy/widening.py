@@ -3,7 +3,7 @@
 Both are asked about a finite set of requests, made to meet every rule, role and grant that differs: texts that its own
 globs match, inside and outside of the globs of the other rules, in another letter case too; every agent that it
 concerns and one that is none yet; the bounds of windows; every tier. Looser limits, fewer approvers, a longer longest
-grant and a later breaker count as wider.
+grant, a later breaker, fewer owners for governance and another key that needs no second one count as wider.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from githarness.policy.evaluate import Policy
 from githarness.policy.matching import matcher
 from githarness.policy.model import Approvers, Decision, Grant, Limit, Request
 from githarness.policy.rates import Rate
-from githarness.policy.rules import ALLOW, APPROVAL, DENY, ON_FILES, TIERS, Rule, Window
+from githarness.policy.rules import ALLOW, APPROVAL, DENY, ON_FILES, TIERS, Owners, Rule, Window
 
 _LEVELS = {DENY: 0, APPROVAL: 1, ALLOW: 2}
 _RANKS = ("operator", "owner")
 _DAY = 86400.0
+_ONE_OWNER = Owners(Approvers("owner", 1))
 _MOST = 40  # requests of one rule's calls
 _TRIES = 6_000  # texts that are looked for, for the globs of all rules that differ together
 
@@ -51,6 +52,12 @@ class Change:
     after: str
     wider: bool
     known: bool = True  # False: a name that is no agent's yet, for all that could have it
+
+    @property
+    def text(self) -> str:
+        who = (self.agent or "all") + ("" if self.known else " (a name that is free)")
+        more = f" and {self.count - len(self.what)} more" if self.count > len(self.what) else ""
+        return f"{who} {self.action} {', '.join(self.what)}{more}: {self.before} -> {self.after}"
 
 
 def compare(old: Side, new: Side, now: float) -> list[Change]:
@@ -125,6 +132,19 @@ def _tops(old: Policy, new: Policy) -> Iterator[Change]:
             wider = not all(any(one.most <= rate.most and one.seconds >= rate.seconds for one in after)
                             for rate in before)
             yield Change("", "breaker", (name,), 1, _rates(before), _rates(after), wider)
+    yield from _owners(old.owners or _ONE_OWNER, new.owners or _ONE_OWNER)
+
+
+def _owners(old: Owners, new: Owners) -> Iterator[Change]:
+    """Whoever holds a recovery key needs no second owner: one that goes is narrower, one that comes is wider."""
+    if old.approvers != new.approvers:
+        before, after = (f"{one.count} x {one.role}" for one in (old.approvers, new.approvers))
+        yield Change("", "governance", ("approvers",), 1, before, after, not _as_strict(old.approvers, new.approvers))
+    if 1 in (old.approvers.count, new.approvers.count):
+        return  # where there was no second owner to do without, or is none, keys open nothing
+    for key in sorted({*old.recovery} ^ {*new.recovery}):
+        sides = ("absent", "there") if key in new.recovery else ("there", "absent")
+        yield Change("", "governance", (f"recovery key {key[:80]}",), 1, *sides, wider=key in new.recovery)
 
 
 def _rates(rates: Sequence[Rate]) -> str:

@@ -14,6 +14,7 @@ from githarness.policy.widening import Change, Side, compare
 from tests.policy.test_evaluate import ALLOW, DENY, GRANT, HOLD, NOON, policy
 
 AGENTS = {"deployer": ("writer",), "scribe": ("reader",), "helper": ("reader",)}
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
 DOCS = ALLOW | {"agents": ["deployer"], "paths": ["docs/**"]}
 
 
@@ -116,6 +117,20 @@ def test_what_stands_beside_the_rules_counts_too() -> None:
                    for length, most in (("1h", 5), ("7d", 50)))
     assert [change.wider for change in _compare(short, long)] == [True, True]
     assert [change.wider for change in _compare(long, short)] == [False, False]
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ({"approvers": {"role": "owner", "count": "3"}}, {"approvers": {"role": "owner", "count": "2"}}),
+    ({"approvers": {"role": "owner", "count": "2"}}, None),
+    ({"approvers": {"role": "owner", "count": "2"}},
+     {"approvers": {"role": "owner", "count": "2"}, "recovery": KEY}),
+    ({"approvers": {"role": "owner", "count": "2"}, "recovery": KEY}, None),
+], ids=["fewer owners", "one owner", "a key that needs no second owner", "one owner, a key before"])
+def test_governance_that_takes_fewer_owners_is_wider(old: dict[str, Any], new: dict[str, Any] | None) -> None:
+    """And the way back is narrower."""
+    before, after = (policy(DOCS, **({"governance": side} if side else {})) for side in (old, new))
+    assert [(change.action, change.wider) for change in _compare(before, after)] == [("governance", True)]
+    assert [change.wider for change in _compare(after, before)] == [False]
 
 
 def test_from_nothing_that_loads_everything_is_new() -> None:
