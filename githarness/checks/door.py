@@ -20,7 +20,7 @@ from githarness.checks import scope as scopes
 from githarness.checks.scope import Scope
 from githarness.errors import HarnessError, Internal, Interrupted, Usage
 from githarness.skills import report
-from githarness.skills.model import SEVERITIES, Finding
+from githarness.skills.model import SEVERITIES, Finding, Severity
 
 if TYPE_CHECKING:
     import argparse
@@ -40,6 +40,7 @@ class Options:
         self.profile: Sequence[str] | None = None
         self.message: str | None = None
         self.range: str | None = None
+        self.widening: Severity = "warning"
 
 
 class Parser:

@@ -80,6 +80,44 @@ def test_everything_in_one_list(hook, git, skills: Path) -> None:
     assert hook("ci", cwd=skills).code == 2
 
 
+@pytest.fixture
+def widened(git, fleet: Path) -> str:
+    """A fleet in which the last commit opens `src/`; the commit before it."""
+    for folders in ('"docs/**"', '"docs/**", "src/**"'):
+        (fleet / ".githarness/policies").mkdir(exist_ok=True)
+        (fleet / ".githarness/policies/p.yaml").write_text(
+            "version: 1\nrules:\n"
+            f"  - {{id: r, effect: allow, agents: [deployer], actions: [write], paths: [{folders}]}}\n")
+        git(fleet, "add", "--all")
+        git(fleet, "commit", "-q", "-m", "rules")
+    return str(git(fleet, "rev-parse", "HEAD^"))
+
+
+@pytest.mark.parametrize("severity", ["warning", "error"])
+def test_what_a_range_newly_allows_is_said(hook, fleet: Path, widened: str, severity: str) -> None:
+    """At the policy file; a warning where nobody asks for more. Without a start there is nothing to compare with."""
+    asked = ("--policy-widening", "error") if severity == "error" else ()
+    done = hook("ci", "--since", widened, *asked, "--format", "json", cwd=fleet)
+    (found,) = [one for one in json.loads(done.out)["items"] if one["gate"] == "GH083"]
+    assert (found["path"], found["severity"]) == (".githarness/policies/p.yaml", severity)
+    assert "deployer write src/" in found["message"] and "deny by default-deny -> allow by p/r" in found["message"]
+    assert "GH083" not in hook("ci", "--since", "", *asked, cwd=fleet).out
+
+
+@pytest.mark.parametrize("steps", ["action", "workflow"])
+def test_workflows_hand_on_what_a_widening_is(git, installed: Path, fleet: Path, widened: str, tmp_path: Path,
+                                              steps: str) -> None:
+    """The action's input, the repository's variable; an empty one is a warning."""
+    step = _check_step(ACTION if steps == "action" else WORKFLOW)
+    files = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary"), "GITHUB_OUTPUT": str(tmp_path / "output"),
+             "PATH": f"{installed}/githarness/bin:{os.environ['PATH']}"}
+    for given, said in (("", "warning"), ("error", "error")):
+        values = _values(installed, widened, "github.event.before") | {
+            "inputs.policy-widening": given, "vars.GITHARNESS_POLICY_WIDENING": given}
+        done = _run(step, fleet, values, **files)
+        assert f"::{said} file=.githarness/policies/p.yaml,line=1,title=GH083::" in done.stdout, done.stderr
+
+
 def _check_step(steps: list[dict[str, Any]]) -> dict[str, Any]:
     return next(step for step in steps if "githarness-ci" in step.get("run", ""))
 
@@ -147,6 +185,13 @@ def test_the_script_for_gitlab(git, installed: Path, skills: Path, name: str) ->
     env = {"PATH": f"{installed}/githarness/bin:{os.environ['PATH']}", name: base}
     done = _run({"run": GITLAB[-1]}, skills, {}, **env)
     assert (done.returncode, "GH005" in done.stdout, "old" in done.stdout) == (1, True, False)
+
+
+def test_a_schedule_of_gitlab_checks_everything(git, installed: Path, skills: Path) -> None:
+    """Whatever it says was there before."""
+    env = {"PATH": f"{installed}/githarness/bin:{os.environ['PATH']}", "CI_PIPELINE_SOURCE": "schedule"}
+    done = _run({"run": GITLAB[-1]}, skills, {}, **env, CI_COMMIT_BEFORE_SHA=_two_commits(git, skills))
+    assert (done.returncode, "skills/old" in done.stdout) == (1, True)
 
 
 @pytest.mark.parametrize("tool", [("zizmor", "--offline", "--no-progress"), ("actionlint",)], ids=lambda tool: tool[0])
