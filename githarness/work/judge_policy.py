@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from githarness.work.judged import Fault
 from githarness.work.runbook import name_of
 
 _FILES = (FILE, EXECUTABLE)
+_GRANTS = re.compile(r" grant=(\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,12 @@ class Claim:
     def chain(self) -> tuple[str, ...]:
         return tuple(map(name_of, self.values("On-Behalf-Of")))
 
+    @property
+    def grants(self) -> frozenset[str]:
+        """Those that it says it used."""
+        found = _GRANTS.search(self.one("Decision"))
+        return frozenset(found[1].split(",") if found else ())
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -64,12 +72,13 @@ def asks(claim: Claim, changes: Sequence[PathChange]) -> Iterator[Ask]:
     by_path = {change.path: change for change in changes}
     for path in dict.fromkeys(path for pair in pairs for path in pair):
         yield Ask(path, ("rename",))
-    sources, targets = {old for old, _ in pairs}, {new: old for old, new in reversed(pairs)}
+    targets, moved, lost = {new: old for old, new in reversed(pairs)}, *_moved(pairs)
     for change in changes:
         source = by_path.get(_origin(change.path, targets)) if change.path in targets else None
         if change.new is None:
-            if change.path not in sources:
-                yield Ask(change.path, ("delete",))
+            at = moved.get(change.path, change.path)
+            if at in lost or at not in by_path or by_path[at].new is None:
+                yield Ask(at, ("delete",))
         elif change.old is None and source is not None and source.old == change.new:
             continue
         else:
@@ -82,6 +91,19 @@ def _origin(path: str, targets: dict[str, str]) -> str:
         seen.add(source)
         path = source
     return path
+
+
+def _moved(pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, str], set[str]]:
+    """Where what lay at a path went by renames in this order; and the places where something else took its place."""
+    origin: dict[str, str] = {}  # by where it is
+    moved: dict[str, str] = {}
+    lost = set()
+    for old, new in pairs:
+        first = origin.pop(old, old)
+        if new in origin:
+            lost.add(new)
+        origin[new], moved[first] = first, new
+    return moved, lost
 
 
 def _is_appended(reader: Reader, change: PathChange) -> bool:
@@ -113,9 +135,11 @@ class Judge:
         return decisions
 
     def _own(self, request: Request) -> Decision:
-        """Tiers that the harness recorded are taken as it says; who pushes late has no grant any more."""
+        """Tiers that the harness recorded are taken as it says; who pushes late has no grant any more. A grant whose
+        uses are counted allows what says that it is used."""
         held = [grant for grant in self.governance.grants.values() if grant.agent == request.agent
-                and (self.pushed is None or self.pushed < grant.expires)]
+                and (self.pushed is None or self.pushed < grant.expires)
+                and (grant.uses is None or grant.id in self.claim.grants)]
         return self.governance.policy.decide(request, held)
 
     def _along(self, request: Request) -> Decision:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
+from githarness.git.commits import Commit
 from githarness.git.reader import Reader
+from githarness.policy import trailers
 from githarness.work.judge_policy import Claim
 from githarness.work.judge_states import State
 from githarness.work.judged import Fault
 
 Use = tuple[str, int]  # a grant's id, and how often it may be used
-_GRANTS = re.compile(r" grant=(\S+)")
 
 
 def of(claim: Claim, state: State) -> tuple[Use, ...]:
     """The grants with counted uses that a commit says it used."""
-    found = _GRANTS.search(claim.one("Decision"))
-    named = found[1].split(",") if found else ()
-    grants = [state.governance.grants[name] for name in named if name in state.governance.grants]
+    grants = [state.governance.grants[name] for name in claim.grants if name in state.governance.grants]
     return tuple((grant.id, grant.uses) for grant in grants if grant.uses is not None)
 
 
@@ -39,6 +37,13 @@ class Uses:
                             f"{self._counts[name]}")
 
     def _before(self, name: str) -> int:
-        pattern = re.compile(rb"^Decision: \S+ rule=\S+ grant=(?:\S+,)?" + re.escape(name.encode()) + rb"[ ,]", re.M)
         before = self._reader.walk(self._base) if self._base else ()
-        return sum(pattern.search(self._reader.commit(oid).raw) is not None for oid in before)
+        return sum(_has_used(self._reader.commit(oid), name) for oid in before)
+
+
+def _has_used(commit: Commit, name: str) -> bool:
+    """However the trailers are spelled; a person who writes them uses nothing up."""
+    if name.encode() not in commit.raw:
+        return False
+    claim = Claim.of(commit, trailers.parse(commit.message))
+    return name in claim.grants and bool(claim.one("Agent"))

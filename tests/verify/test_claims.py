@@ -1,0 +1,87 @@
+"""What a commit says about itself counts for no more than what it did."""
+
+from __future__ import annotations
+
+import pytest
+
+from githarness import clock
+from githarness.seal.commits import signed_commit, split_commit
+from tests.verify.test_landing import FILE, SCOPE, _grant, _owner, _write, scoped
+
+__all__ = ["scoped"]
+
+
+def _once(forge, parent: str) -> str:
+    """Granted: one write below `other/`."""
+    granted = _grant(forge, parent, clock.SYSTEM.now() + 3600)
+    text = forge.git("show", f"{granted}:.githarness/grants/g-1.yaml").replace("why:", "uses: 1\nwhy:") + "\n"
+    return _owner(forge, granted, {".githarness/grants/g-1.yaml": text})
+
+
+def _said(forge, commit: str, old: str, new: str) -> str:
+    """The same commit with another message, signed anew."""
+    payload, _ = split_commit((forge.git("cat-file", "commit", commit) + "\n").encode())
+    assert old.encode() in payload
+    data = payload.replace(old.encode(), new.encode())
+    return forge.git("hash-object", "-t", "commit", "-w", "--stdin",
+                     stdin=signed_commit(data, forge.signer().sign(data, "git")))
+
+
+def test_no_use_of_a_grant_is_kept_quiet(forge, scoped) -> None:
+    """Beside a path that a rule allows, the granted one counts as well: the trailer names both."""
+    once = _once(forge, scoped)
+    files = {"notes/b.md": "b\n", "other/o.md": "o\n"}
+    for grant, expected in (("g-1", set()), ("-", {"denied"})):
+        pairs = forge.trailers(once, Decision=f"allow rule=p/notes grant={grant} event=e-x")
+        assert forge.codes(once, forge.commit(files, parents=[once], pairs=pairs)) == expected, grant
+
+
+@pytest.mark.parametrize("spelled", ["Decision:allow", "Decision :  allow", "Decision: allow\n "])
+def test_a_use_counts_however_it_is_spelled(forge, scoped, spelled: str) -> None:
+    """git reads one trailer in many ways of writing it: the second use is one too much."""
+    once = _once(forge, scoped)
+    first = _said(forge, _write(forge, once, "other/a.md", rule="grant", grant="g-1"), "Decision: allow ",
+                  spelled if spelled.endswith(" ") else f"{spelled} ")
+    again = _write(forge, first, "other/b.md", rule="grant", grant="g-1")
+    assert "denied" in forge.codes(first, again) | forge.codes(once, first)
+
+
+def test_a_rename_to_nowhere_is_a_deletion(forge, scoped) -> None:
+    """Whoever may rename and not delete does not delete by saying that it was renamed."""
+    rule = SCOPE.replace("delete, ", "")
+    start = _owner(forge, scoped, {FILE: rule, "notes/b.md": "b\n", "notes/c.md": "c\n"})
+
+    def codes(files, *names: str) -> set[str]:
+        pairs = forge.trailers(start, Decision="allow rule=p/notes grant=- event=e-x")
+        pairs += [("Rename", name) for name in names]
+        return forge.codes(start, forge.commit(files, parents=[start], pairs=pairs))
+
+    gone, there = {"notes/a.md": None}, {"notes/z.md": "a\nb\nc\nd\ne\n"}
+    assert codes({**gone, **there}, "notes/a.md => notes/z.md") == set()
+    assert codes({**gone, **there}, "notes/a.md => notes/y.md", "notes/y.md => notes/z.md") == set()
+    assert codes({**gone, "notes/b.md": None, "notes/y.md": "b\n", "notes/z.md": "more\n"},
+                 "notes/a.md => notes/z.md", "notes/b.md => notes/y.md") == set()
+    assert codes(gone, "notes/a.md => notes/z.md") == {"denied"}
+    assert codes(gone, "notes/a.md => notes/b.md") == {"denied"}
+    assert codes(gone, "notes/a.md => notes/a.md") == {"denied"}
+    assert codes({**gone, "notes/b.md": None, "notes/z.md": "b\n"}, "notes/a.md => notes/z.md",
+                 "notes/b.md => notes/z.md") == {"denied"}
+
+
+def test_a_date_of_another_century_stops_nobody(forge, scoped, hub, push) -> None:
+    """Who may push writes a person's commit of the year 2100 with a signature that is none; the agents go on."""
+    assert push(f"{scoped}:main").code == 0
+    forged = forge.commit({"x.md": "x\n"}, agent=None, parents=[scoped], when=4_102_444_800,
+                          pairs=[("Human", "olive")], headers=["gpgsig -----BEGIN SSH SIGNATURE-----",
+                                                              " AAAA", " -----END SSH SIGNATURE-----"])
+    assert push(f"{forged}:main").code == 0
+    done = push(f"{_write(forge, forged)}:main")
+    assert done.code == 0, done.said
+
+
+def test_a_persons_clock_of_another_century_stops_nobody(forge, scoped) -> None:
+    """Also where they signed it."""
+    ahead = forge.commit({"x.md": "x\n"}, agent=None, parents=[scoped], when=4_102_444_800, signer=forge.owner(),
+                         pairs=[("Human", "olive")])
+    later = _write(forge, ahead)
+    assert forge.codes(scoped, later) == forge.codes(ahead, later) == set()
