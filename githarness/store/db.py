@@ -16,7 +16,7 @@ from pathlib import Path
 
 from githarness import flock
 from githarness.clock import Clock
-from githarness.errors import HarnessError, Integrity, Internal, Unavailable
+from githarness.errors import HarnessError, Integrity, Internal, Unavailable, Usage
 from githarness.store import schema
 from githarness.store.faults import mapped
 
@@ -159,6 +159,8 @@ class Database:
                 handle.conn.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
                 raise mapped(error, self.path) from error
+            if isinstance(error, UnicodeEncodeError):  # a lone surrogate, as Python has bytes of argv (PEP 383)
+                raise Usage("a name or a text is not UTF-8", fix="repeat it in UTF-8") from error
             raise
 
     def _checkpoint(self, handle: _Handle) -> None:
