@@ -67,8 +67,9 @@ def _deed(leaf: Leaf, fields: dict[str, Any]) -> str:
     if leaf.kind == "approval":
         return f"{leaf.human} {_VERDICTS[fields['verdict']]} what {leaf.agent or 'a person'} asked for:"
     verb = {"intent": "wrote", "read": "read", "denial": "was denied", "refusal": f"was refused ({leaf.outcome})",
-            "tool": "called", "outcome": f"{leaf.intent} {leaf.outcome}"}.get(leaf.kind, leaf.kind)
-    return f"{_who(leaf)} {verb}"
+            "tool": "called", "outcome": f"{leaf.intent} {leaf.outcome}"}.get(leaf.kind)
+    # Without a person the kind is a word of the reporter's own, which shall not pass for one of ours.
+    return f"{_who(leaf)} {verb or (leaf.kind if leaf.human else f'reported {leaf.kind}')}"
 
 
 def _who(leaf: Leaf) -> str:

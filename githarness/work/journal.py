@@ -21,8 +21,10 @@ from githarness.work.runbook import Runbook, name_of, tier
 
 _KIND = re.compile(r"[a-z][a-z0-9.-]{0,39}")
 _CALLS = ("tool", "exec", "api")
+_OPEN = ("tool", "host", "method", "path")  # of the details, texts that stand in the safe fields
 _OURS = frozenset({"intent", "outcome", "denial", "refusal", "read", "grant", "revoke", "approval", "recovery",
-                   "quarantine", "release", "rollback", "secret", "purge", "hold", "run"})  # nobody else says these
+                   "quarantine", "release", "rollback", "secret", "purge", "hold", "unhold", "run",
+                   "write"})  # nobody else says these
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ def add(parts: Parts, entry: Entry) -> str:
     been made and is recorded, and stops its agent.
     """
     _check(entry)
+    body = _body(entry.details)
     head, now = refs.head(parts.repo.common_dir, parts.ref), parts.clock.now()
     event = clock.new_id("e", now)
     with parts.db.write() as conn:
@@ -52,14 +55,14 @@ def add(parts: Parts, entry: Entry) -> str:
         known = governance.agent(agent)
         run = book.run(entry.run, agent)
         fields: dict[str, Json] = {"tier": tier(run, entry.token), "chain": list[Json](run.chain)}
-        fields |= {name: entry.details[name] for name in ("tool", "host", "method", "path") if name in entry.details}
+        fields |= {name: value for name, value in entry.details.items() if name in _OPEN and isinstance(value, str)}
         book.save_runs(conn)
         if entry.kind in _CALLS:
             permit = Permit.of(governance, conn, parts.clock, now)
             breaker.keep(conn, _past_limits(permit, _request(entry, known, run, now)))
         events.add(conn, [EventRow(event, now, entry.kind, agent, None, entry.run,
                                    outcome=_outcome(entry.details), safe=audit_record.shown(fields),
-                                   body=audit_record.body(entry.details))])
+                                   body=body)])
     return event
 
 
@@ -85,6 +88,14 @@ def _check(entry: Entry) -> None:
     if entry.kind in _CALLS and not isinstance(entry.details.get("tool"), str):
         raise Usage(f"an event of the kind '{entry.kind}' does not name its tool",
                     fix='pass {"tool": "NAME", "arguments": ..., "result": ...}')
+
+
+def _body(details: dict[str, Json]) -> str:
+    try:
+        return audit_record.body(details)
+    except (ValueError, RecursionError) as error:
+        raise Usage("what is to be recorded is no JSON, or nested too deeply",
+                    fix="pass numbers that are finite, and fewer than 100 levels") from error
 
 
 def _outcome(details: dict[str, Json]) -> str | None:

@@ -11,7 +11,7 @@ import pytest
 import githarness
 from githarness.errors import Denied, Usage
 from githarness.store.rows import EventRow
-from githarness.work import audit_record, audit_seal
+from githarness.work import audit_record, audit_seal, journal
 from githarness.work.asks import ReadAsk
 
 TOKEN = "ghp_" + "".join(random.Random(7).choices(string.ascii_letters + string.digits, k=36))
@@ -51,6 +51,40 @@ def test_the_journal_is_of_a_run(world, cli) -> None:
         assert cli("journal", "add", "--run", run, "--kind", kind, "{}", cwd=world.folder).code == Usage.exit_code
     assert cli("journal", "add", "--run", run, "--kind", "tool", "[]", cwd=world.folder).code == Usage.exit_code
     assert cli("journal", "add", "--run", "r-none", "--kind", "note", "{}", cwd=world.folder).code == 14
+
+
+def test_no_kind_passes_for_one_of_ours(world, git, cli) -> None:
+    """Neither the kinds that only people make, nor a word that the story uses of writes."""
+    for kind in ("unhold", "write", "purge"):
+        assert cli("journal", "add", "--agent", "deployer", "--kind", kind, "{}", cwd=world.folder).code == 2
+    cli("journal", "add", "--agent", "deployer", "--kind", "wrote", '{"path": "a.md"}', cwd=world.folder)
+    log = audit_seal.seal(world.harness.parts).log
+    story = git(world.folder, "log", "-1", "--format=%B", f"refs/githarness/audit/{log}")
+    assert "deployer reported wrote a.md" in story and "deployer wrote a.md" not in story
+
+
+@pytest.mark.parametrize("details", ['{"x": NaN}', '{"host": 1e999}', f'{{"x": {"[" * 900}{"]" * 900}}}',
+                                     '{"status": "\\ud800"}'])
+def test_what_is_no_json_is_refused_by_name(world, cli, details: str) -> None:
+    """Not as an error of ours; nothing is recorded."""
+    done = cli("journal", "add", "--agent", "deployer", "--kind", "note", details, cwd=world.folder)
+    assert done.code == Usage.exit_code and newest(world, "note") is None
+
+
+def test_safe_fields_of_a_call_are_texts(world) -> None:
+    """Whatever is handed in as host or path: an object of any size would be sealed into git."""
+    huge = {"tool": "T", "host": {str(at): "x" * 100 for at in range(5000)}, "path": ["a"] * 5000}
+    journal.add(world.harness.parts, journal.Entry("deployer", "r-1", "tool", huge))
+    assert json.loads(newest(world, "tool")[3]) == {"tier": "T0", "tool": "T"}
+
+
+@pytest.mark.parametrize("args", [("journal", "add", "--kind", "note", "--run", "r-\udcff", "{}"),
+                                  ("read", "runbooks/release.md", "--run", "r-\udcff"),
+                                  ("agent", "quarantine", "deployer", "--why", "\udcff")])
+def test_bytes_that_are_no_text_are_refused_by_name(world, cli, args: tuple[str, ...]) -> None:
+    """Names and reasons from argv in another encoding."""
+    done = cli(*args, *(("--agent", "deployer") if args[0] != "agent" else ()), cwd=world.folder)
+    assert done.code == Usage.exit_code and "internal" not in done.err
 
 
 def test_a_denied_read_is_recorded(world, cli) -> None:
