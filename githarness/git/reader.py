@@ -45,6 +45,8 @@ class Hunk:
 
 
 class Reader:
+    strict = False  # whether a tree with a name that stands twice is malformed
+
     def __init__(self, repo: Repo) -> None:
         self.repo = self._repo = repo
         self._tree = lru_cache(maxsize=_CACHED_TREES)(self.tree)
@@ -175,7 +177,8 @@ class Reader:
     def _compare(self, old: str | None, new: str | None, folder: str, found: list[PathChange]) -> None:
         if old == new:
             return
-        before, after = treediff.differing(self._tree(old) if old else b"", self._tree(new) if new else b"")
+        trees = [self._tree(oid) if oid else b"" for oid in (old, new)]
+        before, after = treediff.differing(*trees, strict=self.strict)
         for name in before.keys() | after.keys():
             gone, came = before.get(name), after.get(name)
             self._compare(_folder(gone), _folder(came), f"{folder}{name}/", found)

@@ -11,7 +11,10 @@ _KEPT = 512  # commits
 
 
 class Still(Reader):
-    """Of a repository that is not shallow: whoever made this has looked."""
+    """Of a repository that is not shallow: whoever made this has looked. Others may read a name that stands twice as
+    the other one of the two."""
+
+    strict = True
 
     def __init__(self, repo: Repo) -> None:
         super().__init__(repo)

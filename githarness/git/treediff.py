@@ -35,12 +35,15 @@ def entry(data: bytes, name: str) -> Entry | None:
     return None
 
 
-def differing(old: bytes, new: bytes) -> tuple[dict[str, Entry], dict[str, Entry]]:
-    """The entries that one tree has and the other has not, or has otherwise."""
+def differing(old: bytes, new: bytes, *, strict: bool = False) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """The entries that one tree has and the other has not, or has otherwise. `strict`: raises Integrity where a name
+    stands twice among those that are looked at; else the last counts."""
     at, same_end = _start(old, common_start(old, new)), common_end(old, new, min(len(old), len(new)))
     was, now = _Cursor(old, at), _Cursor(new, at)
     while was.left != now.left or was.left > same_end:
         (was if was.left >= now.left else now).step()
+    if strict and (was.twice or now.twice):
+        raise _malformed()
     same = was.seen.items() & now.seen.items()
     return (dict(was.seen.items() - same), dict(now.seen.items() - same)) if same else (was.seen, now.seen)
 
@@ -50,6 +53,7 @@ class _Cursor:
         self._data = data
         self._at = at
         self.seen: dict[str, Entry] = {}
+        self.twice = False
 
     @property
     def left(self) -> int:
@@ -59,6 +63,7 @@ class _Cursor:
         item = _item(self._data, self._at)
         self._at = item.end()
         name, entry = _named(item)
+        self.twice |= name in self.seen
         self.seen[name] = entry
 
 
