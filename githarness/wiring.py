@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from githarness.store.keyring import Keyring
     from githarness.work.artifacts import Registry
     from githarness.work.asks import Lane, Plan, Progress
+    from githarness.work.audit_keep import Retention
     from githarness.work.divergence import Verdict
     from githarness.work.gate import WriteGate
     from githarness.work.governance import Governance
@@ -142,13 +143,21 @@ class Harness:
         return LocalLane(self.parts, self._gate, largest=1 << 20, tidy=self.maintain)
 
     def maintain(self) -> None:
-        """The audit log into git, packs of deltas in place of many small ones, a commit-graph, where enough is new."""
+        """The audit log into git, packs of deltas in place of many small ones, a commit-graph, where enough is new; and
+        bodies that policy keeps no longer are let go."""
         from githarness.git import maintenance
         from githarness.work import audit_seal
 
         if maintenance.is_due(self.repo):
             maintenance.maintain(self.git, self.repo)
-        audit_seal.seal_if_due(self.parts)  # last: a log that was changed is refused, and stops nothing else
+        audit_seal.seal_if_due(self.parts)  # late: a log that was changed is refused, and stops nothing before it
+        self._retention.purge_if_due(self.parts)
+
+    @cached_property
+    def _retention(self) -> Retention:
+        from githarness.work.audit_keep import Retention
+
+        return Retention()
 
     @cached_property
     def lane(self) -> Lane:

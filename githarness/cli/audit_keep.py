@@ -70,7 +70,8 @@ def _say(sh: Shell, kept: Kept) -> None:
 def purge(
     ctx: typer.Context,
     *,
-    older: Annotated[str, typer.Option("--older-than", metavar="T", help="30d, or a time.")],
+    older: Annotated[str | None, typer.Option(
+        "--older-than", metavar="T", help="30d, or a time; without it what policy files say.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and change nothing.")] = False,
 ) -> None:
     """Let go of the bodies of old events: arguments, results, texts. Lines and proofs stay; it takes an operator.
@@ -79,7 +80,10 @@ def purge(
     """
     sh = shell(ctx)
     harness = sh.open()
-    before = clock.instant(older, clock.SYSTEM.now())
+    before = clock.instant(older, clock.SYSTEM.now()) if older else audit_keep.by_policy(harness.parts)
+    if before is None:
+        raise Usage("no policy file says for how long bodies are kept",
+                    fix="--older-than 90d, or audit: {bodies: 90d} in a policy file")
     done = audit_keep.purge(harness.parts, _operator(harness), before=before, dry=dry_run)
     sh.document({"bodies": done.bodies, "held": done.held, "before": clock.rfc3339(before), "dry_run": dry_run})
     sh.line(f"{'would purge' if dry_run else 'purged'} the bodies of {counted(done.bodies, 'event')} from before "

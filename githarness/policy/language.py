@@ -4,6 +4,7 @@
     longest-grant: 7d
     breaker: {denials: 20/10m, failures: 10/10m}
     governance: {approvers: {role: owner, count: 2}, recovery: "ssh-ed25519 AAAA…"}
+    audit: {bodies: 90d}
     rules:
       - {id, effect, why, agents, roles, actions, paths, except, tools, api, window, tier, approvers, limits, tests}
 
@@ -41,7 +42,7 @@ from githarness.policy.tables import Fault, Source, Table, instant
 from githarness.seal import public
 
 VERSION = 1
-_TOP = ("version", "longest-grant", "breaker", "governance", "rules")
+_TOP = ("version", "longest-grant", "breaker", "governance", "audit", "rules")
 _RULE = ("id", "effect", "why", "agents", "roles", "actions", "paths", "except", "tools", "api", "window", "tier",
          "approvers", "limits", "tests")
 _EXAMPLE = ("agent", "roles", "action", "tier", "time", "path", "tool", "arguments", "host", "method")
@@ -79,12 +80,13 @@ def check(data: bytes, path: str) -> tuple[PolicyFile, list[Fault]]:
     longest = top.checked("longest-grant", rates.seconds, 0)
     breaker = _breaker(top.table("breaker"))
     owners = _owners(top.table("governance"))
+    bodies = _bodies(top.table("audit"))
     rules = tuple(_rules(top, named[1] if named else ""))
     top.end(_TOP)
     if not source.faults:
         _try(source, rules)
     faults = sorted(source.faults, key=lambda fault: fault.line)
-    return PolicyFile(path, rules, longest or None, breaker, owners), faults
+    return PolicyFile(path, rules, longest or None, breaker, owners, bodies or None), faults
 
 
 def _version(top: Table) -> bool:
@@ -106,6 +108,15 @@ def _breaker(table: Table | None) -> Breaker:
         table.fault("", "breaks on nothing", "write it like {denials: 20/10m, failures: 10/10m}")
     table.end(("denials", "failures"))
     return Breaker(*found)
+
+
+def _bodies(table: Table | None) -> int:
+    """Seconds; 0 for no end."""
+    if table is None:
+        return 0
+    found = table.needed("bodies", rates.seconds, 0)
+    table.end(("bodies",))
+    return found
 
 
 def _rules(top: Table, stem: str) -> Iterator[Rule]:

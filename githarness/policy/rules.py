@@ -101,3 +101,4 @@ class PolicyFile:
     longest_grant: int | None = None  # seconds
     breaker: Breaker = field(default_factory=Breaker)
     owners: Owners | None = None
+    bodies: int | None = None  # seconds for which the audit log keeps the bodies of events

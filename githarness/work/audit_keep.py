@@ -20,6 +20,7 @@ from pathlib import Path
 from githarness import canon, clock
 from githarness.audit import line, note, ocsf
 from githarness.errors import Conflict, NotFound, Unavailable
+from githarness.git import refs
 from githarness.git.pack import sync_folder
 from githarness.policy import logs
 from githarness.policy.model import Human
@@ -27,9 +28,11 @@ from githarness.store import audit, audit_bodies, events
 from githarness.store.audit import Log
 from githarness.store.db import Connection
 from githarness.store.rows import EventRow
-from githarness.work import audit_log, audit_record, audit_seal
+from githarness.work import audit_enrol, audit_log, audit_record, audit_seal
 from githarness.work.audit_log import Wanted
 from githarness.work.parts import Parts
+
+_DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +111,10 @@ def _write(file: Path, pieces: dict[str, Iterable[bytes]], now: int) -> dict[str
         os.rename(scratch, file)
         sync_folder(file.parent)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise Unavailable(f"'{file}' cannot be written: {error.strerror}",
                           fix="name a file on a disk with room") from error
+    finally:
+        scratch.unlink(missing_ok=True)
     return counts
 
 
@@ -126,10 +130,37 @@ def _add(tar: tarfile.TarFile, name: str, data: Iterable[bytes], now: int) -> in
     return count
 
 
-def purge(parts: Parts, human: Human, *, before: float, dry: bool = False) -> Purged:
+def by_policy(parts: Parts) -> float | None:
+    """Bodies from before this time have been kept for as long as the policy of head says; None where it does not.
+
+    Raises what `Governed.at` raises.
+    """
+    kept = parts.governed.at(refs.head(parts.repo.common_dir, parts.ref)).policy.bodies
+    return None if kept is None else parts.clock.now() - kept
+
+
+class Retention:
+    """What the daemon's upkeep lets go of: once a day, and when it begins."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def purge_if_due(self, parts: Parts) -> Purged | None:
+        """Raises as `purge` and `by_policy` do."""
+        now = parts.clock.now()
+        if now < self._due:
+            return None
+        self._due = now + _DAY
+        before = by_policy(parts)
+        if before is None or audit_enrol.is_due(parts, refs.head(parts.repo.common_dir, parts.ref)):
+            return None  # what is not sealed is not let go
+        return purge(parts, None, before=before)
+
+
+def purge(parts: Parts, human: Human | None, *, before: float, dry: bool = False) -> Purged:
     """Empties bodies and salts of sealed events from before then; lines, digests and proofs stay.
 
-    Open intents and what is held are left. It is itself an event.
+    Open intents and what is held are left. It is itself an event; without a human the policy asked for it.
     """
     audit_seal.seal(parts)
     now = parts.clock.now()
@@ -141,8 +172,10 @@ def purge(parts: Parts, human: Human, *, before: float, dry: bool = False) -> Pu
         if found and not dry:
             audit_bodies.purge(conn, log.first, end, before)
             fields = audit_record.shown({"what": f"{found} bodies from before {clock.rfc3339(before)}", "held": held,
+                                         "why": f"{human.name} asked" if human else "policy: audit.bodies",
                                          "before": before, "end": end})
-            events.add(conn, [EventRow(clock.new_id("e", now), now, "purge", None, human.name, safe=fields)])
+            row = EventRow(clock.new_id("e", now), now, "purge", None, human.name if human else None, safe=fields)
+            events.add(conn, [row])
     if found and not dry:
         parts.db.flush()
     return Purged(found, held, before)
@@ -159,7 +192,7 @@ def release(parts: Parts, human: Human, what: str, why: str) -> None:
 
 
 def _note(parts: Parts, human: Human, kind: str, what: str, why: str) -> None:
-    now = parts.clock.now()
+    now, why = parts.clock.now(), audit_record.redacted(why)
     with parts.db.write() as conn:
         if kind == "hold" and not audit_bodies.is_there(conn, what):
             raise NotFound(f"there is no event and no run '{what}'", fix="githarness audit log")

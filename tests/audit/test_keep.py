@@ -7,8 +7,10 @@ import tarfile
 
 import pytest
 
+from githarness import settings, wiring
 from githarness.errors import Conflict, NotFound
 from githarness.policy.model import Human
+from githarness.store.audit import EventFilter
 from githarness.store.rows import EventRow
 from githarness.work import audit_keep
 from githarness.work.audit_log import Wanted
@@ -87,6 +89,45 @@ def test_the_commands_of_retention(sealed, cli) -> None:
     assert run("purge", "--older-than", "0s").json["held"] == 1
     kinds = [one["kind"] for one in run("log", "-n", "2").json["items"]]
     assert kinds == ["purge", "hold"] and run("verify").code == 0
+
+
+def keep(world, git, days: int, *, name: str = "keep") -> None:
+    """A policy file that keeps bodies for so long."""
+    path = world.folder / f".githarness/policies/{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"version: 1\naudit: {{bodies: {days}d}}\nrules:\n"
+                    "  - {id: all, effect: allow, actions: [read, write, append]}\n")
+    git(world.folder, "add", "--all")
+    git(world.folder, "commit", "-q", "-m", "policy")
+
+
+def test_policy_says_how_long_bodies_are_kept(sealed, cli, git) -> None:
+    """Of several files the longest counts; where none says it, somebody has to."""
+    run = lambda *args: cli("audit", "purge", *args, "--json", cwd=sealed.folder)  # noqa: E731
+    assert run().code == 2 and bodies(sealed)["e-fill0"]
+    keep(sealed, git, 1)
+    keep(sealed, git, 20_000 // 60, name="other")
+    now = sealed.harness.clock.now()
+    sealed.record(EventRow("e-young", now - 2 * 86400, "tool", "bot", body='{"a":1}'))
+    assert run().json["bodies"] > 3
+    assert bodies(sealed)["e-young"] and not bodies(sealed)["e-fill0"]
+
+
+def test_the_daemon_lets_go_by_policy(sealed, git) -> None:
+    """In its upkeep, once a day: what is held stays, and an event accounts for the rest without naming a person."""
+    audit_keep.hold(sealed.harness.parts, OLIVE, "e-fill0", "case 17")
+    sealed.harness.maintain()
+    assert bodies(sealed)["e-fill1"]
+    keep(sealed, git, 30)
+    sealed.harness.maintain()
+    assert bodies(sealed)["e-fill1"]  # it looked today
+    again = wiring.Harness(settings.load(), wiring.discover(sealed.folder))
+    again.maintain()
+    assert bodies(sealed)["e-fill0"] and not bodies(sealed)["e-fill1"]
+    again.close()
+    assert sealed.codes() == set()
+    (told,) = audit_keep.export(sealed.harness.parts, Wanted(EventFilter(kind="purge")))
+    assert "policy: audit.bodies" in told and '"olive"' not in told
 
 
 def test_a_contributor_lets_go_of_nothing(sealed, cli, home) -> None:

@@ -103,6 +103,7 @@ def test_loader_and_schema_refuse_the_same_rules(change: dict[str, Any]) -> None
 
 
 BAD_TOPS = [{"rules": []}, {"rules": "x"}, {"version": "2x"}, {"more": "x"}, {"longest-grant": "7"}, {"breaker": {}},
+            {"audit": {}}, {"audit": {"bodies": "0d"}}, {"audit": {"bodies": "1d", "more": "x"}},
             {"longest-grant": "0d"}, {"breaker": {"denials": "x"}}, {"breaker": {"writes": "1/1s"}}]
 
 
