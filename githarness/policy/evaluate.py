@@ -42,7 +42,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _HOST = re.compile(r"[a-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[0-9]{1,5})?")
 _METHOD = re.compile(r"[A-Z]{1,16}")
 _URL = re.compile(r"/[!$&-;=@A-Z_a-z~%]*")
-_URL_TRICK = re.compile(r"//|/\.{1,2}(?:/|$)|%(?![0-9A-F]{2})|%(?:2[EF]|5C|[01][0-9A-F]|7F)|;")
+# Encoded is what has to be: a letter, digit, `-`, `.`, `_` or `~` would be another spelling of itself.
+_URL_TRICK = re.compile(r"//|/\.{1,2}(?:/|$)|%(?![0-9A-F]{2})|;|%(?:[01][0-9A-F]|2[DEF]|3[0-9]|[46][1-9A-F]|[57][0-9A]"
+                        r"|5[CF]|7[EF])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 

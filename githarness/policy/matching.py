@@ -18,6 +18,7 @@ Test = Callable[[str], bool]
 _DAY = 86400
 # What a shell takes for the end of a command, or for another one inside.
 _SHELL = r"[^;&|<>`$()\n\r]"
+_PORT = re.compile(r":[0-9]+\Z")
 
 
 class _Lazy:
@@ -203,7 +204,7 @@ def _tool(tool: Tool, *, narrow: bool) -> Callable[[Request], bool]:
 
 
 def _api(api: Api, *, narrow: bool) -> Callable[[Request], bool]:
-    host, glob = glob_test(api.host), api.path
+    host, glob = _host(api.host, narrow=narrow), api.path
     path = (_exact if narrow else _wide)([glob]) if glob is not None else None
 
     def test(request: Request) -> bool:
@@ -211,6 +212,19 @@ def _api(api: Api, *, narrow: bool) -> Callable[[Request], bool]:
                 and (path is None or glob is None or url_covers(path, glob, request.path)))
 
     return test
+
+
+def _host(glob: str, *, narrow: bool) -> Test:
+    """What refuses takes a host for the same with any port, and for that with a usual one."""
+    test = glob_test(glob)
+    if narrow:
+        return test
+
+    def wide(host: str) -> bool:
+        bare = _PORT.sub("", host)
+        return test(host) or (test(bare) if bare != host else any(map(test, (f"{host}:80", f"{host}:443"))))
+
+    return wide
 
 
 def example_matches(rule: Rule, example: Example) -> bool:

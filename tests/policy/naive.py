@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 import unicodedata
 from datetime import UTC, datetime
 from functools import cache
@@ -64,7 +65,12 @@ def _calls(rule: dict[str, Any], request: Request) -> bool:
 
 
 def _api(api: dict[str, Any], request: Request, *, wide: bool) -> bool:
-    if not glob(api["host"], request["host"]) or request["method"] not in api.get("methods", [request["method"]]):
+    host, port = request["host"], request["host"].rpartition(":")[2]
+    hosts = [host]
+    if wide:
+        hosts += [host[:-len(port) - 1]] if port.isdigit() else [f"{host}:80", f"{host}:443"]
+    if not any(glob(api["host"], one) for one in hosts) or request["method"] not in api.get("methods", [
+            request["method"]]):
         return False
     if "path" not in api:
         return True
@@ -131,7 +137,8 @@ def _is_url(text: str) -> bool:
     low = text.lower()
     parts = text.split("/")
     return (text.startswith("/") and "//" not in text and "." not in parts and ".." not in parts
-            and not set(text) & set("?#; \\") and text.isascii() and "%2f" not in low and "%2e" not in low)
+            and not set(text) & set("?#; \\") and text.isascii() and "%2f" not in low and "%2e" not in low
+            and not any(f"%{ord(char):02x}" in low for char in string.ascii_letters + string.digits + "-._~"))
 
 
 def _folded(text: str) -> str:

@@ -123,7 +123,8 @@ CALL = Request("deployer", (), "api", "/v1/x", host="api.example.org", method="G
 @pytest.mark.parametrize("change", [{"host": "API.example.org"}, {"host": "https://x"}, {"host": "example.org."},
                                     {"method": "get"}, {"method": ""}, {"path": "v1"}, {"path": "/v1/../x"},
                                     {"path": "/v1//x"}, {"path": "/v1/%2e%2e/x"}, {"path": "/v1/%2F"}, {"path": "/x?y"},
-                                    {"path": "/v1\\x"}, {"path": "/v1/%zz"}, {"path": "/v1/a;b"}, {"path": "/\u00e9"}])
+                                    {"path": "/v1\\x"}, {"path": "/v1/%zz"}, {"path": "/v1/a;b"}, {"path": "/\u00e9"},
+                                    {"path": "/v1/%61dmin"}, {"path": "/%5Ax"}, {"path": "/%39"}, {"path": "/%7E"}])
 def test_a_call_in_two_forms_is_denied(change: dict[str, Any]) -> None:
     """Only one spelling of host, method and path reaches the rules."""
     rules = policy(ALLOW | {"actions": ["api"]})
@@ -140,6 +141,17 @@ def test_a_call_is_matched_by_host_method_and_path() -> None:
            replace(CALL, host="x.org"), replace(CALL, host="example.org"),
            replace(CALL, host="api.example.org.evil.net")]
     assert [_decided(rules, request)[0] for request in (*good, *bad)] == ["allow"] * 3 + ["deny"] * 6
+
+
+def test_a_port_leads_around_no_refusal() -> None:
+    """A denied host is denied on every port, one denied on its usual port also without it; an allow is of one port."""
+    hosts = [{"host": "evil.org"}, {"host": "b.org:443"}]
+    rules = policy(ALLOW | {"actions": ["api"], "api": [{"host": "*"}]},
+                   {"id": "no", "effect": "deny", "actions": ["api"], "api": hosts})
+    asked = ("evil.org", "evil.org:443", "evil.org:8080", "b.org", "b.org:443", "b.org:8443", "c.org", "[::1]:80")
+    assert [_decided(rules, replace(CALL, host=host))[0] for host in asked] == ["deny"] * 5 + ["allow"] * 3
+    rules = policy(ALLOW | {"actions": ["api"], "api": [{"host": "c.org"}]})
+    assert [_decided(rules, replace(CALL, host=host))[0] for host in ("c.org", "c.org:8443")] == ["allow", "deny"]
 
 
 @pytest.mark.parametrize(("arguments", "allowed"), [
