@@ -15,7 +15,8 @@ _RANKS = ("operator", "owner")
 def strictest(one: Decision, other: Decision) -> Decision:
     """Both have to be kept: the stricter one, with the grants and the approvers of both."""
     first = min(one, other, key=lambda decision: _STRICT.index(decision.effect))
-    grants = [text for decision in (one, other) if decision.effect == "allow" and (text := decision.grant)]
+    grants = [name for decision in (one, other) if decision.effect != "deny" and decision.grant
+              for name in decision.grant.split(",")]
     asked = [decision.approvers or Approvers() for decision in (one, other) if decision.effect == "require_approval"]
     approvers = Approvers(max((each.role for each in asked), key=_RANKS.index),
                           max(each.count for each in asked)) if asked else None

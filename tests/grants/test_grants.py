@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import reduce
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ import pytest
 from githarness.clock import SYSTEM
 from githarness.daemon.client import RemoteLane
 from githarness.errors import Denied, NotFound
+from githarness.policy import delegation
+from githarness.policy.model import Approvers, Decision
 from githarness.work import agents, grants
 from githarness.work.asks import Ask, Op
 from tests.conftest import Cli, Git
@@ -124,6 +128,14 @@ def test_a_use_behind_a_rule_counts_too(narrow: Fleet) -> None:
     narrow.harness.local.write(Ask("scribe", "r-1", ops))
     assert f"grant={grant.id}" in narrow.harness.reader.commit(narrow.harness.head()).message
     assert refused(narrow)
+
+
+def test_a_use_beside_what_waits_for_people_counts_too() -> None:
+    """In whatever order a change asks: a grant that it takes is named where it lands."""
+    granted, plain = Decision("allow", "grant", grant="g-1"), Decision("allow", "main/all")
+    held = Decision("require_approval", "main/held", approvers=Approvers())
+    for order in permutations((granted, held, plain)):
+        assert reduce(delegation.strictest, order).grant == "g-1", order
 
 
 def test_no_grant_is_longer_than_policy_allows(narrow: Fleet) -> None:
