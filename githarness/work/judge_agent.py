@@ -12,10 +12,11 @@ from githarness.git import twins
 from githarness.git.objects import EXECUTABLE, FILE, PathChange
 from githarness.git.reader import Reader
 from githarness.policy.evaluate import NO_POLICY
-from githarness.policy.model import Decision
+from githarness.policy.model import Agent, Decision
 from githarness.work import judge_approval, judge_policy, judge_signature
 from githarness.work.governance import Governance
 from githarness.work.judge_policy import Ask, Claim, Judge
+from githarness.work.judge_signature import seconds
 from githarness.work.judge_states import State
 from githarness.work.judged import Fault
 
@@ -53,8 +54,17 @@ def judge(deed: Deed, states: Sequence[State], reader: Reader) -> Iterator[Fault
             judges.append(Judge(reader, state.governance, agent, claim, deed.pushed))
         if agent is not None and not isinstance(key, Fault):
             yield from judge_signature.ends(agent, key, claim.commit.time)
+            if state is states[-1]:
+                yield from _pushed_late(agent, deed)
     yield from _paths(deed, reader)
     yield from _decided(deed, judges)
+
+
+def _pushed_late(agent: Agent, deed: Deed) -> Iterator[Fault]:
+    """What dates itself before its agent's end and comes after it may have been made then: a hub has a clock."""
+    end = seconds(agent.expires) if agent.expires else None
+    if end is not None and deed.pushed is not None and deed.claim.commit.time < end <= deed.pushed:
+        yield Fault("retired", f"agent '{agent.name}' expired at {agent.expires}, before it was pushed")
 
 
 def _form(claim: Claim, name: str, governance: Governance) -> Iterator[Fault]:

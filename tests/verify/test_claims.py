@@ -85,3 +85,30 @@ def test_a_persons_clock_of_another_century_stops_nobody(forge, scoped) -> None:
                          pairs=[("Human", "olive")])
     later = _write(forge, ahead)
     assert forge.codes(scoped, later) == forge.codes(ahead, later) == set()
+
+
+def test_the_second_grant_counts_once_the_first_is_used_up(forge, scoped) -> None:
+    """Which one it was the commit says: the harness goes on to the next."""
+    start = _once(forge, scoped)
+    text = forge.git("show", f"{start}:.githarness/grants/g-1.yaml") + "\n"
+    start = _owner(forge, start, {".githarness/grants/g-2.yaml": text})
+    first = _write(forge, start, "other/a.md", rule="grant", grant="g-2")
+    second = _write(forge, first, "other/b.md", rule="grant", grant="g-1")
+    assert forge.codes(start, second) == set()
+    assert forge.codes(start, _write(forge, second, "other/c.md", rule="grant", grant="g-2")) == {"denied"}
+
+
+def test_an_agent_that_was_added_for_a_time_ends_for_the_hub(forge, scoped, hub, push) -> None:
+    """A date before its end, on a branch from before it, brings nothing in afterwards; an owner may give it longer."""
+    now = int(clock.SYSTEM.now())
+    name = ".githarness/agents/deployer.yaml"
+    text = forge.git("show", f"{scoped}:{name}") + "\n"
+    over, longer = (f"{text}expires: '{clock.rfc3339(now + more)}'\n" for more in (-60, 3600))
+    start = _owner(forge, scoped, {name: over})
+    early = _write(forge, start, when=now - 120)
+    assert push(f"{start}:main").code == 0
+    assert forge.codes(start, early) == set()
+    assert "retired" in push(f"{early}:main").said and "retired" in push(f"{early}:refs/heads/side").said
+    again = _owner(forge, start, {name: longer})
+    assert push(f"{again}:main").code == 0
+    assert push(f"{early}:refs/heads/side").code == 0
