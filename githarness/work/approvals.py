@@ -22,7 +22,7 @@ from githarness.policy.approval import APPROVE, REJECT, Matter, Signed, Statemen
 from githarness.policy.model import Approvers, Human
 from githarness.seal.signer import Signer
 from githarness.store.rows import RunRow
-from githarness.work import held, judge_approval, owners, people, statements
+from githarness.work import govern, held, judge_approval, owners, people, statements
 from githarness.work.approved import Again, Approved
 from githarness.work.asks import ApprovedAsk, Plan, Written
 from githarness.work.governance import Governance
@@ -141,8 +141,10 @@ def _land_as_own(desk: Desk, found: Proposal, why: str, lasts: float) -> Outcome
     changes = [*found.change.changes, *(_file(one) for one, _ in others)]
     subject, _, body = found.change.message.partition("\n")
     named = tuple(("Approval", f"{one.statement.id} by {one.statement.approver}") for one, _ in others)
+    told = govern.told(desk.parts, desk.parts.governed.at(desk.lane.head()), found.change.changes, desk.human)
     try:
-        written = desk.lane.land(Plan("govern", tuple(changes), subject, desk.human, desk.signer, body.strip(), named))
+        written = desk.lane.land(Plan("govern", tuple(changes), subject, desk.human, desk.signer, body.strip(), named,
+                                      events=told))
     except refs.Moved as error:
         raise Conflict(f"'{found.change.id}' no longer fits what is there", fix="githarness proposals") from error
     _let_go(desk.parts, desk.git, found.change.id)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from githarness import clock
 from githarness.git import refs
+from githarness.policy import trailers
 from githarness.store import stops
 from githarness.work import govern
 from githarness.work.doctor import Finding, Subject
@@ -13,6 +15,8 @@ from githarness.work.governance import Governance
 from githarness.work.parts import Parts
 
 _SOON = 7 * 86400.0
+_MONTH = 30 * 86400.0
+_LOOKED_AT = 5_000  # commits
 
 
 def _governance(parts: Parts) -> Governance:
@@ -52,4 +56,19 @@ def ends(subject: Subject) -> Iterator[Finding]:
         yield Finding("grants", "ok", f"{len(governance.grants)} in force or to come; githarness grants list")
 
 
-CHECKS = (stopped, ends)
+def recovery(subject: Subject) -> Iterator[Finding]:
+    """Governance that one owner changed by a recovery key in the last 30 days, as far as the newest commits tell."""
+    parts = subject.parts()
+    at, now = refs.read(parts.repo.common_dir, parts.ref), subject.clock.now()
+    for _ in range(_LOOKED_AT):
+        if at is None:
+            return
+        commit = parts.reader.commit(at)
+        who = [value for key, value in trailers.parse(commit.message) if key == "Recovery"]
+        if who and abs(now - commit.time) < _MONTH:
+            yield Finding("recovery", "warn", f"'{who[0]}' changed governance by a recovery key at "
+                          f"{clock.rfc3339(commit.time)}, without a second owner: {at[:12]}", f"git show {at[:12]}")
+        at = commit.parents[0] if commit.parents else None
+
+
+CHECKS = (stopped, ends, recovery)

@@ -6,14 +6,14 @@ Where keys change, `allowed_signers` is made anew. An owner's commit takes grant
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from githarness import clock, flock
 from githarness.audit import line
 from githarness.canon import Json
-from githarness.errors import Conflict, Integrity, Locked
+from githarness.errors import Conflict, Integrity, Locked, Unavailable
 from githarness.git import refs
 from githarness.git.objects import FILE, Entry, PathChange, oid_of
 from githarness.policy import grants, registry
@@ -86,6 +86,18 @@ def over(parts: Parts, governance: Governance) -> list[Grant]:
 def grants_of(governance: Governance, agents: Collection[str]) -> dict[str, Grant | None]:
     """All that these agents have, to be taken away."""
     return {name: None for name, grant in governance.grants.items() if grant.agent in agents}
+
+
+def told(parts: Parts, governance: Governance, changes: Sequence[PathChange], human: Human) -> tuple[EventRow, ...]:
+    """The events of grants that come and go by these files, which somebody else has made."""
+    found: dict[str, Grant | None] = {}
+    for change in changes:
+        folder, _, name = change.path.rpartition("/")
+        if folder == f"{FOLDER_NAME}/grants":
+            with contextlib.suppress(Integrity, Unavailable):  # what does not load grants nothing
+                data = parts.reader.blob(change.new.oid) if change.new else None
+                found[name.removesuffix(".yaml")] = None if data is None else grants.parse(data, change.path)
+    return tuple(_events(governance, Edit("", grants=found), human))
 
 
 def _swept(parts: Parts, governance: Governance, wanted: Edit) -> Edit:

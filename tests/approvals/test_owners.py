@@ -55,6 +55,19 @@ def test_identities_and_grants_wait_too(two: Office, words: tuple[str, ...]) -> 
     assert two.codes(None, "main") == set()
 
 
+def test_a_grant_that_two_owners_gave_is_an_event_as_any_other(two: Office) -> None:
+    """So is its end; the one whose signature was the last is told as who did it."""
+    words = ("grant", "scribe", "--allow", "write", "--path", "x/**", "--for", "1h", "--why", "w", "--json")
+    two.good("approve", two.cli(*words).json["error"]["details"]["held"], who="wanda")
+    name = next(file.stem for file in (two.folder / ".githarness/grants").iterdir())
+    two.git("config", "user.email", "olive@example.org")
+    two.good("revoke", name)
+    with two.open().db.read() as conn:
+        found = conn.execute("SELECT kind, agent, human, json_extract(safe, '$.grant') FROM events "
+                             "WHERE kind IN ('grant', 'revoke') ORDER BY seq").fetchall()
+    assert found == [("grant", "scribe", "wanda", name), ("revoke", "scribe", "olive", name)]
+
+
 def test_stopping_an_agent_never_waits(two: Office) -> None:
     """An operator quarantines and releases as ever."""
     two.good("agent", "quarantine", "scribe", who="otto")
@@ -68,6 +81,8 @@ def test_the_recovery_key_does_it_alone_and_says_so(two: Office) -> None:
     assert two.git("log", "-1", "--format=%(trailers:key=Recovery,valueonly)").strip() == "rita"
     with two.open().db.read() as conn:
         assert conn.execute("SELECT human FROM events WHERE kind = 'recovery'").fetchall() == [("rita",)]
+    (found,) = [item for item in two.cli("doctor", "--json").json["items"] if item["check"] == "recovery"]
+    assert "'rita' changed governance by a recovery key" in found["detail"]
     assert two.codes(None, "main") == set()
 
 
