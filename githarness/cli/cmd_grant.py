@@ -26,7 +26,8 @@ class Scope:
     path: Annotated[list[str] | None, typer.Option(
         metavar="GLOB", help="Where: artifacts; for secret names, for exec and tool tools, for api host and path; "
         "repeatable.")] = None
-    uses: Annotated[int | None, typer.Option(metavar="N", min=1, help="At most N commits [any number].")] = None
+    uses: Annotated[int | None, typer.Option(
+        metavar="N", min=1, help="At most N commits [any number]; reads and calls use none up.")] = None
 
 
 @command

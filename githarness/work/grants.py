@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from githarness import clock
 from githarness.errors import Denied, NotFound, Usage
 from githarness.policy.model import Grant
+from githarness.policy.rules import CHANGES
 from githarness.store.db import Connection
 from githarness.work import breaker, ends, govern
 from githarness.work.agents import active
@@ -37,6 +38,9 @@ def give(desk: Desk, wanted: Grant) -> tuple[Grant, str]:
     grant = replace(wanted, id=clock.new_id("g", now), granted=now, expires=float(int(wanted.expires)))
     if not grant.allow or not grant.paths:
         raise Usage("a grant needs what it allows and where", fix="pass --allow ACTION and --path GLOB")
+    if grant.uses is not None and CHANGES.isdisjoint(grant.allow):
+        raise Usage(f"uses are commits, and to {', '.join(grant.allow)} makes none: it would never be used up",
+                    fix=f"leave --uses out, or allow one of {', '.join(sorted(CHANGES))} too")
 
     def edit(governance: Governance) -> Edit:
         active(governance, grant.agent)

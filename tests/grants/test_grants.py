@@ -14,7 +14,7 @@ import pytest
 
 from githarness.clock import SYSTEM
 from githarness.daemon.client import RemoteLane
-from githarness.errors import Denied, NotFound
+from githarness.errors import Denied, NotFound, Usage
 from githarness.policy import delegation
 from githarness.policy.model import Approvers, Decision
 from githarness.work import agents, grants
@@ -50,6 +50,13 @@ def refused(fleet: Fleet, path: str = "granted/a.md") -> bool:
 def narrow(fleet_of: Fleet) -> Fleet:
     fleet_of.policy(NARROW)
     return fleet_of
+
+
+def test_uses_are_of_grants_that_make_commits(narrow: Fleet) -> None:
+    """One that never is used up is none."""
+    with pytest.raises(Usage, match="uses are commits, and to read, exec makes none"):
+        narrow.grant(allow=("read", "exec"), uses=1)
+    assert narrow.grant(allow=("read", "append"), uses=1).uses == 1
 
 
 def test_a_grant_holds_from_its_second_to_its_last(narrow: Fleet) -> None:
