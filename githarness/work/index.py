@@ -54,13 +54,15 @@ def rebuild(db: Database, reader: Reader, head: str | None, verify: Verify, prog
 
 def row_of(commit: Commit, changes: Sequence[PathChange], verify: Verify, *, main: bool = True) -> CommitRow:
     """What the index says about a commit. Whom its trailers name is a claim; `signed`: that `verify` believes it."""
-    named = _Named(trailers.parse(commit.message))
+    named, signed = _Named(trailers.parse(commit.message)), verify(commit)
+    # Whoever says falsely that a commit was undone would keep it from being undone: people sign what they roll back.
+    undone = named.all("Rolls-Back") if signed and named.one("Human") else ()
     return CommitRow(
         commit.oid, commit.parents, main, commit.time, commit.author, trailers.subject_of(commit.message),
         agent=named.one("Agent"), human=named.one("Human"), run=named.one("Run"),
         chain=tuple(value.split(" ")[0] for value in named.all("On-Behalf-Of")), operation=named.one("Operation"),
-        decision=named.one("Decision"), signed=verify(commit),
-        rolls_back=tuple(value for value in named.all("Rolls-Back") if _OID.fullmatch(value)),
+        decision=named.one("Decision"), signed=signed,
+        rolls_back=tuple(value for value in undone if _OID.fullmatch(value)),
         renames=tuple(pair for value in named.all("Rename") if (pair := renames.parse(value))),
         changes=tuple(map(_change, changes)))
 
