@@ -73,7 +73,7 @@ class Links:
         self.open: dict[str, str | None] = {}
         self.unlinked: list[str] = []  # outcomes whose intent is not in the log
         self.unrecorded = set(pinned)  # commits of this log that no intent names
-        self.gone = 0  # writes that landed and that the branch does not have any more
+        self.gone: set[str] = set()  # commits of writes that landed and that the branch does not have
         self.faults: list[Fault] = []
         self._branch = branch
 
@@ -92,6 +92,6 @@ class Links:
         commit = self.open.pop(intent)
         there = commit in self._branch
         if leaf.outcome in LANDED and not there:
-            self.gone += 1
+            self.gone.add(commit or "")
         elif leaf.outcome not in LANDED and there:
             self.faults.append(Fault("unlinked", leaf.id, f"says {leaf.outcome} of commit {commit}, which has landed"))

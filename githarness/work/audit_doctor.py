@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from githarness.errors import HarnessError
 from githarness.git import refs
 from githarness.store import audit
-from githarness.work import audit_enrol
+from githarness.work import audit_chain, audit_enrol
 from githarness.work.doctor import Finding, Subject
 
 _MANY = 20_000  # unsealed events: the daemon seals sooner, and without it somebody should
@@ -28,6 +28,12 @@ def audit_log(subject: Subject) -> Iterator[Finding]:
         audit_enrol.signer_of(parts, audit_enrol.of_entry(parts, log.id, entry))
     except HarnessError as error:
         yield Finding("audit log", "warn", error.message, error.fix or "githarness audit verify")
+        return
+    tip = audit_chain.tip(parts, log.id)
+    stated = audit_chain.batch(parts, tip).checkpoint.size if tip else 0
+    if stated > log.size:
+        yield Finding("audit log", "warn", f"harness.db has {log.size} events of it, and git {stated}: it was put back "
+                      "from a copy, or cut", "githarness audit verify; docs/audit.md, a log anew")
         return
     behind = log.size - log.sealed
     state = f"{log.size} events, {log.sealed} of them sealed"

@@ -56,7 +56,8 @@ class Claims:
 def verify(parts: Parts, claims: Claims, progress: Progress | None = None) -> Verdict:
     """Raises NotFound where the repository has no commit, Integrity where the database itself is damaged."""
     with parts.db.read() as conn:
-        name = audit.log(conn).id
+        before = audit.log(conn)
+    name = before.id
     head = refs.head(parts.repo.common_dir, parts.ref)
     end = audit_chain.tip(parts, name)
     pinned = audit_pins.of_branch(parts, head, name)
@@ -64,7 +65,8 @@ def verify(parts: Parts, claims: Claims, progress: Progress | None = None) -> Ve
     with parts.db.read() as conn:
         log = audit.log(conn)
         verdict = Verdict(log.id, log.size, log.sealed, commits=len(pinned.mine), foreign=pinned.foreign)
-        seals = _seals(parts, verdict, end, known)
+        verdict.sealed = before.sealed  # somebody may have sealed since the ref was read
+        seals = _seals(parts, verdict, end, known, log.size)
         pins = [*pinned.pins, *_claimed(verdict, claims, known),
                 *(Pin(one.checkpoint.size, one.checkpoint.root, f"seal {one.commit.oid[:12]}") for one in seals)]
         replay, links = Replay(pins), Links(pinned.mine, pinned.branch)
@@ -73,6 +75,7 @@ def verify(parts: Parts, claims: Claims, progress: Progress | None = None) -> Ve
             walk = _Walk(log, verdict, replay, links, _sealed_lines(parts, seals), _purges(conn, log))
             _walk(conn, walk, progress)
             _judge_links(conn, log, verdict, links)
+            _judge_gone(parts, verdict, links)
         except Integrity as error:
             verdict.faults.append(Fault("edited", "harness.db", error.message))
     verdict.root = replay.tree.root
@@ -85,8 +88,8 @@ def _enrolled(parts: Parts, head: str, log: str) -> EnrolledLog | None:
     return audit_enrol.of_entry(parts, log, entry) if entry else None
 
 
-def _seals(parts: Parts, verdict: Verdict, end: str | None, known: EnrolledLog | None) -> list[Batch]:
-    """The batches in git, oldest first, each judged by itself."""
+def _seals(parts: Parts, verdict: Verdict, end: str | None, known: EnrolledLog | None, there: int) -> list[Batch]:
+    """The batches in git, oldest first, each judged by itself; `there`: how many events the database has."""
     if known is None:
         verdict.notes.append("the log is not enrolled, so nobody vouches for its key: githarness init, as an owner")
     found: list[Batch] = []
@@ -102,7 +105,7 @@ def _seals(parts: Parts, verdict: Verdict, end: str | None, known: EnrolledLog |
     if size < verdict.sealed:
         verdict.faults.append(Fault("cut", audit_chain.ref_of(verdict.log),
                                     f"has {size} events; {verdict.sealed} were sealed"))
-    elif size > verdict.sealed:
+    elif verdict.sealed < size <= there:
         verdict.notes.append(f"git has {size} events sealed, {size - verdict.sealed} more than the database knows of: "
                              "the next sealing notes it")
     verdict.sealed = size
@@ -216,9 +219,14 @@ def _judge_links(conn: Connection, log: Log, verdict: Verdict, links: Links) -> 
                for intent in links.unlinked if not _is_older(conn, intent, log)]
     faults += [Fault("unrecorded", f"commit {oid[:12]}", "names this log, which has no intent of it")
                for oid in sorted(links.unrecorded)]
-    if links.gone:
-        verdict.notes.append(f"{links.gone} writes landed that the governed branch does not have any more")
     verdict.faults += [*faults, *links.faults]
+
+
+def _judge_gone(parts: Parts, verdict: Verdict, links: Links) -> None:
+    """The branch is looked at once more: what landed while the log was read is there now."""
+    gone = links.gone - set(parts.reader.walk(refs.head(parts.repo.common_dir, parts.ref))) if links.gone else ()
+    if gone:
+        verdict.notes.append(f"{len(gone)} writes landed that the governed branch does not have any more")
 
 
 def _is_older(conn: Connection, intent: str, log: Log) -> bool:

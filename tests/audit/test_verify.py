@@ -10,7 +10,7 @@ from githarness.audit import note
 from githarness.seal import keys
 from githarness.store import events
 from githarness.store.rows import EventRow
-from githarness.work import audit_seal
+from githarness.work import audit_pins, audit_seal
 
 NEWEST = "(SELECT max(seq) FROM events)"
 
@@ -156,3 +156,49 @@ def test_a_checkpoint_that_the_log_did_not_sign_is_found(sealed) -> None:
     key = keys.generate()
     point = note.read(audit_seal.checkpoint(sealed.harness.parts))
     assert sealed.codes(checkpoint=note.sign(point, key.public, keys.KeySigner(key).sign_plain)) == {"signature"}
+
+
+@pytest.fixture
+def meanwhile(sealed, monkeypatch):
+    """`meanwhile(act)`: done after verify has read git and before it reads the database."""
+    before = audit_pins.of_branch
+
+    def plan(act) -> None:
+        def of_branch(*args):
+            found = before(*args)
+            act()
+            return found
+
+        monkeypatch.setattr(audit_pins, "of_branch", of_branch)
+
+    return plan
+
+
+def test_a_sealing_meanwhile_is_no_cut(sealed, meanwhile) -> None:
+    """The daemon seals while somebody verifies: the database then knows of more than the ref that was read before."""
+    meanwhile(sealed.seal)
+    assert sealed.verify().faults == []
+
+
+def test_a_write_meanwhile_is_not_gone(sealed, meanwhile) -> None:
+    """It landed on a branch that was read before it did."""
+    meanwhile(sealed.write)
+    assert (sealed.verify().faults, sealed.verify().notes) == ([], [])
+
+
+def test_a_database_from_a_backup_is_not_called_a_crash(sealed, cli) -> None:
+    """Git has more than was ever written here again: no sealing will note that, and doctor says what it is."""
+    place = sealed.folder / ".git/githarness/harness.db"
+    sealed.harness.db.flush()
+    older = place.read_bytes()
+    for _ in range(3):
+        sealed.write()
+    sealed.seal()
+    sealed.harness.db.close()
+    for file in place.parent.glob("harness.db*"):
+        file.unlink()
+    place.write_bytes(older)
+    found = sealed.verify()
+    assert "missing" in {fault.code for fault in found.faults} and found.notes == []
+    items = cli("doctor", "--json", cwd=sealed.folder).json["items"]
+    assert [item["state"] for item in items if item["check"] == "audit log"] == ["warn"]
