@@ -104,8 +104,9 @@ class EventFilter:
     after: int = 0  # seq
 
 
-_PLAIN = ", ".join(f"events.{name}" for name in ("seq", "id", "time", *_TEXTS))
-_TOLD = f"""SELECT {_PLAIN}, coalesce(events.safe, '{{}}'), coalesce(events.digest, x''),
+_PLAIN = ", ".join(f"CAST(events.{name} AS TEXT)" for name in _TEXTS)
+_TOLD = f"""SELECT events.seq, events.id, CAST(events.time AS REAL), {_PLAIN},
+    coalesce(CAST(events.safe AS TEXT), '{{}}'), coalesce(events.digest, x''),
     coalesce(events.outcome, ended.outcome) AS told
     FROM events LEFT JOIN events AS ended ON events.kind = 'intent' AND ended.id = events.id || '.o'
     WHERE events.seq > ? AND """

@@ -20,7 +20,7 @@ def mapped(error: sqlite3.Error, file: Path) -> HarnessError:
         return Unavailable(f"the disk that holds '{file}' is full", fix="free some space and repeat")
     if code in _UNAVAILABLE:
         return Unavailable(f"'{file}' cannot be used: {error}", fix="check the disk and the permissions of the folder")
-    if code in _INTEGRITY:
+    if code in _INTEGRITY or "decode to UTF-8" in str(error):  # which Python's module says, without a code
         return Integrity(f"'{file}' is damaged or no database: {error}",
                          fix="move it away together with its -wal and -shm files, then githarness index rebuild")
     if code in _LOCKED:

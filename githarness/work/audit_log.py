@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from githarness import paths
+from githarness import clock, paths
+from githarness.errors import Integrity
 from githarness.store import audit
 from githarness.store.audit import EventFilter, Told
 from githarness.store.db import Connection
+from githarness.work import audit_story
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,19 @@ class Wanted:
 
 
 def found(conn: Connection, wanted: Wanted, *, oldest_first: bool = False) -> Iterator[Told]:
-    return (one for one in audit.told(conn, wanted.columns, oldest_first=oldest_first) if _fits(one, wanted))
+    """Raises Integrity at one that nobody recorded so."""
+    for one in audit.told(conn, wanted.columns, oldest_first=oldest_first):
+        _must_be_readable(one)
+        if _fits(one, wanted):
+            yield one
+
+
+def _must_be_readable(one: Told) -> None:
+    try:
+        clock.rfc3339(one.leaf.time)
+        audit_story.sentence(one.leaf)
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+        raise Integrity(f"event {one.leaf.seq} is not as anybody recorded it", fix="githarness audit verify") from error
 
 
 def newest(conn: Connection, wanted: Wanted, number: int) -> list[Told]:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from githarness.errors import Integrity
 from githarness.store.rows import EventRow
 
 
@@ -85,3 +86,13 @@ def test_a_story_is_cut(world, git) -> None:
     log = world.seal().log
     story = git(world.folder, "log", "-1", "--format=%B", f"refs/githarness/audit/{log}")
     assert "more in events.jsonl" in story and len(story.splitlines()) < 80
+
+
+@pytest.mark.parametrize("edit", ["safe = 'garbage'", "safe = '[1]'", "safe = '{\"paths\":5}'", "kind = x'ff'",
+                                  "time = 1e300", "kind = 'approval'"])
+def test_an_edited_event_is_named_and_no_error_of_ours(sealed, cli, edit: str) -> None:
+    """Whatever stands in its columns; verify is where to go from there."""
+    sealed.edit(f"UPDATE events SET {edit} WHERE id = 'e-fill0'")
+    for args in (("audit", "log"), ("audit", "export"), ("audit", "log", "--path", "**")):
+        done = cli(*args, cwd=sealed.folder)
+        assert (done.code, "internal" in done.err) == (Integrity.exit_code, False), done.err
