@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from githarness import clock, flock
-from githarness.audit import line
 from githarness.canon import Json
 from githarness.errors import Conflict, Integrity, Locked, Unavailable
 from githarness.git import refs
@@ -19,7 +18,7 @@ from githarness.git.objects import FILE, Entry, PathChange, oid_of
 from githarness.policy import grants, registry
 from githarness.policy.model import Agent, Grant, Human, Registry
 from githarness.store.rows import EventRow
-from githarness.work import ends, people
+from githarness.work import audit_record, ends, people
 from githarness.work.asks import Plan
 from githarness.work.governance import FOLDER_NAME, SIGNERS, Governance
 from githarness.work.lane import LocalLane
@@ -113,7 +112,7 @@ def _events(governance: Governance, wanted: Edit, human: Human) -> Iterator[Even
             fields |= {"allow": list(shown.allow), "paths": list(shown.paths), "expires": clock.rfc3339(shown.expires),
                        "uses": shown.uses, "why": shown.why}
         yield EventRow("", 0.0, "grant" if grant else "revoke", shown.agent if shown else None, human.name,
-                       safe=line.safe(fields))
+                       safe=audit_record.shown(fields))
 
 
 def _changes(parts: Parts, governance: Governance, wanted: Edit) -> tuple[PathChange, ...]:

@@ -19,7 +19,7 @@ from githarness.policy.model import Agent, Grant
 from githarness.store import events, stops
 from githarness.store.rows import EventRow
 from githarness.store.stops import Stop
-from githarness.work import breaker, govern, held, people
+from githarness.work import audit_record, breaker, govern, held, people
 from githarness.work.govern import Desk, Edit
 from githarness.work.governance import Governance
 
@@ -37,7 +37,7 @@ class Changed:
 def quarantine(desk: Desk, names: Sequence[str] | None, why: str = "") -> Changed:
     """None for all that may act. Raises NotFound, Denied for people below operators."""
     governance, human = _acting(desk)
-    agents = _named(governance, names)
+    agents, why = _named(governance, names), audit_record.redacted(why)
     now = desk.parts.clock.now()
     found = [Stop(agent.name, now, f"human:{human}", why) for agent in agents]
     with desk.parts.db.write() as conn:
@@ -61,6 +61,7 @@ def let_go(desk: Desk, agents: Collection[str]) -> tuple[str, ...]:
 def release(desk: Desk, names: Sequence[str] | None, why: str = "") -> Changed:
     """None for all that are stopped. What they were granted before stays gone. Raises as `quarantine`."""
     governance, human = _acting(desk)
+    why = audit_record.redacted(why)
     with desk.parts.db.read() as conn:
         here = stops.in_force(conn)
     agents = [agent.name for agent in _named(governance, names) if agent.quarantined or agent.name in here]

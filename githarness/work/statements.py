@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from githarness import clock
-from githarness.audit import line
 from githarness.canon import Json
 from githarness.errors import Integrity
 from githarness.git import pack, refs
@@ -19,6 +18,7 @@ from githarness.policy.model import Human
 from githarness.seal.signer import Signer
 from githarness.store import events
 from githarness.store.rows import EventRow
+from githarness.work import audit_record
 from githarness.work.held import STATEMENTS, HeldChange
 from githarness.work.parts import Parts
 
@@ -55,7 +55,7 @@ def _event(change: HeldChange, said: Statement) -> EventRow:
         "paths": [bound.path for bound in said.paths], "expires": clock.rfc3339(said.expires)}
     agent = None if change.agent.startswith("human:") else change.agent
     return EventRow(clock.new_id("e", said.time), said.time, "approval", agent, said.approver, change.run,
-                    dict(change.pairs).get("Operation"), safe=line.safe(fields))
+                    dict(change.pairs).get("Operation"), safe=audit_record.shown(fields))
 
 
 def _keep(parts: Parts, who: str, change: HeldChange, signed: Signed) -> None:

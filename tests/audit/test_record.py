@@ -118,6 +118,21 @@ def test_no_secret_is_stored(what: str) -> None:
         assert secret not in text and "redacted" in text and json.loads(text)
 
 
+def test_no_secret_of_a_reason_is_stored(world, cli, git) -> None:
+    """G89: reasons for stopping, releasing, holding and granting, in events, tables and the commits that say so."""
+    world.write()
+    acts = (("agent", "quarantine", "deployer"), ("agent", "release", "deployer"), ("audit", "hold", "r-deployer"))
+    for args in acts:
+        assert cli(*args, "--why", f"it leaked {TOKEN}", cwd=world.folder).code == 0
+    assert TOKEN not in git(world.folder, "log", "--format=%B", "main")
+    grant = ("grant", "deployer", "--allow", "append", "--path", "a.md", "--for", "1h", "--why", f"for {TOKEN}")
+    assert cli(*grant, cwd=world.folder).code == 0
+    with world.harness.db.read() as conn:
+        texts = [text for table in ("safe FROM events", "why FROM stops", "why FROM audit_holds")
+                 for (text,) in conn.execute(f"SELECT {table}")]
+    assert not [text for text in texts if TOKEN in text]
+
+
 def test_what_is_no_secret_stays() -> None:
     """Ordinary arguments are kept as they are."""
     value = {"command": "git log --oneline", "paths": ["a.md"], "max_tokens": 100, "on": True, "key": "name"}
