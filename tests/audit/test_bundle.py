@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from githarness.errors import Conflict
+from githarness.errors import Conflict, HarnessError
 from githarness.policy import logs
 from githarness.seal import keys
 from githarness.work import audit_keep, audit_seal
@@ -94,3 +94,12 @@ def test_a_bundle_takes_no_files_place(sealed, bundle) -> None:
     """It is a new file, and appears whole."""
     with pytest.raises(Conflict):
         audit_keep.bundle(sealed.harness.parts, bundle)
+
+
+def test_a_bundle_that_cannot_be_read_leaves_nothing(sealed) -> None:
+    """Of a database that somebody damaged; the half-made file goes."""
+    sealed.edit("UPDATE events SET agent = x'ff' WHERE id = 'e-fill0'")
+    target = sealed.folder.parent / "audit.tar"
+    with pytest.raises(HarnessError):
+        audit_keep.bundle(sealed.harness.parts, target)
+    assert not list(target.parent.glob("audit.tar*"))
