@@ -139,8 +139,8 @@ def _who(draft: Draft) -> str:
 
 
 def outcome_of(intent: EventRow, outcome: str) -> EventRow:
-    return replace(intent, id=intent.id + ".o", kind="outcome", intent=intent.id, outcome=outcome, body="{}", safe="{}",
-                   seq=0)
+    return EventRow(intent.id + ".o", intent.time, "outcome", intent.agent, intent.human, intent.run, intent.operation,
+                    intent.commit_oid, intent.id, outcome)
 
 
 def net(drafts: Sequence[Draft]) -> list[PathChange]:
