@@ -174,7 +174,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _usage(error: typer.BadParameter, named: list[str]) -> Usage:
-    message = error.format_message().rstrip(".")
+    message = " ".join(error.format_message().rstrip(".").split())
     words = [_NAME, *(name for name in named if name in COMMANDS)]
     place = error.ctx.command_path if error.ctx else " ".join(words)
     return Usage(message[:1].lower() + message[1:], fix=f"{place} --help")

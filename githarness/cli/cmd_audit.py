@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from time import sleep
 from typing import Annotated
 
@@ -23,6 +24,7 @@ app = group("The audit log: every read, write, call and decision of this clone, 
 for _name, _command in {"export": audit_keep.export, "bundle": audit_keep.bundle, "archive": audit_keep.archive,
                         "purge": audit_keep.purge, "hold": audit_keep.hold}.items():
     app.command(_name)(_command)
+_ALIKE = 3  # faults of one kind in a row that are shown
 _BEAT = 0.5  # seconds between two looks of --follow
 
 
@@ -45,6 +47,8 @@ def log(
     sh.document({"items": [item(one) for one in events]})
     for one in events:
         line(sh, one)
+    if not events:
+        sh.note("no event is like that")
 
 
 @app.command("tail")
@@ -149,8 +153,12 @@ def _show(sh: Shell, found: Verdict) -> None:
         "log": found.log, "size": found.size, "sealed": found.sealed, "root": note.coded(found.root),
         "commits": found.commits, "foreign": dict(found.foreign), "open": found.open, "purged": found.purged,
         "notes": found.notes, "faults": [fault._asdict() for fault in found.faults], "good": not found.faults})
-    for fault in found.faults:
-        sh.line(Painted(f"{fault.code:11}", "red"), f"{fault.where} {fault.message}")
+    for (code, message), alike in groupby(found.faults, key=lambda fault: (fault.code, fault.message)):
+        places = [fault.where for fault in alike]
+        for where in places[:_ALIKE]:
+            sh.line(Painted(f"{code:11}", "red"), f"{where} {message}")
+        if len(places) > _ALIKE:
+            sh.line(f"{'':11}and {len(places) - _ALIKE} more like these, up to {places[-1]}; --json has each")
     for text in found.notes:
         sh.note(f"note: {text}")
     if found.open:

@@ -14,7 +14,8 @@ from githarness.cli.out import Painted
 from githarness.cli.shell import shell
 from githarness.work import grants
 
-app = group("Grants: permissions that end by themselves; grant gives one, revoke takes it away.")
+app = group("Grants: permissions that end by themselves; grant gives one, revoke takes it away.\n\n"
+            "Without a subcommand they are listed.", lists=True)
 
 
 @app.command("list")
@@ -35,6 +36,8 @@ def show_all(
     sh.document({"items": [table(one) for one in found]})
     for one in found:
         line(sh, one)
+    if not found:
+        sh.note("no grants")
 
 
 @app.command("sweep")

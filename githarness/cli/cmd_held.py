@@ -19,7 +19,8 @@ from githarness.wiring import Harness
 from githarness.work import approvals, held
 from githarness.work.held import Actor, HeldChange, Resolution
 
-app = group("Held changes: kept because they could not land; nothing of them is lost.")
+app = group("Held changes: kept because they could not land; nothing of them is lost.\n\n"
+            "Without a subcommand they are listed.", lists=True)
 Held = Annotated[str, typer.Argument(metavar="ID", help="The held change.")]
 
 
@@ -36,6 +37,8 @@ def show_all(ctx: typer.Context) -> None:
     for one in found:
         sh.line(Painted(one.id, "yellow"), f" {clock.rfc3339(one.time)} {one.agent}  {one.why}: ",
                 " ".join(change.path for change in one.changes))
+    if not found:
+        sh.note("nothing is held")
 
 
 @app.command("show")

@@ -5,16 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from typer.core import TyperGroup
-
 from githarness.cli.app import typer_command
-from githarness.cli.options import group
+from githarness.cli.options import Group, group
 
 _WHERE = {"check": "policy_check:check", "test": "policy_check:test", "explain": "policy_explain:explain",
           "diff": "policy_diff:diff", "simulate": "policy_diff:simulate", "show": "policy_show:show"}
 
 
-class _Subcommands(TyperGroup):
+class _Subcommands(Group):
     def list_commands(self, ctx: Any) -> list[str]:
         self.commands = {name: self.get_command(ctx, name) for name in _WHERE}
         return list(_WHERE)

@@ -8,17 +8,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from typer.core import TyperGroup
-
 from githarness.cli.app import typer_command
-from githarness.cli.options import group
+from githarness.cli.options import Group, group
 
 _WHERE = {"check": "skills_check:check", "list": "skills_registry:list_skills", "show": "skills_registry:show",
           "history": "skills_registry:history", "blame": "skills_registry:blame", "gates": "skills_gates:gates",
           "new": "skills_tend:new", "prune": "skills_tend:prune"}
 
 
-class _Subcommands(TyperGroup):
+class _Subcommands(Group):
     def list_commands(self, ctx: Any) -> list[str]:
         self.commands = {name: self.get_command(ctx, name) for name in _WHERE}
         return list(_WHERE)

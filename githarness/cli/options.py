@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -57,10 +57,29 @@ def _fields(kind: Any) -> list[inspect.Parameter]:
     ]
 
 
-def group(about: str, kind: type[TyperGroup] = TyperGroup) -> typer.Typer:
-    """A command with subcommands: `app = group("…")`, then `@app.command("add")` above `@command`."""
+class Group(TyperGroup):
+    """In `--help` a subcommand has its whole first sentence, where click cuts it at 45 characters."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        rows = [(name, one.help or "") for name in self.list_commands(ctx) if (one := self.get_command(ctx, name))]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, " ".join(text.partition("\n\n")[0].split())) for name, text in rows])
+
+
+def group(about: str, kind: type[Group] = Group, *, lists: bool = False) -> typer.Typer:
+    """A command with subcommands: `app = group("…")`, then `@app.command("add")` above `@command`.
+
+    Without a subcommand it prints its help, exit 2; with `lists` it does what its subcommand `list` does.
+    """
     return typer.Typer(cls=kind, help=about, rich_markup_mode=None, add_completion=False, invoke_without_command=True,
-                       callback=_named)
+                       callback=_listed if lists else _named)
+
+
+def _listed(ctx: typer.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        listing = cast(Group, ctx.command).commands["list"]
+        with listing.make_context("list", [], parent=ctx) as own:
+            listing.invoke(own)
 
 
 def _named(ctx: typer.Context) -> None:

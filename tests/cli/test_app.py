@@ -31,12 +31,25 @@ def test_no_command_prints_the_help(cli) -> None:
     assert cli().out == cli("--help").out
 
 
-@pytest.mark.parametrize("name", ["agent", "human", "held", "runs", "index", "hook"])
+@pytest.mark.parametrize("name", ["agent", "human", "audit", "runs", "index", "hook"])
 def test_a_group_without_a_subcommand_prints_its_help(cli, name: str) -> None:
     """On stderr, with exit 2; as JSON it is an error like any other."""
     done, document = cli(name), cli(name, "--json")
     assert (done.code, done.out, done.err) == (2, "", cli(name, "--help").out)
     assert (document.code, document.json["error"]["fix"]) == (2, f"githarness {name} --help")
+
+
+@pytest.mark.parametrize("name", ["grants", "held"])
+def test_a_group_that_lists_needs_no_subcommand(cli, fleet, name: str) -> None:
+    """As `git branch` does; where there is nothing, stderr says so."""
+    told, document = cli(name, cwd=fleet), cli(name, "--json", cwd=fleet)
+    assert (told.code, told.out, bool(told.err)) == (0, "", True)
+    assert document.json == {"items": []}
+
+
+def test_the_help_of_a_group_cuts_no_sentence(cli) -> None:
+    """Click alone ends them after 45 characters."""
+    assert "..." not in cli("agent", "--help").out.partition("Commands:")[2]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +58,8 @@ def test_a_group_without_a_subcommand_prints_its_help(cli, name: str) -> None:
         (["lgo"], "there is no command 'lgo'", "githarness log"),
         (["frobnicate"], "there is no command 'frobnicate'", "githarness --help"),
         (["read"], "missing argument 'PATH'", "githarness read --help"),
+        (["install"], "missing argument 'TARGET'. Choose from: github, gitlab, pre-commit",
+         "githarness install --help"),
         (["log", "--xyz"], "no such option: --xyz", "githarness log --help"),
         (["-C"], "option '-C' requires an argument", "githarness --help"),
         (["log", "-n", "x"], "invalid value for '-n': 'x' is not a valid int range", "githarness log --help"),
