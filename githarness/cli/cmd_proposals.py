@@ -43,7 +43,8 @@ def proposals(
     for one, risky in found:
         flags = ", ".join(dict.fromkeys(risk.flag for risk in risky))
         sh.line(Painted(one.change.id, "yellow"), f" {clock.rfc3339(one.change.time)} {one.change.agent} ",
-                _subject(one), Painted(f"  [{flags}]" if flags else "", "red"), "  void" if one.void else "")
+                f" {len(one.signed)} of {one.approvers.count}  {_subject(one)}",
+                Painted(f"  [{flags}]" if flags else "", "red"), "  void" if one.void else "")
     if not found:
         sh.note("nothing waits for approval")
 
@@ -131,8 +132,8 @@ def _risks(harness: Harness, one: Proposal) -> list[Risk]:
 
 def _subject(one: Proposal) -> str:
     paths = [bound.path for bound in one.matter.paths]
-    return f"{one.change.message.partition(chr(10))[0]}: {paths[0]}" + (
-        f" and {counted(len(paths) - 1, 'more path')}" if len(paths) > 1 else "")
+    said, more = one.change.message.partition("\n")[0], f" and {counted(len(paths) - 1, 'more path')}"
+    return said + ("" if paths[0] in said.split() else f": {paths[0]}") + (more if len(paths) > 1 else "")
 
 
 def _item(one: Proposal, risky: list[Risk]) -> dict[str, object]:

@@ -19,6 +19,7 @@ from githarness.policy.lint import Fleet
 from githarness.policy.tables import Fault
 from githarness.work import policies
 from githarness.work.policies import Checked
+from githarness.work.rulebook import POLICIES
 
 Files = Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Files, or folders of them.")]
 
@@ -82,7 +83,7 @@ def _given(sh: Shell, files: list[str] | None) -> Mapping[str, bytes]:
     found = policies.of_worktree(repo.worktree or repo.git_dir)
     if not found:
         raise NotFound("there is no policy file in this working tree",
-                       fix="githarness policy show default > .githarness/policies/default.yaml")
+                       fix=f"githarness policy show default | githarness write {POLICIES}/default.yaml --as OWNER")
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -58,9 +59,12 @@ def _change(change: Change) -> dict[str, object]:
 
 
 def _changes(sh: Shell, changes: Sequence[Change], wider: int) -> None:
+    alike: dict[Change, list[str]] = {}  # one line for several actions of one agent
     for change in changes:
+        alike.setdefault(replace(change, action=""), []).append(change.action)
+    for change, actions in alike.items():
         mark = Painted("+ wider   ", "red") if change.wider else Painted("- narrower", "green")
-        sh.line(mark, f" {change.text}")
+        sh.line(mark, f" {replace(change, action=', '.join(actions)).text}")
     sh.line(f"{out.counted(wider, 'change')} wider, {len(changes) - wider} narrower")
 
 

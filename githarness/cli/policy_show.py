@@ -19,7 +19,8 @@ def show(
 ) -> None:
     """Print a policy file that ships with githarness.
 
-    Without NAME their names. Example: githarness policy show default > .githarness/policies/default.yaml
+    Without NAME their names. An owner's write puts one in force: githarness policy show default |
+    githarness write .githarness/policies/default.yaml --as OWNER. Example: githarness policy show default
     """
     sh = shell(ctx)
     if name is None:

@@ -64,6 +64,8 @@ def land(shell: Shell, options: WriteOptions, ops: Sequence[Op], *, merge: bool 
 def _actor(shell: Shell, options: WriteOptions) -> str:
     if options.agent and options.human:
         raise Usage("an agent and a person cannot both act", fix="pass --agent or --as, not both")
+    if not (options.agent or options.human or shell.settings.agent):
+        raise Usage("nobody was named who acts", fix="pass --agent NAME, or --as NAME for a person")
     return options.human or agent_name(shell, options.agent)
 
 

@@ -16,7 +16,8 @@ from githarness.policy.rules import ALLOW, APPROVAL, DENY, Rule
 
 _MOST = 10  # changes that are shown
 _FIXED = {GOVERNANCE: "nothing: governance is changed by owners alone",
-          INVALID: "ask in the one form that there is for it",
+          INVALID: "name it in its one form: --path from the top of the repository, without './', '..' or '//'; "
+                   "of exec and tool --tool, of api --host and --path",
           NO_POLICY: "an owner mends the policy files: githarness policy check"}
 
 

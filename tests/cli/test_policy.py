@@ -94,6 +94,7 @@ def test_show_lists_and_knows_the_schema(cli: Cli) -> None:
     assert cli("policy", "show").out == "default\nread-only\nci\nbreak-glass\n"
     assert json.loads(cli("policy", "show", "schema").out)["title"] == ".githarness/policies/NAME.yaml"
     assert cli("policy", "show", "other").code == 14
+    assert "$schema" not in cli("policy", "show", "default").out  # the path would lead nowhere
 
 
 def test_explain_names_the_rule_and_what_would_change_it(fleet: Path, git: Git, cli: Cli) -> None:
@@ -128,6 +129,14 @@ def test_diff_exits_with_1_on_what_is_wider(fleet: Path, git: Git, cli: Cli) -> 
         "agent": "deployer", "known": True, "action": "write", "examples": [], "count": 0,
         "before": "allow by p/docs", "after": "deny by default-deny", "wider": False}
     assert cli("policy", "diff", "HEAD", cwd=fleet).code == 2
+
+
+def test_diff_has_one_line_for_actions_that_change_alike(fleet: Path, git: Git, cli: Cli) -> None:
+    """A rule about four actions is read once; the JSON has each."""
+    _commit(fleet, git, RULES)
+    _commit(fleet, git, RULES.replace("[write]", "[append, write]").replace("docs", "texts"))
+    lines = cli("policy", "diff", "HEAD~1..HEAD", cwd=fleet).out.splitlines()
+    assert [line for line in lines if line.startswith("+ wider    deployer append, write texts/")], lines
 
 
 def test_simulate_asks_a_candidate_about_what_was_done(fleet: Path, git: Git, cli: Cli) -> None:

@@ -128,7 +128,8 @@ def test_a_person_writes_with_as(cli, git, fleet) -> None:
 def test_agent_and_run_come_from_the_environment(cli, fleet) -> None:
     """GITHARNESS_AGENT and GITHARNESS_RUN are the defaults; without any agent it is wrong usage."""
     nobody = cli("append", "a.log", cwd=fleet, stdin="x\n")
-    assert (nobody.code, nobody.err.splitlines()[0]) == (2, "error: no agent was named")
+    assert (nobody.code, nobody.err.splitlines()[0]) == (2, "error: nobody was named who acts")
+    assert "--as NAME" in nobody.err
     cli("append", "a.log", cwd=fleet, stdin="x\n", GITHARNESS_AGENT="scribe", GITHARNESS_RUN="r-nightly")
     item = cli("log", "-n", "1", "--json", cwd=fleet).json["items"][0]
     assert (item["agent"], item["run"]) == ("scribe", "r-nightly")
