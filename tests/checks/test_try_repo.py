@@ -30,7 +30,8 @@ def tool(clone: Path, skills: Path) -> Tool:
 
 
 def _changed(git: Callable[..., str], repo: Path) -> None:
-    """A bad skill, a secret and a tag are staged; another bad skill was there before; one edit is not staged."""
+    """A bad skill, a secret, a tag and a policy that does not load are staged; another bad skill was there before; one
+    edit is not staged."""
     (repo / "skills/old").mkdir()
     (repo / "skills/old/SKILL.md").write_text(BAD.format(name="old"))
     git(repo, "add", "--all")
@@ -38,20 +39,26 @@ def _changed(git: Callable[..., str], repo: Path) -> None:
     (repo / "skills/beta/SKILL.md").write_text(BAD.format(name="beta"))
     (repo / "config.ini").write_text("token = ghp_" + "aB3dE6gH9jK2" * 3 + "\n")
     (repo / "action.yml").write_text("runs:\n  steps:\n    - uses: actions/checkout@v4\n")
+    (repo / ".githarness/policies").mkdir(parents=True)
+    (repo / ".githarness/policies/p.yaml").write_text("version: 1\nrules:\n  - {id: r, effekt: allow}\n")
     git(repo, "add", "--all")
     (repo / "skills/beta/SKILL.md").write_text(GOOD.format(name="beta"))
 
 
 @pytest.mark.parametrize("name", ["pre-commit", "prek"])
 def test_try_repo_judges_what_is_staged(git, clone: Path, skills: Path, tool: Tool, name: str) -> None:
-    """Every hook finds its own, as staged, and nothing of what was there before."""
+    """Every hook finds its own, as staged, and nothing of what was there before; that of messages an agent's claim."""
     _changed(git, skills)
     done = tool(name, "try-repo", str(clone))
     assert done.returncode == 1, done.stderr
-    for found in ("skills/beta/SKILL.md:4: GH005 error", "config.ini:1: GH050 error", "action.yml:3: GH055 error"):
+    for found in ("skills/beta/SKILL.md:4: GH005 error", "config.ini:1: GH050 error", "action.yml:3: GH055 error",
+                  ".githarness/policies/p.yaml:3: GH080 error"):
         assert found in done.stdout
     assert ("Traceback" in done.stdout, "skills/old" in done.stdout, "aB3dE6" in done.stdout) == (False, False, False)
     assert (skills / "skills/beta/SKILL.md").read_text() == GOOD.format(name="beta")
+    (skills / ".git/MSG").write_text("fine\n\nAgent: deployer\n")
+    claimed = tool(name, "try-repo", str(clone), "--hook-stage", "commit-msg", "--commit-msg-filename", ".git/MSG")
+    assert (claimed.returncode, "GH060 error" in claimed.stdout) == (1, True), claimed.stdout + claimed.stderr
 
 
 def test_a_commit_is_refused_until_it_is_good(git, clone: Path, skills: Path, tool: Tool) -> None:
