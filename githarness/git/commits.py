@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 
 from githarness.errors import Integrity
 from githarness.seal.commits import split_commit
@@ -59,7 +60,9 @@ def _parsed(oid: str, raw: bytes) -> Commit:
         tree = named[b"tree"].decode("ascii")
     except (KeyError, UnicodeDecodeError) as error:
         raise Integrity(f"commit '{oid}' is malformed", fix="git fsck") from error
-    parents = tuple(value.decode("ascii", "replace") for name, value in headers if name == b"parent")
+    # As for git: what calls itself a parent behind another header is none.
+    above = takewhile(lambda header: header[0] == b"parent", headers[1:])
+    parents = tuple(value.decode("ascii", "replace") for _, value in above)
     return Commit(oid, tree, parents, author, author_time, committer, time,
                   message.decode(_encoding(named), "replace"), raw, *_signed(raw))
 

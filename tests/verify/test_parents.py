@@ -51,3 +51,15 @@ def test_nobody_founds_anew_what_is_governed(forge, scoped, hub, push, signed: b
     taken = forge.commit(files, agent=None, parents=[root, scoped], signer=key if signed else None)
     assert "governance" in forge.codes(scoped, taken)
     assert push(f"{taken}:main").code == 1
+
+
+def test_a_parent_that_git_does_not_see_is_none(forge, scoped, hub, push) -> None:
+    """A header behind the committer made a plain commit a merge, whose other side nobody judged."""
+    assert push(f"{scoped}:main").code == 0
+    side = forge.commit({FILE: SCOPE.replace("notes/**", "**")}, agent=None, parents=[scoped])
+    assert push(f"{side}:refs/githarness/held/h-x").code == 0
+    files = {FILE: SCOPE.replace("notes/**", "**")}
+    made = forge.commit(files, agent=None, parents=[scoped], headers=[f"parent {side}"])
+    assert forge.git("rev-list", "--parents", "-1", made).split() == [made, scoped]
+    assert forge.codes(scoped, made) == {"governance"}
+    assert push(f"{made}:main").code == 1
