@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from githarness import clock
 from githarness.clock import Clock
-from githarness.errors import Locked, NotFound, Unavailable
+from githarness.errors import HarnessError, Locked, NotFound, Unavailable
 from githarness.git import config
 from githarness.git.repo import Repo, discover, settings_of
 from githarness.settings import RepoConfig, Settings, branch_ref
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from githarness.work.governance import Governance
     from githarness.work.lane import LocalLane
     from githarness.work.parts import Parts
+    from githarness.work.rulebook import Ever
 
 
 class Harness:
@@ -130,6 +131,22 @@ class Harness:
             return commits.touched(conn, commit, POLICIES)
 
     @cached_property
+    def ever(self) -> Ever:
+        """Whether there ever was a policy, by the commit index as far as this clone has one; none is made for it."""
+        from githarness.work.rulebook import unknown
+
+        if not (self.repo.home / "harness.db").exists():
+            return unknown
+
+        def ever(commit: str) -> bool | None:
+            try:
+                return self._had_policy(commit)
+            except HarnessError:
+                return None  # git tells
+
+        return ever
+
+    @cached_property
     def local(self) -> LocalLane:
         from githarness.work.lane import LocalLane
 
@@ -203,7 +220,7 @@ class Harness:
         from githarness.work import divergence, judge_push, judge_report
         from githarness.work.judge_range import Bench
 
-        bench = Bench(self.reader, self.clock.now(), cores=os.cpu_count() or 1)
+        bench = Bench(self.reader, self.clock.now(), cores=os.cpu_count() or 1, ever=self.ever)
         return list(map(judge_report.line, judge_push.of_push(bench, self.ref, divergence.updates_of(updates))))
 
     @cached_property

@@ -57,7 +57,8 @@ def verify(
     known = span is None and refs.read(harness.repo.common_dir, harness.ref)  # a job of CI has HEAD alone
     wanted = judge_range.parse_range(harness.reader, span, harness.ref if known else "HEAD")
     with sh.progress("verifying") as progress:
-        bench = Bench(harness.reader, clock.SYSTEM.now(), options.humans, progress, cores=os.cpu_count() or 1)
+        bench = Bench(harness.reader, clock.SYSTEM.now(), options.humans, progress, cores=os.cpu_count() or 1,
+                      ever=harness.ever)
         found = judge_range.judge(bench, wanted)
     _print(sh, found, options.format)
     if found.violations:

@@ -61,11 +61,12 @@ class Rules(NamedTuple):
 
 
 class Governed:
-    """Reads governance and keeps the last one: it changes rarely, its folder's id tells when."""
+    """Reads governance and keeps the last one: it changes rarely, its folder's id tells when. `had`: see Rulebook."""
 
-    def __init__(self, reader: Reader, ever: Ever = unknown) -> None:
+    def __init__(self, reader: Reader, ever: Ever = unknown, had: dict[str, bool] | None = None) -> None:
         self._reader = reader
-        self._rulebook = Rulebook(reader, ever)
+        self.ever = ever
+        self._rulebook = Rulebook(reader, ever, had)
         self._last: tuple[str, Governance] | None = None
 
     def at(self, commit: str) -> Governance:

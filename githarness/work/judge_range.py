@@ -6,7 +6,7 @@ Objects are read raw: no replaced object, graft, mailmap, filter or program of a
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from githarness.errors import HarnessError, Integrity, Unavailable, Usage
@@ -34,6 +34,7 @@ from githarness.work.judge_states import State, States, landings, line_of
 from githarness.work.judge_time import Times
 from githarness.work.judge_uses import Use, Uses
 from githarness.work.judged import Fault, Report, Violation
+from githarness.work.rulebook import Ever, unknown
 
 Progress = Callable[[int, int], None]
 _NEVER = float("inf")
@@ -50,7 +51,8 @@ class Range:
 class Bench:
     """Where judging takes place. `now`: Unix seconds; `humans`: warn or signed, in place of what config.toml says;
     `pushed`: Unix seconds at which the commits arrive, but for those in `arrived`: a grant that ended before does not
-    count. `owners`: the only keys that sign for governance, where it matters which owners are believed."""
+    count. `owners`: the only keys that sign for governance, where it matters which owners are believed. `ever`: knows
+    without a walk whether there ever was a policy file; `had`: what was learnt of that."""
 
     reader: Reader
     now: float
@@ -60,6 +62,8 @@ class Bench:
     arrived: frozenset[str] = frozenset()
     owners: frozenset[str] | None = None
     cores: int = 1
+    ever: Ever = unknown
+    had: dict[str, bool] = field(default_factory=dict)
 
 
 def parse_range(reader: Reader, text: str | None, default: str) -> Range:
@@ -97,9 +101,10 @@ def judge(bench: Bench, span: Range) -> Report:
     """Raises Unavailable for a shallow clone, and where objects are left out of a partial one."""
     must_be_whole(bench.reader.repo)
     judging = _Judging(bench, span)
+    stolen = judging.stolen(span.base or span.head)  # first: what it learns of history, every process has then
     verdicts = crew.spread(judging.each, judging.order, cores=bench.cores, progress=bench.progress)
     times, uses = Times(bench.reader, bench.now, span.base), Uses(bench.reader, span.base)
-    stolen, report = judging.stolen(span.base or span.head), Report(len(verdicts))
+    report = Report(len(verdicts))
     for oid, verdict in zip(judging.order, verdicts, strict=True):
         if verdict.stop:
             raise verdict.stop
@@ -122,7 +127,7 @@ class _Judging:
     def __init__(self, bench: Bench, span: Range) -> None:
         self._bench = bench
         self._reader = Still(bench.reader.repo)
-        self._states = States(self._reader)
+        self._states = States(self._reader, bench.ever, bench.had)
         self.parents = _order(bench.reader, span)
         self.order = list(self.parents)
         self._tips = landings(self.parents, span.head, span.base)

@@ -16,6 +16,7 @@ from githarness.git.objects import FOLDER, Entry, Raw, raw
 from githarness.git.reader import Reader
 from githarness.git.trees import Trees
 from githarness.work.governance import FOLDER_NAME, Governance, Governed
+from githarness.work.rulebook import Ever, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,12 @@ class State:
 
 
 class States:
-    def __init__(self, reader: Reader) -> None:
+    """`ever`, `had`: see Rulebook."""
+
+    def __init__(self, reader: Reader, ever: Ever = unknown, had: dict[str, bool] | None = None) -> None:
         self._reader = reader
-        self._governed = Governed(reader)
+        self._past: tuple[Ever, dict[str, bool]] = (ever, {} if had is None else had)
+        self._governed = Governed(reader, *self._past)
         self._known: dict[str, State] = {}  # by the id of `.githarness`
         self._last = ("", "")  # commit and folder
         self._joined: dict[tuple[str, str, str], State] = {}
@@ -83,7 +87,7 @@ class States:
             commit = raw("commit", f"tree {tree}\nparent {tip}\nauthor <> 0\ncommitter <> 0\n\n".encode())
             supposed = _Supposed(self._reader, (*made, commit))
             folder = supposed.entry(commit.oid, FOLDER_NAME)
-            self._joined[key] = _loaded(Governed(supposed), commit.oid, folder.oid if folder else "")
+            self._joined[key] = _loaded(Governed(supposed, *self._past), commit.oid, folder.oid if folder else "")
         return self._joined[key]
 
 

@@ -29,12 +29,15 @@ def unknown(commit: str) -> None:
 
 
 class Rulebook:
-    """Raises what reading objects raises; what does not load is in the policy and in the problems, not raised."""
+    """Raises what reading objects raises; what does not load is in the policy and in the problems, not raised.
 
-    def __init__(self, reader: Reader, ever: Ever = unknown) -> None:
+    `had`: what was learnt of history, by commit; for who makes several of these for one repository.
+    """
+
+    def __init__(self, reader: Reader, ever: Ever = unknown, had: dict[str, bool] | None = None) -> None:
         self._reader = reader
         self._ever = ever
-        self._had: dict[str, bool] = {}
+        self._had: dict[str, bool] = {} if had is None else had
         self._policy: tuple[str, Policy] | None = None
         self._grants: tuple[str, dict[str, Grant], tuple[str, ...]] | None = None
 

@@ -178,7 +178,7 @@ def _statement(reader: Reader, row: CommitRow, trailer: str) -> Statement | None
 def _verdict(parts: Parts, row: CommitRow) -> Verdict:
     """What `verify` says of this commit, by the state of its first parent."""
     try:
-        bench = Bench(parts.reader, parts.clock.now())
+        bench = Bench(parts.reader, parts.clock.now(), ever=parts.governed.ever)
         report = judge_range.judge(bench, Range(row.parents[0] if row.parents else None, row.oid))
     except HarnessError as error:
         return Verdict((), governed=True, judged=error.message)

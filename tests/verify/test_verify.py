@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from githarness import settings, wiring
+from githarness.work import judge_range
+from githarness.work.judge_range import Bench, Range
 from githarness.work.judged import CODES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,3 +68,27 @@ def test_every_code_is_explained() -> None:
     """docs/verify.md has a row for each."""
     page = (ROOT / "docs" / "verify.md").read_text()
     assert [code for code, about in CODES.items() if f"| `{code}` | {about} |" not in page] == []
+
+
+def test_history_is_not_walked_where_the_index_knows_and_otherwise_once(cli, git, fleet: Path) -> None:
+    """Whether there ever was a policy file: the index is asked about the base alone, and what was learnt is kept."""
+    for _ in range(3):
+        assert cli("append", "a.md", "--agent", "deployer", cwd=fleet, stdin="x\n").code == 0
+    harness = wiring.open(fleet, settings.load())
+    harness.fresh_index()
+    head, base, *before = git(fleet, "rev-list", "--first-parent", "HEAD").split()
+    for knows in (True, False):
+        asked: list[str] = []
+        bench = Bench(harness.reader, harness.clock.now(), ever=lambda oid, knows=knows, asked=asked: (
+            asked.append(oid), harness.ever(oid) if knows else None)[1])
+        for _ in range(2):
+            assert judge_range.judge(bench, Range(base, head)).violations == []
+        assert asked == ([base] if knows else [base, *before])
+    harness.close()
+
+
+def test_verify_makes_no_index(cli, git, fleet: Path, tmp_path: Path) -> None:
+    """Where a clone has none, git is asked, and nothing is written."""
+    git(tmp_path, "clone", "-q", fleet, "clone")
+    assert cli("verify", "HEAD~1..HEAD", cwd=tmp_path / "clone").code == 0
+    assert not (tmp_path / "clone/.git/githarness").exists()
