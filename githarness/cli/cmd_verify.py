@@ -81,6 +81,9 @@ def _text(sh: Shell, found: Report) -> None:
     for one in found.violations:
         where = f" '{one.path}'" if one.path else ""
         sh.line(Painted(one.commit[:12], "yellow"), f"{where}: ", Painted(one.code, "red"), f": {one.message}")
+    if any(one.code == "governance" for one in found.violations):
+        sh.note(Painted("hint:", "cyan"), " an owner signs what governs: take the commit back (git reset), then "
+                "githarness write PATH --as OWNER")
     bad = len({one.commit for one in found.violations})
     sh.line(f"{out.counted(found.commits, 'commit')}: {out.counted(bad, 'commit')} with violations, "
             f"{len(found.human)} by people, {len(found.ungoverned)} before governance began")

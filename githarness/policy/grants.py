@@ -20,7 +20,7 @@ from functools import lru_cache
 
 from githarness import paths, strictyaml
 from githarness.canon import Json
-from githarness.errors import Integrity, Unavailable, Usage
+from githarness.errors import Unavailable, Usage
 from githarness.policy import registry
 from githarness.policy.matching import Test, glob_test
 from githarness.policy.model import ACTIONS, Grant, Request
@@ -86,10 +86,8 @@ def render(grant: Grant) -> bytes:
         "granted": _time(grant.granted), "expires": _time(grant.expires)}
     table |= {} if grant.uses is None else {"uses": grant.uses}
     data = strictyaml.dump(table | {"why": grant.why})
-    try:
-        parse(data, f"{grant.id}.yaml")
-    except Integrity as error:
-        raise Usage(error.message, fix=error.fix) from error
+    for fault in check(data, f"{grant.id}.yaml")[1]:  # whose file and line nobody has seen
+        raise Usage(fault.problem, fix=fault.fix)
     return data
 
 

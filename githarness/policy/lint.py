@@ -5,10 +5,12 @@ unreachable    a rule whose every request a stricter one decides
 contradictory  the same, and both match the same requests
 never          a rule that no request can match
 widening       an allow rule without bounds
+literal        a glob with signs of shells and .gitignore, which stand for themselves here
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -19,6 +21,8 @@ from githarness.policy.rules import ALLOW, CHANGES, DENY, EFFECTS, TIERS, Api, P
 
 _Call = TypeVar("_Call", Tool, Api)
 _GOVERNANCE = ".githarness/**"
+# What stands for more in shells and .gitignore, and for itself here.
+_FOREIGN = re.compile(r"\{[^{}]*,[^{}]*\}|\[!?(.-.)+\]|^!")
 # Programs that run other programs, or code that stands in their arguments.
 _RUNS_ANYTHING = ("sh", "bash", "dash", "zsh", "fish", "env", "xargs", "sudo", "python", "python3", "node", "perl",
                   "ruby", "ssh", "docker")
@@ -99,7 +103,11 @@ def _adds_nothing(rule: Rule, other: Rule) -> bool:
 def _alone(rule: Rule, fleet: Fleet | None) -> Iterator[tuple[str, str, str]]:
     if why := _never(rule, fleet):
         yield "never", f"can match nothing: {why}", "mend it, or take it away"
-    elif rule.effect == ALLOW:
+        return
+    for glob in (*(rule.paths or ()), *rule.excepted):
+        if _FOREIGN.search(glob):
+            yield "literal", f"has the glob '{glob}', in which only * and ? are wildcards", "write one glob for each"
+    if rule.effect == ALLOW:
         for what, fix in _unbounded(rule):
             yield "widening", what, fix
 

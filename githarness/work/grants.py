@@ -38,6 +38,9 @@ def give(desk: Desk, wanted: Grant) -> tuple[Grant, str]:
     grant = replace(wanted, id=clock.new_id("g", now), granted=now, expires=float(int(wanted.expires)))
     if not grant.allow or not grant.paths:
         raise Usage("a grant needs what it allows and where", fix="pass --allow ACTION and --path GLOB")
+    if set(grant.allow) <= CHANGES and all(f"{path}/".lower().startswith(f"{FOLDER_NAME}/") for path in grant.paths):
+        raise Usage("agents never change governance, so this grant would allow nothing",
+                    fix="an owner changes it: githarness write PATH --as OWNER")
     if grant.uses is not None and CHANGES.isdisjoint(grant.allow):
         raise Usage(f"uses are commits, and to {', '.join(grant.allow)} makes none: it would never be used up",
                     fix=f"leave --uses out, or allow one of {', '.join(sorted(CHANGES))} too")

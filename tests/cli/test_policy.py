@@ -147,3 +147,11 @@ def test_simulate_asks_a_candidate_about_what_was_done(fleet: Path, git: Git, cl
     assert "deny             deployer write docs/a, 1 x: was allow, would be deny by default-deny" in done.out
     found = cli("policy", "simulate", "--with", "candidate.yaml", "--since", "1h", "--json", cwd=fleet).json
     assert (found["newly_denied"], found["newly_allowed"], found["items"][0]["rule"]) == (1, 0, "default-deny")
+
+
+def test_an_unsigned_policy_file_comes_with_the_way_to_sign_it(fleet: Path, git: Git, cli: Cli) -> None:
+    """`git commit` is what people type first; a hub refuses it."""
+    _commit(fleet, git, RULES)
+    done = cli("verify", "HEAD~1..HEAD", cwd=fleet)
+    assert (done.code, "--as OWNER" in done.err, "hint" in done.out) == (1, True, False)
+    assert "--as OWNER" not in cli("verify", "HEAD~1..HEAD", "--format", "github", cwd=fleet).out

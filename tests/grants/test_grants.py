@@ -52,6 +52,15 @@ def narrow(fleet_of: Fleet) -> Fleet:
     return fleet_of
 
 
+def test_a_grant_that_could_allow_nothing_is_not_made(narrow: Fleet) -> None:
+    """Governance is no agent's to change; and a word that is none is named without a file that nobody has seen."""
+    with pytest.raises(Usage, match="agents never change governance") as caught:
+        narrow.grant(allow=("write",), paths=(".githarness/**", ".GitHarness"))
+    assert "--as OWNER" in caught.value.fix
+    with pytest.raises(Usage, match=r"^'wirte' is none of read, "):
+        narrow.grant(allow=("wirte",))
+
+
 def test_uses_are_of_grants_that_make_commits(narrow: Fleet) -> None:
     """One that never is used up is none."""
     with pytest.raises(Usage, match="uses are commits, and to read, exec makes none"):

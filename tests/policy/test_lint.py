@@ -38,6 +38,8 @@ def _kinds(*rules: dict[str, Any], fleet: Fleet | None = None) -> list[str]:
     ((ALLOW | DOCS, DENY | DOCS), ["r0 contradictory"]),
     ((ALLOW | MINE | {"paths": ["docs/*"], "except": ["docs/**"]},), ["r0 never"]),
     ((ALLOW | MINE | {"paths": [".githarness/policies/*"]},), ["r0 never"]),
+    ((DENY | {"paths": ["{a,b}/**", "src/[a-z]*", "docs/*"]},), ["r0 literal", "r0 literal"]),
+    ((ALLOW | MINE | {"paths": ["app/[id]/*", "x"], "except": ["!app/y"]},), ["r0 literal"]),
     ((ALLOW,), ["r0 widening"]),
     ((ALLOW | MINE | {"actions": ["exec"]},), ["r0 widening"]),
     ((ALLOW | MINE | {"actions": ["exec"], "tools": [{"name": "bash"}]},), ["r0 widening"]),
