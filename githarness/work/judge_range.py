@@ -152,6 +152,8 @@ class _Judging:
                 yield Verdict("unread", stop=error)
 
     def _judge(self, commit: Commit) -> Verdict:
+        if commit.parents != self.parents[commit.oid]:
+            raise Integrity(f"commit '{commit.oid}' has other parents for git than for us")
         states = self._states.judging(commit, self._tips[commit.oid])
         if self._founds(commit, states):
             founding = tuple(judge_founding.judge(commit, self._states))
