@@ -80,17 +80,18 @@ def compare(old: Side, new: Side, now: float) -> list[Change]:
 
 
 def _direction(before: Decision, after: Decision) -> bool | None:
-    """True for wider, None for the same."""
+    """True for wider in any way, whatever else is narrower; None for the same."""
     levels = _LEVELS[before.effect], _LEVELS[after.effect]
     if levels[0] != levels[1]:
         return levels[1] > levels[0]
-    if before.approvers and after.approvers and before.approvers != after.approvers:
-        return not _as_strict(before.approvers, after.approvers)
-    if levels[0] and set(before.limits) != set(after.limits):
-        looser = not all(any(_limits_as(one, other) for one in after.limits) for other in before.limits)
-        tighter = not all(any(_limits_as(one, other) for one in before.limits) for other in after.limits)
-        return looser if looser or tighter else None
-    return None
+    looser = tighter = False
+    if before.approvers and after.approvers:
+        looser = not _as_strict(before.approvers, after.approvers)
+        tighter = not _as_strict(after.approvers, before.approvers)
+    if levels[0]:
+        looser |= not all(any(_limits_as(one, other) for one in after.limits) for other in before.limits)
+        tighter |= not all(any(_limits_as(one, other) for one in before.limits) for other in after.limits)
+    return looser if looser or tighter else None
 
 
 def _as_strict(old: Approvers, new: Approvers) -> bool:

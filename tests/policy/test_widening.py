@@ -79,6 +79,19 @@ def test_every_way_to_loosen_is_seen_and_its_opposite_is_narrower(old: list[dict
     assert not any(change.wider for change in backwards)
 
 
+def test_what_is_narrower_hides_nothing_that_is_wider() -> None:
+    """More approvers in place of a limit."""
+    old, new = HOLD | {"limits": {"writes": "6/1m"}}, HOLD | {"approvers": {"count": 2}}
+    assert any(change.wider for change in _compare(policy(old), policy(new)))
+    assert any(change.wider for change in _compare(policy(new), policy(old)))
+
+
+@pytest.mark.parametrize("top", [{"longest-grant": "1h"}, {"breaker": {"denials": "5/10m"}}])
+def test_what_stands_beside_the_rules_and_goes_is_wider(top: dict[str, Any]) -> None:
+    """A bound that is not there is without end."""
+    assert [change.wider for change in _compare(policy(DOCS, **top), policy(DOCS))] == [True]
+
+
 def test_what_decides_the_same_is_no_change() -> None:
     """Other names, another order, a rule in two, a reason."""
     old = policy(DOCS, DENY | {"paths": ["docs/a"]})
