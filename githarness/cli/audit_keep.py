@@ -85,11 +85,14 @@ def purge(
         raise Usage("no policy file says for how long bodies are kept",
                     fix="--older-than 90d, or audit: {bodies: 90d} in a policy file")
     done = audit_keep.purge(harness.parts, _operator(harness), before=before, dry=dry_run)
-    sh.document({"bodies": done.bodies, "held": done.held, "before": clock.rfc3339(before), "dry_run": dry_run})
+    sh.document({"bodies": done.bodies, "held": done.held, "before": clock.rfc3339(before), "dry_run": dry_run,
+                 "lingers": done.lingers})
     sh.line(f"{'would purge' if dry_run else 'purged'} the bodies of {counted(done.bodies, 'event')} from before "
             f"{clock.rfc3339(before)}")
     if done.held:
         sh.note(f"note: {done.held} are held")
+    if done.lingers:
+        sh.note("note: somebody reads, which keeps the old bodies in the file: repeat this once they are done")
 
 
 @command

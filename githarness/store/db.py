@@ -72,11 +72,11 @@ class Database:
         with self._ending(handle):
             yield handle.conn
 
-    def flush(self) -> None:
-        """Copies SQLite's log into the file and empties it, where no reader stands in the way."""
+    def flush(self) -> bool:
+        """Copies SQLite's log into the file and empties it; False where a reader stands in the way."""
         handle = self._handle()
         with self._turn():
-            handle.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return not handle.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def close(self) -> None:
         """Ends this thread's connection; the last one to close the file checkpoints it, hence under the lock."""

@@ -48,6 +48,7 @@ class Purged:
     bodies: int
     held: int  # bodies that a hold keeps
     before: float
+    lingers: bool = False  # a reader keeps the old pages: they go with the first checkpoint after it
 
 
 def export(parts: Parts, wanted: Wanted) -> Iterator[str]:
@@ -176,9 +177,8 @@ def purge(parts: Parts, human: Human | None, *, before: float, dry: bool = False
                                          "before": before, "end": end})
             row = EventRow(clock.new_id("e", now), now, "purge", None, human.name if human else None, safe=fields)
             events.add(conn, [row])
-    if found and not dry:
-        parts.db.flush()
-    return Purged(found, held, before)
+    lingers = bool(found or human) and not dry and not parts.db.flush()  # also what an earlier one could not
+    return Purged(found, held, before, lingers)
 
 
 def hold(parts: Parts, human: Human, what: str, why: str) -> None:

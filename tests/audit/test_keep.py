@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import tarfile
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from githarness import settings, wiring
 from githarness.errors import Conflict, NotFound
 from githarness.policy.model import Human
+from githarness.store import db
 from githarness.store.audit import EventFilter
 from githarness.store.rows import EventRow
 from githarness.work import audit_keep
@@ -148,3 +150,18 @@ def test_an_export_has_the_names_of_others(world, cli) -> None:
     assert line["unmapped"]["tier"] == "T1" and len(line["unmapped"]["digest"]) == 64
     out = cli("audit", "export", "--format", "jsonl", cwd=world.folder).out.splitlines()
     assert json.loads(out[-1]) == line
+
+
+def test_a_purge_beside_a_reader_says_that_bodies_linger(sealed, monkeypatch) -> None:
+    """Who reads has a snapshot with them, so SQLite cannot empty its log; once they end, the next flush does."""
+    sealed.harness.db.close()
+    monkeypatch.setattr(db, "WAIT", 0.2)
+    place = sealed.folder / ".git/githarness/harness.db"
+    reader = sqlite3.connect(place, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM events").fetchone()
+    done = audit_keep.purge(sealed.harness.parts, OLIVE, before=LATER)
+    assert done.bodies and done.lingers
+    reader.close()
+    assert not audit_keep.purge(sealed.harness.parts, OLIVE, before=LATER).lingers
+    assert b'"at":3' not in place.read_bytes()
