@@ -68,8 +68,11 @@ def digest(salt: bytes, body: str) -> bytes:
 
 def safe(fields: Mapping[str, Json]) -> str:
     """Canonical JSON in ASCII; what is empty is left out, long texts and lists are cut and say so."""
-    there = {name: cut(value) for name, value in fields.items() if value not in (None, [], "")}
-    return _harmless(_ENCODER.encode(there))
+    there = {name: value for name, value in fields.items() if value not in (None, [], "")}
+    text = _ENCODER.encode(there)
+    if len(text) > _LONGEST or text.count(",") >= _MOST:  # else nothing in it can be too long
+        text = _ENCODER.encode({name: cut(value) for name, value in there.items()})
+    return _harmless(text)
 
 
 def cut(value: Json) -> Json:
