@@ -156,7 +156,7 @@ class _Document:
             if not isinstance(key, str) or not key.isprintable() or key in ("<<", ""):
                 raise self._error("has a key that is not plain text", event)
             if key in found:
-                raise self._error(f"has the key '{key}' twice", event)
+                raise self._error(f"has the key '{key}' twice", event, f"take one '{key}' away")
             if event.start_mark:
                 self.lines[(*self._place, key)] = event.start_mark.line + 1
             found[key] = self._under(key, next(self._events), depth)
@@ -168,11 +168,11 @@ class _Document:
                 return
             yield event
 
-    def _error(self, problem: str, event: yaml.Event) -> Integrity:
+    def _error(self, problem: str, event: yaml.Event, fix: str = _FIX) -> Integrity:
         line = event.start_mark.line + 1 if event.start_mark else 0
         key = ".".join(step for step in self._place if isinstance(step, str))
         under = f" under '{key}'" if key else ""
-        return Integrity(f"'{self._name}' line {line}{under}: {problem}", fix=_FIX,
+        return Integrity(f"'{self._name}' line {line}{under}: {problem}", fix=fix,
                          details={"file": self._name, "line": line, "key": key})
 
 

@@ -210,3 +210,10 @@ def test_pairs_have_the_value_that_an_alias_stands_for() -> None:
     data = b"a: &x 1\nb:\n  - {c: *x, d: [1], ? e : f}\n---\n!!str g: !t h\n? [i]\n: j\n"
     assert list(strictyaml.pairs(data, "x.yml")) == [
         ("a", "1", 1), ("c", "1", 3), ("e", "f", 3), ("g", "h", 5), ("", "j", 7)]
+
+
+def test_a_key_twice_says_what_mends_it() -> None:
+    """To mend the file at that line helps nobody who sees no fault there."""
+    with pytest.raises(Integrity) as caught:
+        strictyaml.load(b"effect: allow\neffect: deny\n", "x.yaml")
+    assert caught.value.fix == "take one 'effect' away"

@@ -40,4 +40,4 @@ def audit_log(subject: Subject) -> Iterator[Finding]:
     if behind > _MANY:
         yield Finding("audit log", "warn", state, "githarness audit seal")
     else:
-        yield Finding("audit log", "ok", state)
+        yield Finding("audit log", "ok", f"{state}; whether each is as it was recorded: githarness audit verify")
