@@ -59,12 +59,15 @@ def _change(change: Change) -> dict[str, object]:
 
 
 def _changes(sh: Shell, changes: Sequence[Change], wider: int) -> None:
-    alike: dict[Change, list[str]] = {}  # one line for several actions of one agent
+    acts: dict[Change, list[str]] = {}
     for change in changes:
-        alike.setdefault(replace(change, action=""), []).append(change.action)
-    for change, actions in alike.items():
+        acts.setdefault(replace(change, action=""), []).append(change.action)
+    alike: dict[Change, list[str]] = {}  # one line for several actions, of several agents
+    for change, actions in acts.items():
+        alike.setdefault(replace(change, action=", ".join(actions), agent=""), []).append(change.agent)
+    for change, names in alike.items():
         mark = Painted("+ wider   ", "red") if change.wider else Painted("- narrower", "green")
-        sh.line(mark, f" {replace(change, action=', '.join(actions)).text}")
+        sh.line(mark, f" {replace(change, agent=', '.join(names)).text}")
     sh.line(f"{out.counted(wider, 'change')} wider, {len(changes) - wider} narrower")
 
 

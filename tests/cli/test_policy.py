@@ -139,6 +139,15 @@ def test_diff_has_one_line_for_actions_that_change_alike(fleet: Path, git: Git, 
     assert [line for line in lines if line.startswith("+ wider    deployer append, write texts/")], lines
 
 
+def test_diff_has_one_line_for_agents_that_change_alike(fleet: Path, git: Git, cli: Cli) -> None:
+    """A rule for everybody is one line, however many there are."""
+    assert cli("agent", "add", "third", cwd=fleet).code == 0
+    _commit(fleet, git, RULES)
+    _commit(fleet, git, RULES.replace("[deployer]", "[deployer, scribe, third]"))
+    lines = cli("policy", "diff", "HEAD..HEAD~1", cwd=fleet).out.splitlines()
+    assert [line for line in lines if line.startswith("- narrower scribe, third write docs/x: ")], lines
+
+
 def test_simulate_asks_a_candidate_about_what_was_done(fleet: Path, git: Git, cli: Cli) -> None:
     """What was written would be denied, what was read would not."""
     cli("write", "docs/a", "--agent", "deployer", cwd=fleet, stdin="1\n")
