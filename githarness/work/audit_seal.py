@@ -23,6 +23,7 @@ from githarness.work import audit_chain, audit_enrol, audit_story, draft
 from githarness.work.parts import Parts
 
 _BATCH = 5000  # events of one commit
+_LARGE = 8 << 20  # bytes of lines with which a commit has enough
 _MANY = 1000  # events that are worth a commit of their own at once
 _LONG = 300.0  # seconds that any event waits for one
 _WHO = "githarness audit"
@@ -112,23 +113,31 @@ def _sealed(parts: Parts, log: Log, key: str, old: str | None) -> Tree:
     stated = note.verify(audit_chain.batch(parts, old).note, key)
     if not log.sealed <= stated.size <= log.size:
         raise _changed(f"'{audit_chain.ref_of(log.id)}' is not where the last sealing left it")
-    _extend(parts, tree, log, stated.size)
+    while tree.size < stated.size and _extend(parts, tree, log, stated.size):
+        pass
     if tree.root != stated.root:
         raise _changed("sealed events are not those of the database")
     return tree
 
 
 def _must_be_as_recorded(parts: Parts, log: Log, tree: Tree) -> None:
-    _extend(parts, tree, log, log.size)
+    while tree.size < log.size and _extend(parts, tree, log, log.size):
+        pass
     if tree.root != log.tree.root:
         raise _changed("events of the database are not as they were recorded")
 
 
 def _extend(parts: Parts, tree: Tree, log: Log, size: int) -> list[Leaf]:
+    """By the next events up to `size`, not more than a commit takes; an edited database may have none."""
+    leaves, room = [], _LARGE
     with parts.db.read() as conn:
-        leaves = list(audit.leaves(conn, log.first + tree.size, log.first + size))
-    for leaf in leaves:
-        tree.add(line.line(leaf))
+        for leaf in audit.leaves(conn, log.first + tree.size, log.first + min(size, tree.size + _BATCH)):
+            text = line.line(leaf)
+            tree.add(text)
+            leaves.append(leaf)
+            room -= len(text)
+            if room < 0:
+                break
     return leaves
 
 
@@ -139,7 +148,7 @@ def _changed(what: str) -> Integrity:
 def _grow(desk: _Desk, log: Log, tree: Tree, old: str | None) -> str:
     """One batch more, durable when it returns."""
     parts = desk.parts
-    leaves = _extend(parts, tree, log, min(log.size, tree.size + _BATCH))
+    leaves = _extend(parts, tree, log, log.size)
     stated = _note(desk, tree)
     root, made = audit_chain.objects(b"".join(map(line.line, leaves)), stated)
     who = draft.Person(_WHO, f"{desk.log.id}@{desk.fleet}.invalid")

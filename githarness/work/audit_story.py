@@ -14,6 +14,7 @@ from githarness.audit.note import Checkpoint
 from githarness.policy import trailers
 
 _MOST = 60  # lines of one message; the rest is counted
+_LONGEST = 500  # characters of a line: what agents name shall not make a message that cannot be sealed
 _WORDS = {"intent": "write", "denial": "denial", "refusal": "refusal", "read": "read", "tool": "tool call"}
 _QUIET = ("read", "outcome")  # too many to tell one by one, or told with their intent
 # What people do to an agent; where nobody is named, githarness did it by itself.
@@ -26,7 +27,8 @@ def message(leaves: Sequence[Leaf], stated: Checkpoint) -> str:
     told = [one for leaf in leaves for one in told_of(leaf)]
     lines = told[:_MOST] + ([f"and {len(told) - _MOST} more in events.jsonl"] if len(told) > _MOST else [])
     reads = Counter(_who(leaf) for leaf in leaves if leaf.kind == "read")
-    lines += [f"{who} read {count} times" for who, count in sorted(reads.items())]
+    lines += [f"{who} read {count} times" for who, count in sorted(reads.items())[:_MOST]]
+    lines += [f"and {len(reads) - _MOST} more read"] if len(reads) > _MOST else []
     lines += ["", f"log {stated.log}, {stated.size} events, root {note.coded(stated.root)}"]
     return trailers.render(_subject(leaves), "\n".join(lines), [])
 
@@ -41,7 +43,8 @@ def told_of(leaf: Leaf) -> Iterator[str]:
     """The line of one event; none of those that are only counted, or said by another."""
     if leaf.kind in _QUIET and leaf.outcome in (None, "landed"):
         return
-    yield canon.printable(f"{clock.rfc3339(leaf.time)} {sentence(leaf)}").replace("\n", " ")
+    told = canon.printable(f"{clock.rfc3339(leaf.time)} {sentence(leaf)[:_LONGEST]}").replace("\n", " ")
+    yield told if len(told) <= _LONGEST else f"{told[:_LONGEST]}..."
 
 
 def sentence(leaf: Leaf) -> str:

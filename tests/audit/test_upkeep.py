@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from githarness.git import refs
 from githarness.store.rows import EventRow
+from githarness.work import audit_intent
 
 
 def tip(world) -> str | None:
@@ -58,3 +59,23 @@ def test_a_clone_without_an_enrolled_log_can_get_one(fleet, cli, git, tmp_path) 
     assert cli("audit", "seal", cwd=clone).code == 0 and cli("audit", "verify", cwd=clone).code == 0
     head = git(clone, "rev-parse", "HEAD")
     assert cli("init", cwd=clone).out.startswith("nothing to do") and git(clone, "rev-parse", "HEAD") == head
+
+
+def test_nobody_can_keep_the_log_from_being_sealed(world, git) -> None:
+    """Refused changes of a hundred long paths each: the story stays short, a commit takes what it has room for."""
+    for round in range(3):
+        paths = [f"d/{'/'.join(['e' * 80] * 11)}{round}/{at}" for at in range(100)]
+        for at in range(45):
+            world.record(EventRow(f"e-{round}-{at}", 1.0, "refusal", "deployer", outcome="not-found",
+                                  safe=audit_intent.refused(paths, "", "")))
+    world.seal()
+    log = world.verify().log
+    story = git(world.folder, "log", "--format=%B", f"refs/githarness/audit/{log}")
+    assert len(story) < 100_000 and world.verify().faults == []
+    assert git(world.folder, "rev-list", "--count", f"refs/githarness/audit/{log}") == "2"
+
+
+def test_a_batch_of_very_many_readers_is_sealed(world) -> None:
+    """The story names some of them."""
+    world.record(*(EventRow(f"e-{at}", 1.0, "read", f"agent-with-a-long-name-{at:040}") for at in range(1500)))
+    assert world.seal().events >= 1500
