@@ -66,7 +66,7 @@ def _show(sh: Shell, node: Node, indent: str) -> None:
     for one in node.reached:
         how = "read by" if one.read.how == "read" else "changed by"
         sh.line(f"{indent}  {how} ", Painted(one.read.agent or "", "cyan"), f" in {one.read.run}: {one.read.path} "
-                f"{one.read.blob[:12]}", "" if one.commits else "; it wrote nothing afterwards")
+                f"{one.read.blob[:12]}", "" if one.commits else "; it wrote nothing else afterwards")
         for after in one.commits:
             _show(sh, after, indent + "    ")
 
