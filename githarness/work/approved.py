@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from githarness.errors import Conflict, Denied, NeedsApproval, StaleWrite
 from githarness.git.objects import FILE, Entry, PathChange, raw
 from githarness.policy import approval
@@ -57,8 +59,18 @@ class Approved(Admission):
             why = next((one for one in found if not isinstance(one, Human)), "")
             raise NeedsApproval(f"it takes {approvers.count} of role {approvers.role} or above" + (
                 f"; of what was signed {why}" if why else ""), fix="githarness proposals")
-        if not {change.path for change in ask.changes} <= {path for _, path in ask.asked}:
-            raise Denied("the held change has paths that nobody asked for", details={"rule": "approval"})
+        if other := next((one.path for one in ask.changes if not self._was_asked(one, ask.asked)), None):
+            raise Denied(f"the held change does more to '{other}' than was asked for", details={"rule": "approval"})
+
+    def _was_asked(self, change: PathChange, asked: Sequence[tuple[str, str]]) -> bool:
+        """Who has the agent's key writes held changes as they like: what was asked is what was done, or nothing."""
+        actions = {action for action, path in asked if path == change.path}
+        if change.new is None:
+            return not actions.isdisjoint(("delete", "rename"))
+        if actions == {"append"} and change.old:
+            before, after = self.scene.blob(change.old.oid), self.scene.blob(change.new.oid)
+            return change.old.mode == change.new.mode and after.startswith(before)
+        return not actions.isdisjoint(("write", "append", "rename"))
 
     def _bring(self, one: Signed) -> None:
         self.approvals.append(f"{one.statement.id} by {one.statement.approver}")

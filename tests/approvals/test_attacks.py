@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,7 +15,7 @@ import pytest
 from githarness import clock
 from githarness.errors import HarnessError
 from githarness.policy import approval
-from githarness.seal.commits import signed_commit
+from githarness.seal.commits import signed_commit, split_commit
 from githarness.work import approvals
 from githarness.work.approvals import Proposal
 from tests.approvals.conftest import POLICY, RUNBOOK, Clone, Office
@@ -307,3 +309,28 @@ def test_the_statement_is_all_that_an_agent_may_put_there(office: Office) -> Non
     assert refused.code == 10
 
 
+
+
+def test_g69_what_was_asked_is_what_was_done(office: Office) -> None:
+    """A held deletion that whoever has the agent's key relabels: people may approve an append here, and nobody may
+    let a runbook go."""
+    rules = POLICY.replace("actions: [write, append, delete, rename]\n    paths", "actions: [append]\n    paths")
+    office.good("write", ".githarness/policies/main.yaml", "--as", "olive", stdin=rules + (
+        "  - {id: keep, effect: deny, actions: [write, delete, rename], paths: ['runbooks/**']}\n"))
+    office.good("read", RUNBOOK, "--agent", "deployer")
+    done = office.cli("append", RUNBOOK, "--agent", "deployer", "--json", stdin="more\n")
+    held = done.json["error"]["details"]["held"]
+    ref = f"refs/githarness/held/{held}"
+    base = office.git("rev-parse", f"{ref}~1")
+    payload = split_commit((office.git("cat-file", "commit", ref) + "\n").encode())[0]
+    index = os.environ | {"GIT_INDEX_FILE": str(office.folder / ".git/forged")}
+    for words in (["read-tree", base], ["update-index", "--force-remove", RUNBOOK]):
+        subprocess.run(["git", *words], cwd=office.folder, env=index, check=True)
+    tree = subprocess.run(["git", "write-tree"], cwd=office.folder, env=index, check=True, capture_output=True,
+                          text=True).stdout.strip()
+    data = re.sub(rb"^tree \w+", f"tree {tree}".encode(), payload)
+    made = office.git("hash-object", "-t", "commit", "-w", "--stdin",
+                      stdin=signed_commit(data, office.signer().sign(data, "git")))
+    office.git("update-ref", ref, made)
+    assert office.cli("approve", held, who="otto").code == 10
+    assert office.git("ls-tree", "--name-only", "main", RUNBOOK) == RUNBOOK
