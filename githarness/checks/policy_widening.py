@@ -17,7 +17,6 @@ from githarness.work import policies
 from githarness.work.governance import FOLDER_NAME, Governed
 
 _MOST = 20  # findings: GitHub shows ten of a step, and nobody reads more
-_FIX = "githarness policy diff {}..{} shows all of it; narrow what nobody meant to open"
 
 
 def option(parser: argparse.ArgumentParser) -> None:
@@ -33,32 +32,25 @@ def check(scope: Scope, severity: Severity) -> Iterator[Finding]:
         return
     base = reader.merge_base(landing, head) or landing
     at = next((path for path in changed if path.startswith(f"{FOLDER_NAME}/policies/")), changed[0])
-    fix = _FIX.format(base[:12], head[:12])
+    fix = f"githarness policy diff {base[:12]}..{head[:12]} shows all of it; narrow what nobody meant to open"
     try:
         wider = _wider(reader, base, head)
     except HarnessError as error:
         yield Finding(at, 1, "GH083", "error", f"what is newly allowed cannot be told: {error.message}", error.fix)
         return
-    texts = [_text(list(alike)) for _, alike in groupby(sorted(wider, key=_key), _key)]
-    for text in texts[:_MOST]:
+    kinds = [(next(alike).text, sum(1 for _ in alike)) for _, alike in groupby(sorted(wider, key=_key), _key)]
+    texts = [text + (f"; so for {others} more" if others else "") for text, others in kinds]
+    more = [f"{len(texts) - _MOST} more changes"] if len(texts) > _MOST else []
+    for text in (*texts[:_MOST], *more):
         yield Finding(at, 1, "GH083", severity, f"wider: {text}", fix)
-    if len(texts) > _MOST:
-        yield Finding(at, 1, "GH083", severity, f"wider: {len(texts) - _MOST} more changes", fix)
 
 
 def _wider(reader: Reader, base: str, head: str) -> list[Change]:
-    governed = Governed(reader)
     if reader.entry(base, FOLDER_NAME) is None:
         return []  # where nothing was governed everybody could do everything
-    old, new = (policies.side(governed.at(commit)) for commit in (base, head))
+    old, new = (policies.side(Governed(reader).at(commit)) for commit in (base, head))
     return [change for change in widening.compare(old, new, SYSTEM.now()) if change.wider]
 
 
 def _key(change: Change) -> tuple[str, str, str]:
     return change.action, change.before, change.after
-
-
-def _text(alike: list[Change]) -> str:
-    """Agents to whom the same happens, in one line."""
-    others = f"; so for {len(alike) - 1} more" if len(alike) > 1 else ""
-    return f"{alike[0].text}{others}"
