@@ -43,7 +43,7 @@ def proposals(
     for one, risky in found:
         flags = ", ".join(dict.fromkeys(risk.flag for risk in risky))
         sh.line(Painted(one.change.id, "yellow"), f" {clock.rfc3339(one.change.time)} {one.change.agent} ",
-                f" {len(one.signed)} of {one.approvers.count}  {_subject(one)}",
+                f" {len({each.statement.approver for each in one.signed})} of {one.approvers.count}  {_subject(one)}",
                 Painted(f"  [{flags}]" if flags else "", "red"), "  void" if one.void else "")
     if not found:
         sh.note("nothing waits for approval")
