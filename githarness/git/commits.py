@@ -13,8 +13,8 @@ _LATEST = 253402300799  # 9999-12-31T23:59:59Z
 _PERSON = re.compile(rb"(.*?<[^>\n]*>?)(?: +(-?[0-9]+))?(?: .*)?", re.DOTALL)
 _SOMEBODY = rb"([^<>\n\0]*<[^<>\n\0]*>) ([0-9]{1,11}) [+-][0-9]{4}\n"
 # As git and the harness write a commit today; `_ARMOUR` its signature, which is no part of what was signed.
-_ARMOUR = rb"gpgsig (-----BEGIN [^\n\0]*(?:\n [^\n\0]*)*+)\n"
-_USUAL = re.compile(rb"(tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*+)author " + _SOMEBODY + b"committer "
+_ARMOUR = rb"gpgsig (-----BEGIN [^\n\0]*(?:\n [^\n\0]*)*)\n"
+_USUAL = re.compile(rb"(tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)author " + _SOMEBODY + b"committer "
                     + _SOMEBODY + rb")(?:" + _ARMOUR + rb")?(\n[^\0]*+)")
 _LATIN = re.compile(r"(iso-?8859-?1|latin-?1|iso-?8859-?15|(windows-|cp)1252)", re.IGNORECASE)
 

@@ -17,11 +17,11 @@ from githarness.skills.model import EVERY, Found, Gate, Place
 
 _RUN = (
     r"(?:npx|bunx|uvx|pipx run|uv tool run|pnpm dlx|yarn dlx)"
-    r"(?:[ \t]{1,4}(?:-y|--yes|-q|--quiet|--from|-p|--package))*+"
+    r"(?:[ \t]{1,4}(?:-y|--yes|-q|--quiet|--from|-p|--package))*"
     r"[ \t]{1,4}[\"']?(@?[a-z0-9][^\s\"'`;|&)<>${},]{0,120})"
 )
 _JSON = (
-    r"\"(?:npx|bunx|uvx)\"[^\[\]{}]{0,40}\[\s{0,40}(?:\"(?:-y|--yes|-q|--from)\",\s{0,40})*+"
+    r"\"(?:npx|bunx|uvx)\"[^\[\]{}]{0,40}\[\s{0,40}(?:\"(?:-y|--yes|-q|--from)\",\s{0,40})*"
     r"\"(@?[a-z0-9][^\s\"]{0,120})\""
 )
 _PIP = r"\bpip3?[ \t]{1,4}install[ \t]{1,4}([^\n`;|&#<>)\\]{1,300})"
