@@ -153,5 +153,9 @@ def _code(text: str) -> str:
 def _print(text: str) -> None:
     """UTF-8 whatever the locale says; what goes wrong with it is seen here, not at exit."""
     if text:
-        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
+            sys.stdout.buffer.flush()
+        except OSError:
+            sys.stdout = None  # type: ignore[assignment]  # at exit Python would flush it again, and end with 120
+            raise

@@ -122,6 +122,8 @@ def approve(desk: Desk, name: str, why: str = "", *, lasts: float = LASTS) -> Ou
     mine = next((one for one in found.signed if one.statement.approver == desk.human.name), None)
     mine = mine or _sign(desk, found, APPROVE, why, lasts)
     found = _found(desk, name)
+    if found.void:  # somebody else's approval landed it meanwhile, or a write went by
+        raise Conflict(f"'{name}' is void: {found.void}", fix="githarness proposals")
     if not found.ready:
         return Outcome(mine.statement, None, f"it {_missing(found)}")
     try:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from githarness.errors import Denied, HarnessError, NotFound, Stopped, Unavailable
+from githarness.errors import Denied, HarnessError, Integrity, NotFound, Stopped, Unavailable
 from githarness.git import refs
 from githarness.git.porcelain import Git
 from githarness.git.reader import Reader
@@ -40,7 +40,7 @@ def write_path(subject: Subject) -> Iterator[Finding]:
     probe = Op("write", f"{FOLDER_NAME}/policies/doctor-probe.yaml", b"version: 1\n", if_match="absent")
     try:
         subject.lane().preview(Ask(names[0], "r-doctor-probe", (probe,)))
-    except (Denied, Stopped) as error:
+    except (Denied, Stopped, Integrity) as error:
         yield Finding(what, "ok", f"a probe was refused: {error.message}", grade="best-effort")
         return
     yield Finding(what, "fail", f"agent '{names[0]}' could write governance", "githarness policy check", "advisory")

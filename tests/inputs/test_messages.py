@@ -32,7 +32,7 @@ def test_forged_trailers_stay_text(desk: Desk, message: str) -> None:
     done = desk.good("append", RUNBOOK, "-m", message, stdin="x\n")
     trailers = desk.git("log", "-1", "--format=%(trailers:only,unfold)").split("\n")
     keys = [line.partition(":")[0] for line in trailers if line]
-    assert keys == ["Agent", "Run", "Tier", "Policy", "Decision"]
+    assert keys == ["Agent", "Run", "Tier", "Policy", "Decision", "Audit"]
     assert trailers[0] == "Agent: deployer"
     raw = desk.git("cat-file", "commit", "HEAD").split("\n\n")[0].split("\n")
     assert [line.split(" ")[0] for line in raw if line[:1].isalpha()] == ["tree", "parent", "author", "committer",

@@ -157,13 +157,13 @@ def test_a_bisect_goes_on_beside_writes(desk: Desk) -> None:
     desk.sound()
 
 
-def test_a_shallow_clone_writes_but_is_not_set_up(clone_of: Callable[..., Desk]) -> None:
-    """I08: `init` wants the history; what is here is read, written and listed."""
+def test_a_shallow_clone_reads_but_is_not_set_up(clone_of: Callable[..., Desk]) -> None:
+    """I08: `init` and every decision want the history: a policy that there once was would deny; people read and list."""
     clone = clone_of("--depth=1", set_up=False)
     assert clone.refused("unavailable", "init", agent=None)["fix"] == "git fetch --unshallow"
-    clone.good("write", "new.md", stdin="new\n")
-    assert clone.run("log", "--json", "-n", "1").json["items"][0]["subject"] == "write new.md"
-    clone.refused("not-found", "read", RUNBOOK, "--at", "HEAD~3")
+    assert "git fetch --unshallow" in clone.refused("denied", "write", "new.md", stdin="new\n")["message"]
+    assert len(clone.run("log", "--json").json["items"]) == 1
+    clone.refused("not-found", "read", RUNBOOK, "--at", "HEAD~3", agent=None)
     clone.sound()
 
 
