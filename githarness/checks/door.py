@@ -157,5 +157,5 @@ def _print(text: str) -> None:
             sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
             sys.stdout.buffer.flush()
         except OSError:
-            sys.stdout = None  # type: ignore[assignment]  # at exit Python would flush it again, and end with 120
+            sys.stdout = None  # at exit Python would flush it again, and end with 120
             raise

@@ -158,7 +158,7 @@ def test_a_bisect_goes_on_beside_writes(desk: Desk) -> None:
 
 
 def test_a_shallow_clone_reads_but_is_not_set_up(clone_of: Callable[..., Desk]) -> None:
-    """I08: `init` and every decision want the history: a policy that there once was would deny; people read and list."""
+    """I08: `init` and every decision want the history: once there was a policy, it denies; people read."""
     clone = clone_of("--depth=1", set_up=False)
     assert clone.refused("unavailable", "init", agent=None)["fix"] == "git fetch --unshallow"
     assert "git fetch --unshallow" in clone.refused("denied", "write", "new.md", stdin="new\n")["message"]

@@ -80,7 +80,8 @@ def test_identities_of_another_century(desk: Desk) -> None:
             from githarness.work import agents
             from githarness.work.govern import Desk as Governing
 
-            agents.add(Governing(made.parts, made.local, made.mail, lambda: made.git), name, wanted=(), purpose="", owner="")
+            desk_of = Governing(made.parts, made.local, made.mail, lambda: made.git)
+            agents.add(desk_of, name, wanted=(), purpose="", owner="")
         desk.good("write", f"{name}.md", stdin="x\n", agent=name)
         assert desk.run("agent", "show", name, "--json").code == 0
     desk.sound()
