@@ -16,7 +16,6 @@ from typing import NamedTuple
 from githarness.canon import Json
 
 SALT = 16  # bytes; without it, a digest would tell a short body to who guesses
-NOTHING = "{}"
 _LONGEST = 1000  # characters of one text
 _MOST = 100  # items of one list
 _text = json.encoder.encode_basestring_ascii

@@ -19,7 +19,6 @@ from githarness.errors import Integrity
 from githarness.seal import plain
 
 _PREFIX = "githarness.invalid/"
-_LOG = re.compile(r"l-[0-9a-z]{20}")
 _TEXT = re.compile(rf"{re.escape(_PREFIX)}(l-[0-9a-z]{{20}})\n(0|[1-9][0-9]{{0,17}})\n([A-Za-z0-9+/]{{43}}=)\n")
 _SIGNATURE = re.compile("\u2014 ([^ \n+]+) ([A-Za-z0-9+/=]+)\n")
 _LONGEST = 100_000  # characters; a note may carry many witnesses
@@ -38,10 +37,6 @@ class Checkpoint:
 
 def origin(log: str) -> str:
     return _PREFIX + log
-
-
-def is_log(text: str) -> bool:
-    return _LOG.fullmatch(text) is not None
 
 
 def coded(data: bytes) -> str:

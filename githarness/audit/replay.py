@@ -60,13 +60,6 @@ class Replay:
                         for size, pins in sorted(self._pins.items()) for pin in pins]
 
 
-class Open(NamedTuple):
-    """An intent without its outcome."""
-
-    id: str
-    commit: str | None
-
-
 class Links:
     def __init__(self, pinned: Iterable[str], branch: frozenset[str]) -> None:
         """`pinned`: the commits that name this log; `branch`: those of the governed branch."""

@@ -17,7 +17,8 @@ from pathlib import Path
 from githarness import resources
 from githarness.git.repo import Repo
 
-PUSH, CHECKOUT = OURS = ("pre-push", "post-checkout")
+PUSH = "pre-push"
+OURS = (PUSH, "post-checkout")
 RECEIVE = "pre-receive"  # of a hub
 _CHAINED = ".githarness-chained"
 _LEGACY = ".legacy"  # called by pre-commit's own hook
