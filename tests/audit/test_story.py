@@ -1,0 +1,59 @@
+"""What a sentence of the log says: who acted, what they did, and to whom, also where it is told in git."""
+
+from __future__ import annotations
+
+import pytest
+
+from githarness.audit import line
+from githarness.audit.line import Leaf
+from githarness.work import audit_story
+
+GRANT = {"grant": "g-1", "allow": ["write"], "paths": ["docs/**"], "why": "the list moved"}
+GIVEN = "write on docs/**, grant g-1: the list moved"
+
+
+def leaf(kind: str, agent: str | None, human: str | None, **fields: object) -> Leaf:
+    return Leaf(1, "e-1", 0.0, kind, agent, human, None, None, None, None, None, line.safe(fields), b"")
+
+
+DEEDS = {
+    "grant": (GRANT, f"olive granted deployer {GIVEN}"),
+    "revoke": (GRANT, f"olive took from deployer {GIVEN}"),
+    "quarantine": ({"why": "wrote nonsense"}, "olive quarantined deployer: wrote nonsense"),
+    "release": ({"why": "mended"}, "olive released deployer: mended"),
+}
+
+
+@pytest.mark.parametrize("kind", DEEDS)
+def test_a_deed_names_the_person_before_the_agent(kind: str) -> None:
+    """Who did it, what, to which agent, in this order."""
+    fields, told = DEEDS[kind]
+    assert audit_story.sentence(leaf(kind, "deployer", "olive", **fields)) == told
+
+
+@pytest.mark.parametrize(("verdict", "deed"), [("approve", "approved"), ("reject", "rejected")])
+def test_a_verdict_names_who_gave_it_and_who_asked(verdict: str, deed: str) -> None:
+    """The person first; what people propose themselves names no agent."""
+    said = {"verdict": verdict, "rule": "books", "paths": ["a.md"], "why": "seen"}
+    told = audit_story.sentence(leaf("approval", "deployer", "otto", **said))
+    assert told == f"otto {deed} what deployer asked for: a.md, by books: seen"
+    told = audit_story.sentence(leaf("approval", None, "otto", **said))
+    assert told == f"otto {deed} what a person asked for: a.md, by books: seen"
+
+
+@pytest.mark.parametrize("kind", ["quarantine", "revoke"])
+def test_without_a_person_it_was_githarness(kind: str) -> None:
+    """A stop by a limit is nobody's deed, and never the agent's own."""
+    told = audit_story.sentence(leaf(kind, "deployer", None, why="too many writes"))
+    assert told.startswith("githarness ") and told.endswith(" deployer: too many writes")
+
+
+def test_a_grant_without_its_agent_is_its_owners_deed() -> None:
+    """Revoked while it did not load: who did it is known all the same."""
+    assert audit_story.sentence(leaf("revoke", None, "olive", grant="g-1")) == "olive revoke, grant g-1"
+
+
+def test_git_tells_the_same_story() -> None:
+    """The message of a seal has actor and deed of each line, as `audit log` has."""
+    told = list(audit_story.told_of(leaf("release", "deployer", "olive", why="mended")))
+    assert told == ["1970-01-01T00:00:00Z olive released deployer: mended"]
