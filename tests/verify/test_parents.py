@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from githarness import clock
+from githarness.git.reader import Reader
+from githarness.git.repo import discover
 from githarness.seal.keys import KeySigner, generate
+from githarness.work.judge_range import Bench, Range, _Judging
 from tests.verify.test_landing import FILE, SCOPE, _owner, scoped
 
 __all__ = ["scoped"]
@@ -63,3 +67,20 @@ def test_a_parent_that_git_does_not_see_is_none(forge, scoped, hub, push) -> Non
     assert forge.git("rev-list", "--parents", "-1", made).split() == [made, scoped]
     assert forge.codes(scoped, made) == {"governance"}
     assert push(f"{made}:main").code == 1
+
+
+def test_parents_that_are_others_for_git_are_no_parents(forge, scoped) -> None:
+    """An id in capitals: git takes it for the parent that it means, we for none."""
+    made = forge.commit({"notes/a.md": "x\n"}, agent=None, parents=[scoped.upper()])
+    assert forge.git("rev-list", "--parents", "-1", made).split() == [made, scoped]
+    found = forge.verify(scoped, made).violations
+    assert [(one.commit, one.code) for one in found] == [(made, "malformed")]
+    assert "has other parents for git than for us" in found[0].message
+
+
+def test_a_clone_that_becomes_shallow_meanwhile_is_not_judged_by_half(forge, scoped) -> None:
+    """A fetch with a depth cuts parents off behind the look at the clone: what is judged is not what is walked."""
+    made = forge.commit({"notes/a.md": "x\n"}, agent=None, parents=[scoped])
+    (forge.folder / ".git" / "shallow").write_text(f"{made}\n")
+    judging = _Judging(Bench(Reader(discover(forge.folder)), clock.SYSTEM.now()), Range(scoped, made))
+    assert [fault.code for verdict in judging.each([made]) for fault in verdict.faults] == ["malformed"]
