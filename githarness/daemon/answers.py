@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from githarness import errors
-from githarness.daemon import frames
-from githarness.daemon.frames import ANSWER, Frame, Oversize
+from githarness import errors, frames
 from githarness.errors import HarnessError, Unavailable, Usage
+from githarness.frames import ANSWER, Frame, Oversize
 from githarness.work.asks import Doc, Landed, Written
 
 CLASSES: dict[str, type[HarnessError]] = {

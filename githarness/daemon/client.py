@@ -15,9 +15,9 @@ from typing import cast
 
 from githarness.daemon import link, requests
 from githarness.daemon.answers import Answer
-from githarness.daemon.frames import REQUEST, Oversize
 from githarness.daemon.link import Link, Lost, NotDone
 from githarness.errors import HarnessError, Unavailable
+from githarness.frames import REQUEST, Oversize
 from githarness.git.repo import Repo
 from githarness.settings import Settings
 from githarness.work.asks import Ask, Doc, Lane, ReadAsk, Written

@@ -8,8 +8,8 @@ import socket
 from collections import deque
 from dataclasses import dataclass
 
-from githarness.daemon.frames import REQUEST, Cutter
 from githarness.daemon.requests import Request
+from githarness.frames import REQUEST, Cutter
 
 _CHUNK = 1 << 18
 

@@ -10,7 +10,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from githarness.daemon import answers, frames
+from githarness import frames
+from githarness.daemon import answers
 from githarness.daemon.requests import Hello, Request
 from githarness.errors import HarnessError, Internal, NotFound, Unavailable
 from githarness.work.asks import Ask, Doc, ReadAsk, TooLarge, Written

@@ -11,10 +11,11 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from githarness import sockets
 from githarness.daemon import answers, place, requests
 from githarness.daemon.answers import Answer
-from githarness.daemon.frames import ANSWER, Cutter
 from githarness.errors import Usage
+from githarness.frames import ANSWER, Cutter
 from githarness.git.repo import Repo
 from githarness.settings import Settings
 
@@ -87,13 +88,13 @@ def reach(settings: Settings, repo: Repo) -> Link | None:
 
 def _try(path: Path, repository: str) -> Link | None:
     try:
-        connected = place.connect(path, _HELLO_WAIT)
+        connected = sockets.connect(path, _HELLO_WAIT)
     except OSError:
         return None
     link = Link(connected)
     try:
         # Root may listen for us (socket activation); a socket of anybody else is a trap in a shared folder.
-        trusted = place.peer(connected)[1] in (os.getuid(), 0)
+        trusted = sockets.peer(connected)[1] in (os.getuid(), 0)
         if trusted and link.ask(lambda number: requests.hello(number, repository)).kind == "hello":
             connected.settimeout(_ANSWER_WAIT)
             return link

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
-from githarness.daemon import frames
-from githarness.daemon.frames import REQUEST, Frame
+from githarness import frames
 from githarness.errors import HarnessError, Usage
+from githarness.frames import REQUEST, Frame
 from githarness.work.asks import Ask, Op, OpKind, ReadAsk
 
 _KINDS = frozenset(get_args(OpKind))

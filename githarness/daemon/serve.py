@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, cast
 
-from githarness import flock
+from githarness import flock, hardening
 from githarness.clock import SYSTEM, Clock
-from githarness.daemon import aside, link, listen, place, process, requests
+from githarness.daemon import aside, link, listen, place, requests
 from githarness.daemon.connection import Limits
 from githarness.daemon.desk import Desk, Ledger
 from githarness.daemon.server import Server
@@ -31,7 +31,7 @@ def serve(settings: Settings, repo: Repo, ledger: Ledger, *, say: Say, limits: L
     """Returns what was counted, after SIGTERM, SIGINT or SIGHUP. Raises Locked where another daemon serves already."""
     if sys.platform != "linux":
         raise Unavailable("the daemon runs on Linux", fix="go on without it: every command works in process")
-    process.harden()
+    hardening.harden()
     with aside.started(ledger.maintain) as maintain, listen.taken(settings, repo) as seat:
         def note(text: str) -> None:
             say("note", text)

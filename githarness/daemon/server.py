@@ -12,8 +12,9 @@ import selectors
 import socket
 from typing import cast
 
+from githarness import hardening, sockets
 from githarness.clock import Clock
-from githarness.daemon import answers, place, process, requests
+from githarness.daemon import answers, requests
 from githarness.daemon.connection import Connection, Limits
 from githarness.daemon.desk import Desk
 from githarness.daemon.door import Door
@@ -33,7 +34,7 @@ class Server:
         self._upkeep = upkeep
         self._limits = limits
         self._clock = clock
-        self._most = min(limits.connections, process.descriptors() - _RESERVED)
+        self._most = min(limits.connections, hardening.descriptors() - _RESERVED)
         self._selector = selectors.DefaultSelector()
         self._door = Door(listener, self._selector)
         self._wake_up, self._woken = socket.socketpair()
@@ -99,7 +100,7 @@ class Server:
         connection.watched = selectors.EVENT_READ
         self._connections.add(connection)
         self._selector.register(sock, selectors.EVENT_READ, connection)
-        if place.peer(sock)[1] != os.getuid():
+        if sockets.peer(sock)[1] != os.getuid():
             self._bye(connection, Denied("this socket is another user's", fix="unset GITHARNESS_SOCKET"))
         elif len(self._connections) > self._most:
             self._door.turned_away += 1

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from githarness import settings
+from githarness import settings, sockets
 from githarness.daemon import answers, place, requests
 from githarness.daemon.client import RemoteLane
-from githarness.daemon.frames import ANSWER, Cutter
+from githarness.frames import ANSWER, Cutter
 from githarness.git.repo import Repo, discover
 from tests.fakes import FakeLane
 
@@ -79,7 +79,7 @@ class Wire:
     """A client that says what a test wants, well-formed or not."""
 
     def __init__(self, path: Path, repo: Repo, *, greet: bool = True) -> None:
-        self.socket = place.connect(path, 10.0)
+        self.socket = sockets.connect(path, 10.0)
         self.cutter = Cutter(ANSWER)
         if greet:
             self.send(requests.hello(1, place.repository(repo)))

@@ -6,8 +6,8 @@ import pytest
 
 from githarness import errors
 from githarness.daemon import answers
-from githarness.daemon.frames import ANSWER, Cutter
 from githarness.errors import HarnessError, Refused, StaleWrite, Stopped, Unavailable
+from githarness.frames import ANSWER, Cutter
 from githarness.work.asks import Doc, Landed, Written
 
 
@@ -60,7 +60,7 @@ def test_what_is_too_large_for_an_answer_is_deferred() -> None:
 @pytest.mark.parametrize("header", [{}, {"is": "written", "id": 1}, {"is": "doc", "id": 1}, {"is": "error", "id": 1}])
 def test_an_answer_that_is_none_is_refused(header: dict[str, object]) -> None:
     """The client treats it like a broken connection."""
-    from githarness.daemon import frames
+    from githarness import frames
 
     with pytest.raises(errors.Usage):
         parsed(frames.pack(header, b"", ANSWER))

@@ -13,9 +13,9 @@ import pytest
 from githarness import settings
 from githarness.daemon import link, place
 from githarness.daemon.client import RemoteLane
-from githarness.daemon.frames import REQUEST
 from githarness.daemon.serve import status
 from githarness.errors import BadPath, Internal, NotFound, Unavailable
+from githarness.frames import REQUEST
 from githarness.git.repo import Repo
 from githarness.work.asks import Ask, Op, ReadAsk
 from tests.fakes import FakeLane

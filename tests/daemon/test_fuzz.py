@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from githarness import sockets
 from githarness.daemon import answers, place, requests
-from githarness.daemon.frames import ANSWER, REQUEST, Cutter
 from githarness.errors import Usage
+from githarness.frames import ANSWER, REQUEST, Cutter
 from githarness.work.asks import Ask, Op, ReadAsk, Written
 
 Start = Callable[..., Any]
@@ -84,7 +85,7 @@ def test_the_daemon_outlives_thousands_of_bad_clients(daemon: Start, wire: Start
     served, rng = daemon(), random.Random()
     steady = wire(served)
     for turn in range(5_000):
-        with socket.socket(socket.AF_UNIX) as client, place.address(served.socket) as short:
+        with socket.socket(socket.AF_UNIX) as client, sockets.address(served.socket) as short:
             client.connect(short)
             client.settimeout(0.02)
             parts = [requests.hello(1, place.repository(served.repo))] if rng.random() < 0.8 else []

@@ -118,7 +118,7 @@ def test_it_is_not_dumpable(daemon: Start) -> None:
     if os.getuid():
         assert Path(f"/proc/{served.process.pid}/environ").stat().st_uid == 0
     else:
-        code = "import ctypes, resource as r, githarness.daemon.process as p; r.setrlimit(r.RLIMIT_CORE, (9, 9)); " \
+        code = "import ctypes, resource as r, githarness.hardening as p; r.setrlimit(r.RLIMIT_CORE, (9, 9)); " \
                "p.harden(); print(ctypes.CDLL(None).prctl(3), r.getrlimit(r.RLIMIT_CORE)[0])"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.split() == ["0", "0"]

@@ -11,8 +11,8 @@ import pytest
 
 from githarness.daemon import answers, requests
 from githarness.daemon.connection import Limits
-from githarness.daemon.frames import ANSWER, REQUEST, Bounds, Cutter, Frame
 from githarness.errors import HarnessError
+from githarness.frames import ANSWER, REQUEST, Bounds, Cutter, Frame
 from githarness.work.asks import Ask, Doc, Op, ReadAsk, Written
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text()

@@ -9,8 +9,8 @@ import struct
 import pytest
 
 from githarness.daemon import requests
-from githarness.daemon.frames import REQUEST, Cutter, Frame, Oversize
 from githarness.errors import Usage
+from githarness.frames import REQUEST, Cutter, Frame, Oversize
 from githarness.work.asks import Ask, Op, ReadAsk
 
 FULL = Ask(

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from githarness.daemon import frames, requests
+from githarness import frames
+from githarness.daemon import requests
 from githarness.daemon.client import RemoteLane
-from githarness.daemon.frames import REQUEST
 from githarness.errors import Unavailable, Usage
+from githarness.frames import REQUEST
 from githarness.work.asks import Ask, Op
 from tests.fakes import FakeLane
 
