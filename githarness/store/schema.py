@@ -2,10 +2,10 @@
 
 File header: `application_id` says that the file is ours, `user_version` which version it has; both change in the
 transaction of the migration, which also adds its row to `migrations`. Truth that git does not have: events,
-open_intents, audit, audit_holds, bases, runs, stops, ends. Derived from git and disposable: commits, paths, changes,
-chains, operations, registry, artifacts, bands, verdicts, and the tables of words, which `store/search.py` makes as far
-as SQLite is able to. There object ids are 20 bytes, lists of them are concatenated, modes are the digits of git's mode
-as an integer, and paths are raw bytes, interned where commits name them.
+open_intents, audit, audit_holds, bases, runs, stops, ends, exposures. Derived from git and disposable: commits, paths,
+changes, chains, operations, registry, artifacts, bands, verdicts, and the tables of words, which `store/search.py`
+makes as far as SQLite is able to. There object ids are 20 bytes, lists of them are concatenated, modes are the digits
+of git's mode as an integer, and paths are raw bytes, interned where commits name them.
 """
 
 from __future__ import annotations
@@ -110,5 +110,11 @@ _VERSION_5 = (
     f"CREATE INDEX events_blob_reads ON events ({READ}) WHERE kind = 'read'",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+_VERSION_6 = (
+    """CREATE TABLE exposures (
+        secret TEXT, version INTEGER, agent TEXT, run TEXT, mode TEXT, first REAL NOT NULL, last REAL NOT NULL,
+        uses INTEGER NOT NULL, PRIMARY KEY (secret, version, agent, run, mode)) WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
 VERSION = len(MIGRATIONS)

@@ -15,10 +15,12 @@ from githarness.policy import trailers
 
 _MOST = 60  # lines of one message; the rest is counted
 _LONGEST = 500  # characters of a line: what agents name shall not make a message that cannot be sealed
-_WORDS = {"intent": "write", "denial": "denial", "refusal": "refusal", "read": "read", "tool": "tool call"}
+_WORDS = {"intent": "write", "denial": "denial", "refusal": "refusal", "read": "read", "tool": "tool call",
+          "secret": "secret use"}
 _QUIET = ("read", "outcome")  # too many to tell one by one, or told with their intent
 # What people do to an agent; where nobody is named, githarness did it by itself.
 _VERDICTS = {"approve": "approved", "reject": "rejected"}
+_SECRETLY = {"get": "read", "exec": "ran a program with", "sign": "signed with", "proxy": "used"}
 _DEEDS = {"grant": "granted", "revoke": "took from", "quarantine": "quarantined", "release": "released"}
 
 
@@ -50,7 +52,8 @@ def told_of(leaf: Leaf) -> Iterator[str]:
 def sentence(leaf: Leaf) -> str:
     fields: dict[str, Any] = json.loads(leaf.safe)
     what = ", ".join(str(path["path"] if isinstance(path, dict) else path) for path in fields.get("paths", ()))
-    what = what or str(fields.get("tool") or fields.get("path") or fields.get("what") or "")
+    what = what or (_secret(fields) if "secret" in fields else
+                    str(fields.get("tool") or fields.get("path") or fields.get("what") or ""))
     if "allow" in fields:
         what = f"{', '.join(map(str, fields['allow']))} on {what}"
     told = [f"{_deed(leaf, fields)} {what}".rstrip()]
@@ -63,6 +66,13 @@ def sentence(leaf: Leaf) -> str:
     return ", ".join(told) + (f": {why}" if why else "")
 
 
+def _secret(fields: dict[str, Any]) -> str:
+    """Its name, which version was used, and for which request where it was added to one."""
+    version = f" version {fields['version']}" if fields.get("version") else ""
+    asked = f"{fields.get('method') or ''} {fields.get('host') or ''}{fields.get('path') or ''}".strip()
+    return f"secret {fields['secret']}{version}" + (f" for {asked}" if asked else "")
+
+
 def _deed(leaf: Leaf, fields: dict[str, Any]) -> str:
     """Who did what, up to what it was done to."""
     if leaf.kind in _DEEDS and leaf.agent:
@@ -70,7 +80,8 @@ def _deed(leaf: Leaf, fields: dict[str, Any]) -> str:
     if leaf.kind == "approval":
         return f"{leaf.human} {_VERDICTS[fields['verdict']]} what {leaf.agent or 'a person'} asked for:"
     verb = {"intent": "wrote", "read": "read", "denial": "was denied", "refusal": f"was refused ({leaf.outcome})",
-            "tool": "called", "outcome": f"{leaf.intent} {leaf.outcome}"}.get(leaf.kind)
+            "secret": _SECRETLY.get(str(fields.get("mode"))), "tool": "called",
+            "outcome": f"{leaf.intent} {leaf.outcome}"}.get(leaf.kind)
     # Without a person the kind is a word of the reporter's own, which shall not pass for one of ours.
     return f"{_who(leaf)} {verb or (leaf.kind if leaf.human else f'reported {leaf.kind}')}"
 

@@ -57,3 +57,27 @@ def test_git_tells_the_same_story() -> None:
     """The message of a seal has actor and deed of each line, as `audit log` has."""
     told = list(audit_story.told_of(leaf("release", "deployer", "olive", why="mended")))
     assert told == ["1970-01-01T00:00:00Z olive released deployer: mended"]
+
+
+USES = {
+    "get": ({}, "bot read secret ci/token version 3, by book/ci"),
+    "exec": ({}, "bot ran a program with secret ci/token version 3, by book/ci"),
+    "sign": ({}, "bot signed with secret ci/token version 3, by book/ci"),
+    "proxy": ({"host": "api.example.org", "method": "GET", "path": "/v1/me"},
+              "bot used secret ci/token version 3 for GET api.example.org/v1/me, by book/ci"),
+}
+
+
+@pytest.mark.parametrize("mode", USES)
+def test_a_use_of_a_secret_says_what_was_done_with_it(mode: str) -> None:
+    """By mode: whether the value was handed out, or used on the agent's behalf."""
+    more, told = USES[mode]
+    fields = {"secret": "ci/token", "version": 3, "mode": mode, "rule": "book/ci", **more}
+    assert audit_story.sentence(leaf("secret", "bot", None, **fields)) == told
+
+
+def test_a_denied_secret_is_named() -> None:
+    """Not the path of the request that it was for."""
+    said = {"secret": "ci/token", "mode": "get", "rule": "default-deny"}
+    told = audit_story.sentence(leaf("denial", "bot", None, **said))
+    assert told == "bot was denied secret ci/token, by default-deny"
