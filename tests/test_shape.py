@@ -28,7 +28,7 @@ PARTS = {"skills": ("skills/**/*.py", "checks/[!p]*.py", "checks/pinned.py", "cl
                     "work/rulebook.py",
                     "policy/globs.py", "policy/explain.py", "policy/authzen.py", "checks/policy*.py",
                     "work/policies.py", "work/policy_*.py", "cli/cmd_policy.py", "cli/policy_*.py",
-                    "policy/disguise.py", "policy/delegation.py", "git/twins.py", "work/judge*.py",
+                    "policy/disguise.py", "policy/delegation.py", "git/twins.py", "work/judge_[!v]*.py", "work/judged.py",
                     "cli/cmd_verify.py", "cli/cmd_hub.py", "work/hub*.py", "work/doctor_probe.py",
                     "policy/approval.py", "work/appro*.py",
                     "work/proposed.py", "work/risks.py", "work/owners.py", "work/statements.py", "cli/cmd_proposals.py",
@@ -38,8 +38,10 @@ PARTS = {"skills": ("skills/**/*.py", "checks/[!p]*.py", "checks/pinned.py", "cl
                     "demo/grant.py", "demo/own_policy.py"),
          "audit": ("audit/*.py", "policy/logs.py", "store/audit*.py", "cli/*audit*.py", "cli/cmd_journal.py",
                    "work/audit*.py", "work/journal.py", "store/reads.py", "work/blast.py", "work/why.py",
-                   "work/line_origin.py", "cli/cmd_blast.py", "cli/cmd_why.py")}
-LIMITS = {"ledger": 14_600, "skills": 5_000, "audit": 2_500, "policy": 5_350}  # ADR 14
+                   "work/line_origin.py", "cli/cmd_blast.py", "cli/cmd_why.py"),
+         "vault": ("vault/*.py", "proxy/*.py", "seal/aead.py", "seal/kdf.py", "seal/exchange.py", "work/vault*.py",
+                   "work/judge_vault.py", "cli/*vault*.py", "checks/credential.py", "store/exposures.py")}
+LIMITS = {"ledger": 14_600, "skills": 5_000, "audit": 2_500, "policy": 5_350, "vault": 4_800}  # ADR 14
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 BROAD_HANDLERS = {"githarness/__main__.py", "githarness/daemon/desk.py", "githarness/checks/hook.py",
                   "githarness/checks/door.py", "githarness/skills/judge.py"}
