@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from githarness import clock
 from githarness.errors import Integrity
 from githarness.git.objects import FILE, PathChange
 from githarness.policy import approval
@@ -14,6 +15,12 @@ from githarness.work import judge_changes, judge_signature
 from githarness.work.governance import Governance
 from githarness.work.judge_policy import Ask, Judge
 from githarness.work.judge_signature import GRACE
+from githarness.work.judged import Fault
+
+# Seconds from the end of a statement within which what it let land comes to a hub. A commit dates itself, and on a
+# branch that nobody writes to nothing contradicts it: without an end, an old statement would be good for ever. A day is
+# how long a statement counts unless said otherwise, so that a push at the end of the next day is in time.
+LATE = 86400.0
 
 
 def bounds(changes: Sequence[PathChange]) -> tuple[Bound, ...]:
@@ -78,3 +85,12 @@ def _read(change: PathChange, blob: Callable[[str], bytes]) -> Signed | None:
         return approval.parse(blob(change.new.oid), change.path)
     except Integrity:
         return None
+
+
+def late(changes: Sequence[PathChange], blob: Callable[[str], bytes], pushed: float | None) -> Iterator[Fault]:
+    """The statements that a commit brings to a hub at `pushed`, long after they ended: they may be used only now."""
+    for change in changes if pushed is not None else ():
+        signed = _read(change, blob)
+        if signed and pushed is not None and signed.statement.expires < pushed - LATE:
+            yield Fault("needs-approval", f"approval '{signed.statement.id}' counted until "
+                        f"{clock.rfc3339(signed.statement.expires)}, more than a day before it was pushed", change.path)

@@ -20,6 +20,7 @@ from githarness.policy.trailers import Trailers
 from githarness.work import (
     crew,
     judge_agent,
+    judge_approval,
     judge_changes,
     judge_claims,
     judge_founding,
@@ -51,8 +52,9 @@ class Range:
 class Bench:
     """Where judging takes place. `now`: Unix seconds; `humans`: warn or signed, in place of what config.toml says;
     `pushed`: Unix seconds at which the commits arrive, but for those in `arrived`: a grant that ended before does not
-    count. `owners`: the only keys that sign for governance, where it matters which owners are believed. `ever`: knows
-    without a walk whether there ever was a policy file; `had`: what was learnt of that."""
+    count, nor an approval that ended a day before. `owners`: the only keys that sign for governance, where it matters
+    which owners are believed. `ever`: knows without a walk whether there ever was a policy file; `had`: what was learnt
+    of that."""
 
     reader: Reader
     now: float
@@ -161,10 +163,16 @@ class _Judging:
                 return Verdict("human", commit.time, _key(commit), founding)
         elif not states:
             return Verdict("before")
-        pairs = trailers.parse(commit.message)
+        pushed = None if commit.oid in self._bench.arrived else self._bench.pushed
         changes = judge_changes.own(self._reader, commit)
+        verdict = self._of_somebody(commit, changes, states, pushed)
+        late = judge_approval.late(changes, self._reader.blob, pushed)
+        return verdict._replace(faults=(*verdict.faults, *late))
+
+    def _of_somebody(self, commit: Commit, changes: tuple[PathChange, ...], states: Sequence[State],
+                     pushed: float | None) -> Verdict:
+        pairs = trailers.parse(commit.message)
         if judge_claims.of_agent(commit, pairs, states[0].governance.registry):
-            pushed = None if commit.oid in self._bench.arrived else self._bench.pushed
             deed = Deed(Claim.of(commit, pairs), changes, pushed)
             faults = tuple(judge_agent.judge(deed, states, self._reader))
             return Verdict("agent", commit.time, _key(commit), faults, judge_uses.of(deed.claim, states[0]))

@@ -9,16 +9,24 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from githarness import clock
 from githarness.errors import HarnessError
+from githarness.git.reader import Reader
+from githarness.git.repo import discover
 from githarness.policy import approval
 from githarness.seal.commits import signed_commit, split_commit
-from githarness.work import approvals
+from githarness.work import approvals, hub_receive
 from githarness.work.approvals import Proposal
+from githarness.work.hub import load
+from githarness.work.hub_receive import Update
+from githarness.work.judge_approval import LATE
+from githarness.work.judge_range import Bench
 from tests.approvals.conftest import POLICY, RUNBOOK, Clone, Office
+from tests.conftest import run_git
 
 Change = Callable[[str], str]
 
@@ -209,6 +217,38 @@ def test_g69_a_statement_of_another_time_or_policy_fails(office: Office) -> None
     for changed in changes:
         text = signed_by(office, "otto", commit, **changed)
         assert "needs-approval" in office.codes(f"{commit}~1", forged(office, commit, statement=lambda _, t=text: t))
+
+
+@pytest.fixture
+def hub(office: Office, tmp_path: Path) -> Path:
+    """A hub with the governed branch as it is before anything was approved."""
+    office.good("hub", "init", str(tmp_path / "hub.git"))
+    office.git("push", "-q", "--no-verify", str(tmp_path / "hub.git"), "main")
+    return tmp_path / "hub.git"
+
+
+def _received(office: Office, hub: Path, commit: str, when: float) -> set[str]:
+    """What the hub says to `commit` by a clock that shows `when`."""
+    office.git("push", "-q", "--no-verify", str(hub), f"{commit}:refs/githarness/held/h-here")
+    repo = discover(hub)
+    update = Update(run_git(hub, "rev-parse", "main"), commit, "refs/heads/main")
+    found = hub_receive.receive(repo, load(repo.home), [update], Bench(Reader(repo), when))
+    return {one.code for one in found}
+
+
+def test_g69_an_old_statement_comes_to_no_hub(office: Office, hub: Path) -> None:
+    """Landed in time, it has a day from its end to be pushed; later nobody can tell it from one used only now."""
+    commit = landed(office)
+    ended = approval.parse(office.statement(commit)[1].encode(), office.statement(commit)[0]).statement.expires
+    assert _received(office, hub, commit, ended + LATE - 60) == set()
+    assert _received(office, hub, commit, ended + LATE + 60) == {"needs-approval"}
+
+
+def test_g69_control_what_a_hub_took_in_time_lands_there_later(office: Office, hub: Path) -> None:
+    """It came by a side branch, and is merged a month after."""
+    commit = landed(office)
+    office.git("push", "-q", "--no-verify", str(hub), f"{commit}:refs/heads/side")
+    assert _received(office, hub, commit, clock.SYSTEM.now() + 30 * LATE) == set()
 
 
 def test_g72_an_agent_approves_nothing(office: Office) -> None:
