@@ -98,7 +98,17 @@ class Harness:
     def keyring(self) -> Keyring:
         from githarness.store.keyring import Keyring
 
-        return Keyring(self.settings)
+        return Keyring(self.settings, self._gits_key)
+
+    def _gits_key(self) -> Path | None:
+        try:
+            form = self.git.run("config", "--get", "gpg.format").strip()
+            named = os.fsdecode(self.git.run("config", "--type=path", "--get", "user.signingkey").removesuffix(b"\n"))
+        except NotFound:
+            return None
+        if form != b"ssh" or named.startswith(("key::", "ssh-")):  # a key itself: ssh-agent has it, or nobody
+            return None
+        return (self.repo.worktree or self.repo.git_dir) / named
 
     @cached_property
     def parts(self) -> Parts:

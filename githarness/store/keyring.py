@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from githarness import private
 from githarness.errors import HarnessError, NotFound, Unavailable
 from githarness.seal import keys as private_keys
 from githarness.seal import public as public_keys
@@ -30,7 +30,10 @@ _LARGEST = 64 * 1024
 
 
 class Keyring:
-    def __init__(self, settings: Settings) -> None:
+    """`gits`: the file of the key by which git signs, None where that is no SSH key."""
+
+    def __init__(self, settings: Settings, gits: Callable[[], Path | None] = lambda: None) -> None:
+        self._gits = gits
         self._data = settings.data_dir
         self._folder = settings.data_dir / "keys"
         self._socket = settings.environ.get("SSH_AUTH_SOCK", "")
@@ -56,6 +59,17 @@ class Keyring:
         if signer is None and problem:
             raise problem
         return signer
+
+    def find_gits(self, keys: Iterable[str]) -> Signer | None:
+        """The key by which git signs, where it is one of these. Raises what is wrong with it."""
+        wanted, file = list(keys), self._gits()
+        try:
+            if file is None or _public(_read(file, own=False)) not in wanted:
+                return None
+        except NotFound:
+            return None
+        signer = self._open(file, None)
+        return signer if signer.public in wanted else None
 
     def create(self, comment: str) -> Signer:
         """A new Ed25519 key, on disk before this returns."""
@@ -118,55 +132,29 @@ class Keyring:
 
     def _check_folders(self) -> None:
         """The folder itself is no link and ours alone; nobody else may put another one in its place."""
-        status = os.lstat(self._folder)
-        if not stat.S_ISDIR(status.st_mode):
-            raise Unavailable(f"'{self._folder}' is not a folder", fix=f"put a plain folder at '{self._folder}'")
-        _check_owner(self._folder, status, 0o077)
-        _check_owner(self._data, os.stat(self._data), 0o022)
+        private.check_folder(self._folder)
+        private.check_owner(self._data, os.stat(self._data), private.WRITABLE)
 
     def _put(self, name: str, data: bytes) -> None:
         try:
-            _make_folders(self._folder)
+            private.make_folders(self._folder)
             self._check_folders()
-            _write(self._folder, name, data)
+            private.write(self._folder, name, data)
         except OSError as error:
             raise Unavailable(f"'{self._folder / name}' cannot be written: {error.strerror}",
                               fix=f"make room in '{self._folder}', or let it be written to") from error
 
 
+def _public(data: bytes) -> str:
+    """Of a key file as people have them; empty where only the passphrase would tell."""
+    if b"PRIVATE KEY-----" not in data:
+        return public_keys.line(data.decode("utf-8", "replace"))
+    known = private_keys.public_of(data) or ""
+    return known if known or private_keys.is_encrypted(data) else private_keys.load(data).public
+
+
 def _file_name(public: str) -> str:
     return public_keys.fingerprint(public).replace("/", "_").replace("+", "-")
-
-
-def _make_folders(folder: Path) -> None:
-    """The folder and those above it, each on disk before the next."""
-    if not folder.is_dir():
-        _make_folders(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _write(folder: Path, name: str, data: bytes) -> None:
-    scratch = folder / f".{secrets.token_hex(8)}.new"
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(scratch, folder / name)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path, *, own: bool) -> bytes:
@@ -187,13 +175,5 @@ def _read(path: Path, *, own: bool) -> bytes:
         problem = "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
         raise Unavailable(f"the key file '{path}' {problem}", fix=f"ls -l '{path}'") from error
     if own or b"PRIVATE KEY-----" in data:
-        _check_owner(path, status, 0o077)
+        private.check_owner(path, status, private.READABLE)
     return data
-
-
-def _check_owner(path: Path, status: os.stat_result, wide: int) -> None:
-    if status.st_uid != os.geteuid():
-        raise Unavailable(f"'{path}' belongs to another user", fix=f"chown \"$(id -un)\" '{path}'")
-    if status.st_mode & wide:
-        raise Unavailable(f"'{path}' has mode {stat.S_IMODE(status.st_mode):04o}: others could read or swap a key",
-                          fix=f"chmod go-rwx '{path}'")

@@ -16,10 +16,11 @@ def acting(parts: Parts, governance: Governance, *, name: str | None, mail: str)
     """Raises NotFound for an unknown person, Denied for a retired one, Unavailable where this host holds no key."""
     human = named(governance, name) if name else governance.human_of(mail)
     _not_retired(human)
-    signer = parts.keyring.find(key.key for key in human.keys if key.usable)
+    keys = [key.key for key in human.keys if key.usable]
+    signer = parts.keyring.find(keys) or parts.keyring.find_gits(keys)
     if signer is None:
         raise Unavailable(f"this host can use no key of human '{human.name}'",
-                          fix="ssh-add the key, or run the command where it is")
+                          fix="ssh-add the key, or name its file by git config user.signingkey, with gpg.format ssh")
     return human, signer
 
 
