@@ -37,8 +37,8 @@ _LISTS = ("hosts", "methods", "modes", "paths")
 _WORD = r"[!-+\--~]+"  # visible, no comma
 _FORMS = {
     "audit": "durable|written",
-    "header": r"[A-Za-z0-9!#$%&'*+.^_`|~-]+: [ -~]*\{\}[ -~]*(?<! )",
-    "hosts": r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?",
+    "header": r"[A-Za-z0-9!#$%&'*+.^_`|~-]+: [ -~]*\{(base64)?\}[ -~]*(?<! )",
+    "hosts": r"(\*\.|http://)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:[0-9]{1,5})?|(http://)?\[[0-9a-f:.]+\](:[0-9]{1,5})?",
     "kek": "[0-9a-f]{16}",
     "methods": "[A-Z]{1,20}",
     "modes": "|".join(MODES),
@@ -66,7 +66,7 @@ class Header:
     hosts: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
-    header: str = ""  # mode proxy: the header to add, with `{}` for the value
+    header: str = ""  # mode proxy: the header to add, with `{}` for the value, or `{base64}`
     tier: str = "T0"  # least tier of who asks
     audit: str = "durable"
     state: str = LIVE
