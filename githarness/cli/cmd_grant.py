@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from githarness import clock
-from githarness.cli.grants import line, table
+from githarness.cli.grants import line, note_redacted, table
 from githarness.cli.identities import desk
 from githarness.cli.options import command
 from githarness.cli.shell import shell
@@ -51,6 +51,7 @@ def grant(
         raise Usage(f"'{length}' is no length of time", fix="write it like 30m or 2h")
     wanted = Grant("", agent, tuple(dict.fromkeys(scope.allow or ())), tuple(dict.fromkeys(scope.path or ())),
                    now, end, scope.uses, why)
+    note_redacted(sh, why)
     given, commit = grants.give(desk(harness), wanted)
     shown = Standing(given, "good", 0)
     sh.document({**table(shown), "commit": commit})

@@ -30,9 +30,12 @@ def show_all(
     sh = shell(ctx)
     harness = sh.open()
     harness.fresh_index()
+    governance = harness.governance()
     with harness.db.read() as conn:
-        found = grants.listed(conn, harness.parts, harness.governance())
+        found = grants.listed(conn, harness.parts, governance)
     found = [one for one in found if agent in (None, one.grant.agent)]
+    if agent and not found:
+        governance.agent(agent)
     sh.document({"items": [table(one) for one in found]})
     for one in found:
         line(sh, one)

@@ -43,12 +43,14 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What is to become of identities and grants; of a grant that goes, nothing but the id is given."""
+    """What is to become of identities and grants; of a grant that goes, nothing but the id is given. `whys`: the
+    reasons for which grants go, by id; without one the log repeats what a grant was for."""
 
     subject: str
     agents: tuple[Agent, ...] = ()
     human: Human | None = None
     grants: Mapping[str, Grant | None] = field(default_factory=dict)
+    whys: Mapping[str, str] = field(default_factory=dict)
 
 
 def change(desk: Desk, edit: Callable[[Governance], Edit | None], *, role: str = "owner",
@@ -111,6 +113,8 @@ def _events(governance: Governance, wanted: Edit, human: Human) -> Iterator[Even
         if shown:
             fields |= {"allow": list(shown.allow), "paths": list(shown.paths), "expires": clock.rfc3339(shown.expires),
                        "uses": shown.uses, "why": shown.why}
+        if name in wanted.whys:
+            fields["why"] = wanted.whys[name]
         yield EventRow("", 0.0, "grant" if grant else "revoke", shown.agent if shown else None, human.name,
                        safe=audit_record.shown(fields))
 

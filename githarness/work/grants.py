@@ -10,7 +10,7 @@ from githarness.errors import Denied, NotFound, Usage
 from githarness.policy.model import Grant
 from githarness.policy.rules import CHANGES
 from githarness.store.db import Connection
-from githarness.work import breaker, ends, govern
+from githarness.work import audit_record, breaker, ends, govern
 from githarness.work.agents import active
 from githarness.work.govern import Desk, Edit
 from githarness.work.governance import FOLDER_NAME, Governance
@@ -30,12 +30,14 @@ class Standing:
 
 
 def give(desk: Desk, wanted: Grant) -> tuple[Grant, str]:
-    """A grant of what `wanted` says, with an id and from now on, to the second; the grant and its commit.
+    """A grant of what `wanted` says, with an id and from now on, to the second; the grant and its commit. What looks
+    like a secret in its reason is not written.
 
     Raises NotFound, Conflict for a retired agent, Denied where policy allows no grant as long, Usage.
     """
     now = float(int(desk.parts.clock.now()))
-    grant = replace(wanted, id=clock.new_id("g", now), granted=now, expires=float(int(wanted.expires)))
+    grant = replace(wanted, id=clock.new_id("g", now), granted=now, expires=float(int(wanted.expires)),
+                    why=audit_record.redacted(wanted.why))
     if not grant.allow or not grant.paths:
         raise Usage("a grant needs what it allows and where", fix="pass --allow ACTION and --path GLOB")
     if set(grant.allow) <= CHANGES and all(f"{path}/".lower().startswith(f"{FOLDER_NAME}/") for path in grant.paths):
@@ -65,14 +67,16 @@ def _note(parts: Parts, grant: Grant) -> None:
     ends.note(parts.db, {ends.key(grant): grant.expires}, parts.clock)
 
 
-def revoke(desk: Desk, name: str) -> str:
+def revoke(desk: Desk, name: str, why: str = "") -> str:
     """The commit. A grant that does not load can be revoked too. Raises NotFound."""
+    said = audit_record.redacted(why)
 
     def edit(governance: Governance) -> Edit:
         if desk.parts.reader.entry(governance.commit, f"{FOLDER_NAME}/grants/{name}.yaml") is None:
             raise NotFound(f"no grant '{name}'", fix="githarness grants list")
         grant = governance.grants.get(name)
-        return Edit(f"revoke grant {name}" + (f" of {grant.agent}" if grant else ""), grants={name: None})
+        subject = f"revoke grant {name}" + (f" of {grant.agent}" if grant else "") + (f": {said}" if said else "")
+        return Edit(subject, grants={name: None}, whys={name: said} if said else {})
 
     return govern.change(desk, edit, what=_WHAT) or ""
 

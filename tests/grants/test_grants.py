@@ -249,6 +249,37 @@ def test_the_commands(fleet_of: Fleet, fleet: Path, cli: Cli) -> None:
     assert cli("grant", "scribe", "--allow", "fly", "--path", "a", "--for", "1h", "--why", "x", cwd=fleet).code == 2
 
 
+def test_grants_of_an_agent_that_is_not_there(fleet: Path, cli: Cli) -> None:
+    """A mistyped name is no empty list; an agent without grants is one."""
+    assert cli("grants", "list", "--agent", "nobody", cwd=fleet).code == 14
+    assert cli("grants", "list", "--agent", "scribe", "--json", cwd=fleet).json == {"items": []}
+
+
+def test_a_revoked_grant_says_why(narrow: Fleet, fleet: Path, cli: Cli, git) -> None:
+    """In the commit, and in the log in place of what it was given for; what is swept along keeps its own."""
+    over, grant = narrow.grant(seconds=60), narrow.grant(seconds=3600)
+    narrow.clock.passes(60)
+    grants.revoke(narrow.desk, grant.id, "it went to the wrong agent")
+    subject = git(fleet, "log", "-1", "--format=%s", "main")
+    assert subject == f"revoke grant {grant.id} of scribe: it went to the wrong agent"
+    assert {safe(event)["grant"]: safe(event)["why"] for event in narrow.events("revoke")} == {
+        grant.id: "it went to the wrong agent", over.id: over.why}
+
+
+def test_no_secret_is_in_the_reason_of_a_grant(fleet: Path, cli: Cli, git) -> None:
+    """Neither in its file, nor in a commit, nor in the log; the owner is told."""
+    words = ["--allow", "append", "--path", "a/**", "--for", "2h", "--json"]
+    ran = cli("grant", "scribe", *words, "--why", "with --token hunter2secret", cwd=fleet)
+    assert (ran.code, ran.json["why"]) == (0, "with --token [redacted]")
+    gone = cli("revoke", ran.json["grant"], "--why", "leaked Bearer hunter2secret", cwd=fleet)
+    assert [one.err.count("note: what looks like a secret in --why is written as [redacted]")
+            for one in (ran, gone)] == [1, 1]
+    assert "hunter2secret" not in git(fleet, "log", "-p", "-2", "main") + cli("audit", "log", "--json", cwd=fleet).out
+    assert "leaked Bearer [redacted]" in git(fleet, "log", "-1", "--format=%s", "main")
+    fine = cli("grant", "scribe", *words, "--why", "migration", cwd=fleet)
+    assert (fine.json["why"], "note:" in fine.err) == ("migration", False)
+
+
 @pytest.fixture
 def serving(fleet: Path) -> Iterator[None]:
     command = [sys.executable, "-m", "githarness", "-C", str(fleet), "serve", "--json"]
