@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
-from githarness import flock
+from githarness import canon, flock
 from githarness.errors import Conflict, Denied, HarnessError, NeedsApproval, NotFound, Refused, Unavailable
 from githarness.git import refs
 from githarness.git.objects import FILE, Entry, PathChange, oid_of
@@ -21,17 +21,18 @@ from githarness.policy import approval, renames
 from githarness.policy.approval import APPROVE, REJECT, Matter, Signed, Statement
 from githarness.policy.model import Approvers, Human
 from githarness.seal.signer import Signer
+from githarness.store import commits
 from githarness.store.rows import RunRow
-from githarness.work import govern, held, judge_approval, owners, people, statements
+from githarness.work import govern, held, index, judge_approval, owners, people, statements
 from githarness.work.approved import Again, Approved
 from githarness.work.asks import ApprovedAsk, Plan, Written
-from githarness.work.governance import Governance
+from githarness.work.governance import APPROVALS, Governance
 from githarness.work.held import STATEMENTS, HeldChange
 from githarness.work.lane import LocalLane
 from githarness.work.parts import Parts
 from githarness.work.runbook import name_of
 from githarness.work.statements import LASTS, Speaker
-from githarness.work.verify import is_signed
+from githarness.work.verify import is_signed, verifier
 
 _HELD = "refs/githarness/held/"
 
@@ -74,13 +75,29 @@ def listed(parts: Parts, governance: Governance) -> list[Proposal]:
 
 
 def get(parts: Parts, governance: Governance, name: str) -> Proposal:
-    """Raises NotFound; Denied where it was rejected."""
-    change = held.show(parts, name)
+    """Raises NotFound; Denied where it was rejected, Conflict where it has landed."""
+    try:
+        change = held.show(parts, name)
+    except NotFound as error:
+        raise _landed(parts, name) or error from None
     if not change.waits:
         raise NotFound(f"held change '{name}' does not wait for approval", fix=f"githarness held show {name}")
     if change.why != NeedsApproval.code:
         raise Denied(f"held change '{name}' was {change.why}", fix=f"githarness held show {name}")
     return _proposal(parts, governance, change)
+
+
+def _landed(parts: Parts, name: str) -> Conflict | None:
+    """By the statements that a change brought, which stay for good."""
+    head = refs.head(parts.repo.common_dir, parts.ref)
+    for path, entry in parts.reader.files(head, APPROVALS):
+        if f'"held":{canon.dumps(name)}'.encode() in parts.reader.blob(entry.oid):
+            index.update(parts.db, parts.reader, head, verifier(parts))
+            with parts.db.read() as conn:
+                found = commits.history(conn, path)[0].oid
+            return Conflict(f"held change '{name}' has landed as commit {found}", fix=f"git show {found}",
+                            details={"held": name, "commit": found})
+    return None
 
 
 def _proposal(parts: Parts, governance: Governance, change: HeldChange) -> Proposal:

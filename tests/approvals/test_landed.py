@@ -1,0 +1,27 @@
+"""What has landed is told from what never was held."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.approvals.conftest import Office
+
+
+@pytest.mark.parametrize("command", ["approve", "reject", "proposals"])
+def test_what_has_landed_says_in_which_commit(office: Office, command: str) -> None:
+    """Whoever comes late hears that it landed, and where; another name is of nothing."""
+    first = office.propose("build\nship\n")
+    office.good("approve", first, who="otto")
+    landed = office.head
+    office.good("approve", office.propose("build\nship\nrest\n"), who="otto")
+    done = office.cli(command, first, "--json", who="ida")
+    assert (done.code, done.json["error"]["details"]["commit"]) == (11, landed)
+    assert done.json["error"]["message"] == f"held change '{first}' has landed as commit {landed}"
+    assert office.cli(command, "h-none", who="ida").code == 14
+
+
+def test_what_was_rejected_has_not_landed(office: Office) -> None:
+    """It is told as before."""
+    held = office.propose("build\nship\n")
+    office.good("reject", held, "--why", "no", who="otto")
+    assert office.cli("approve", held, who="ida").code == 10
