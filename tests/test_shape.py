@@ -28,7 +28,8 @@ PARTS = {"skills": ("skills/**/*.py", "checks/[!p]*.py", "checks/pinned.py", "cl
                     "work/rulebook.py",
                     "policy/globs.py", "policy/explain.py", "policy/authzen.py", "checks/policy*.py",
                     "work/policies.py", "work/policy_*.py", "cli/cmd_policy.py", "cli/policy_*.py",
-                    "policy/disguise.py", "policy/delegation.py", "git/twins.py", "work/judge_[!v]*.py", "work/judged.py",
+                    "policy/disguise.py", "policy/delegation.py", "git/twins.py", "work/judge_[!v]*.py",
+                    "work/judged.py",
                     "cli/cmd_verify.py", "cli/cmd_hub.py", "work/hub*.py", "work/doctor_probe.py",
                     "policy/approval.py", "work/appro*.py",
                     "work/proposed.py", "work/risks.py", "work/owners.py", "work/statements.py", "cli/cmd_proposals.py",
@@ -40,8 +41,15 @@ PARTS = {"skills": ("skills/**/*.py", "checks/[!p]*.py", "checks/pinned.py", "cl
                    "work/audit*.py", "work/journal.py", "store/reads.py", "work/blast.py", "work/why.py",
                    "work/line_origin.py", "cli/cmd_blast.py", "cli/cmd_why.py"),
          "vault": ("vault/*.py", "proxy/*.py", "seal/aead.py", "seal/kdf.py", "seal/exchange.py", "work/vault*.py",
-                   "work/judge_vault.py", "cli/*vault*.py", "checks/credential.py", "store/exposures.py")}
-LIMITS = {"ledger": 14_600, "skills": 5_000, "audit": 2_500, "policy": 5_350, "vault": 4_800}  # ADR 14
+                   "work/judge_vault.py", "cli/*vault*.py", "checks/credential.py", "store/exposures.py"),
+         "coordination": ("store/state.py", "store/leases.py", "store/fences.py", "store/channels.py", "store/tasks.py",
+                          "work/coordination.py", "work/combine.py", "work/ops.py", "work/state.py",
+                          "work/state_*.py", "work/lease*.py", "work/channel*.py", "work/task*.py", "work/handoff.py",
+                          "work/runs_*.py", "work/guard.py", "work/notify.py", "work/backup.py",
+                          "cli/cmd_state.py", "cli/cmd_lease.py", "cli/cmd_channel.py", "cli/cmd_task.py",
+                          "cli/cmd_backup.py", "cli/acting.py")}
+LIMITS = {"ledger": 14_600, "skills": 5_000, "audit": 2_500, "policy": 5_350, "vault": 4_800,  # ADR 14
+          "coordination": 3_600}
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 BROAD_HANDLERS = {"githarness/__main__.py", "githarness/daemon/desk.py", "githarness/checks/hook.py",
                   "githarness/checks/door.py", "githarness/skills/judge.py"}

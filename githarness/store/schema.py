@@ -2,7 +2,8 @@
 
 File header: `application_id` says that the file is ours, `user_version` which version it has; both change in the
 transaction of the migration, which also adds its row to `migrations`. Truth that git does not have: events,
-open_intents, audit, audit_holds, bases, runs, stops, ends, exposures. Derived from git and disposable: commits, paths,
+open_intents, audit, audit_holds, bases, runs, stops, ends, exposures, state, fences, leases, lease_waits, channels,
+messages, cursors, tasks. Derived from git and disposable: commits, paths,
 changes, chains, operations, registry, artifacts, bands, verdicts, and the tables of words, which `store/search.py`
 makes as far as SQLite is able to. There object ids are 20 bytes, lists of them are concatenated, modes are the digits
 of git's mode as an integer, and paths are raw bytes, interned where commits name them.
@@ -116,5 +117,48 @@ _VERSION_6 = (
         uses INTEGER NOT NULL, PRIMARY KEY (secret, version, agent, run, mode)) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
+_VERSION_7 = (
+    """CREATE TABLE state (
+        key TEXT, version INTEGER, value TEXT, agent TEXT, human TEXT, run TEXT, time REAL NOT NULL, expires REAL,
+        boot TEXT, until_boot REAL, undoes INTEGER, PRIMARY KEY (key, version)) WITHOUT ROWID""",
+    """CREATE TABLE fences (
+        id INTEGER PRIMARY KEY CHECK (id = 1), boot TEXT NOT NULL, last INTEGER NOT NULL, reserved INTEGER NOT NULL)""",
+    "INSERT INTO fences VALUES (1, '', 0, 0)",
+    """CREATE TRIGGER fences_grow BEFORE UPDATE ON fences WHEN new.last < old.last OR new.reserved < old.reserved
+        BEGIN SELECT RAISE(ABORT, 'fencing tokens only grow'); END""",
+    """CREATE TABLE leases (
+        name TEXT PRIMARY KEY, id TEXT, token INTEGER NOT NULL, agent TEXT, human TEXT, run TEXT, boot TEXT NOT NULL,
+        pid INTEGER, pid_start INTEGER, ttl REAL NOT NULL, acquired REAL NOT NULL, expires REAL NOT NULL,
+        until_boot REAL NOT NULL, note TEXT NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX leases_id ON leases (id) WHERE id IS NOT NULL",
+    """CREATE TABLE lease_waits (
+        ticket INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, boot TEXT NOT NULL, pid INTEGER NOT NULL,
+        pid_start INTEGER NOT NULL, until_boot REAL NOT NULL)""",
+    "CREATE INDEX lease_waits_name ON lease_waits (name, ticket)",
+    """CREATE TABLE channels (
+        name TEXT PRIMARY KEY, next INTEGER NOT NULL, most INTEGER NOT NULL, keep_seconds REAL) WITHOUT ROWID""",
+    """CREATE TABLE messages (
+        channel TEXT, seq INTEGER, id TEXT NOT NULL, time REAL NOT NULL, agent TEXT, human TEXT, run TEXT,
+        audience TEXT, reply_to TEXT, refs TEXT, body TEXT NOT NULL, PRIMARY KEY (channel, seq)) WITHOUT ROWID""",
+    "CREATE INDEX messages_reply ON messages (reply_to) WHERE reply_to IS NOT NULL",
+    """CREATE TABLE cursors (
+        channel TEXT, subscriber TEXT, seen INTEGER NOT NULL, acked INTEGER NOT NULL, boot TEXT, until_boot REAL,
+        PRIMARY KEY (channel, subscriber)) WITHOUT ROWID""",
+    """CREATE TABLE tasks (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, key TEXT UNIQUE, text TEXT NOT NULL, status TEXT NOT NULL,
+        needs TEXT NOT NULL, want_role TEXT, want_skill TEXT, by_agent TEXT, by_human TEXT, by_run TEXT, agent TEXT,
+        human TEXT, run TEXT, token INTEGER, boot TEXT, until_boot REAL, ttl REAL, attempts INTEGER NOT NULL,
+        most INTEGER NOT NULL, result TEXT, created REAL NOT NULL, updated REAL NOT NULL, handed TEXT)""",
+    "CREATE INDEX tasks_status ON tasks (status, seq)",
+    "ALTER TABLE runs ADD COLUMN boot TEXT",
+    "ALTER TABLE runs ADD COLUMN beat REAL",
+    "ALTER TABLE runs ADD COLUMN attempt INTEGER",
+    "ALTER TABLE runs ADD COLUMN retries INTEGER",
+    "ALTER TABLE runs ADD COLUMN once_key TEXT",
+    "ALTER TABLE runs ADD COLUMN outcome TEXT",
+    "CREATE UNIQUE INDEX runs_once ON runs (once_key) WHERE once_key IS NOT NULL",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6,
+                                           _VERSION_7)
 VERSION = len(MIGRATIONS)

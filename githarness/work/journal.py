@@ -24,7 +24,7 @@ _CALLS = ("tool", "exec", "api")
 _OPEN = ("tool", "host", "method", "path")  # of the details, texts that stand in the safe fields
 _OURS = frozenset({"intent", "outcome", "denial", "refusal", "read", "grant", "revoke", "approval", "recovery",
                    "quarantine", "release", "rollback", "secret", "purge", "hold", "unhold", "run",
-                   "write"})  # nobody else says these
+                   "write", "state", "lease", "channel", "task", "guard"})  # nobody else says these
 
 
 @dataclass(frozen=True, slots=True)

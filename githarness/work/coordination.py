@@ -1,0 +1,215 @@
+"""What the verbs of coordination share: who asks, and the one transaction in which it is judged, done and recorded.
+
+    def step(act: Act) -> T: ...        judge by act.permit(), change by act.conn, tell by act.record()
+    do(parts, caller, step)             one transaction; refused: nothing changed, and the refusal is on record
+
+State, leases, channels and tasks are judged by policy as paths: `@state/KEY`, `@lease/NAME`, `@channel/NAME`,
+`@task/ID` with the actions read, write and delete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from githarness import clock
+from githarness.canon import Json
+from githarness.errors import Denied, HarnessError, LeaseLost, NeedsApproval, Stopped, Usage
+from githarness.git import refs
+from githarness.policy.model import Agent, Request
+from githarness.settings import Settings
+from githarness.store import events
+from githarness.store.db import Connection
+from githarness.store.rows import EventRow, RunRow
+from githarness.work import audit_record, breaker, ends, people
+from githarness.work.governance import Governance
+from githarness.work.parts import Parts
+from githarness.work.permit import Permit, denied
+from githarness.work.runbook import Runbook, name_of, tier
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: an agent or a person of the fleet, one of the two. What its word is worth is found out later."""
+
+    agent: str | None
+    human: str | None
+    run: str
+    chain: tuple[str, ...] = ()  # --on-behalf-of, outermost first
+    token: str | None = None  # proves the run (T1)
+
+    @property
+    def name(self) -> str:
+        return self.agent or self.human or ""
+
+
+class Door(Protocol):
+    """What naming a caller needs of `wiring.Harness`."""
+
+    settings: Settings
+
+    @property
+    def mail(self) -> str: ...
+    def token(self) -> str | None: ...
+    def governance(self) -> Governance: ...
+
+
+def caller_of(door: Door, *, agent: str | None = None, human: str | None = None, run: str | None = None,
+              chain: Sequence[str] = ()) -> Caller:
+    """As CLI.md says: as named, else the agent of the environment, else the person of git's user.email.
+
+    Raises Usage, NotFound.
+    """
+    if agent and human:
+        raise Usage("an agent and a person cannot both act", fix="pass --agent or --as, not both")
+    settings = door.settings
+    if not human:
+        agent = agent or settings.agent
+    if not agent and not human:
+        human = door.governance().human_of(door.mail).name
+    return Caller(agent, human, run or settings.run_of(agent or human or ""), tuple(chain), door.token())
+
+
+class Unsynced(Exception):  # noqa: N818
+    """Not an error: raised inside a step whose effect has to outlast a power cut while its transaction does not."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """One write transaction, in which several callers may be served one after the other."""
+
+    parts: Parts
+    conn: Connection
+    governance: Governance
+    now: float  # Unix seconds
+    boot: float  # seconds of the boot clock
+    boot_id: str
+    durable: bool
+    permit: Permit
+    book: Runbook
+    events: list[EventRow] = field(default_factory=list)
+
+    def serve(self, caller: Caller, step: Callable[[Act], T]) -> T | HarnessError:
+        """What the step returns, or why it did not happen; then nothing of it did."""
+        mark = len(self.events)
+        self.conn.execute("SAVEPOINT step")
+        try:
+            found = step(self._act(caller))
+        except HarnessError as error:
+            self.conn.execute("ROLLBACK TO step")
+            del self.events[mark:]
+            if isinstance(error, Denied | NeedsApproval | Stopped | LeaseLost):
+                self._refused(caller, error)
+            self.conn.execute("RELEASE step")
+            return error
+        self.conn.execute("RELEASE step")
+        return found
+
+    def _act(self, caller: Caller) -> Act:
+        if caller.human:
+            who, run = people.as_writer(self.governance, caller.human), f"human:{caller.human}"
+        else:
+            who, run = self.permit.agent(caller.agent or ""), caller.agent or ""
+        row = self.book.run(caller.run, run)
+        return Act(self, caller, who, row, tier(row, caller.token))
+
+    def _refused(self, caller: Caller, error: HarnessError) -> None:
+        """A refusal is on disk before anybody hears of it."""
+        if not self.durable:
+            raise Unsynced
+        kind = "denial" if isinstance(error, Denied) else "refusal"
+        fields: dict[str, Json] = {name: str(error.details[name]) for name in ("path", "action", "rule") if name in error.details}
+        self.events.append(EventRow(
+            clock.new_id("e", self.now), self.now, kind, caller.agent, caller.human, caller.run, outcome=error.code,
+            safe=audit_record.shown(fields), body=audit_record.body({"message": error.message})))
+        if kind == "denial" and caller.agent in self.governance.registry.agents:
+            here = sum(event.kind == "denial" and event.agent == caller.agent for event in self.events)
+            self.permit.count_denials(caller.agent or "", here)
+
+    def save(self) -> None:
+        """At the end, before the transaction does."""
+        self.book.save_runs(self.conn)
+        events.add(self.conn, self.events)
+        if self.permit.new_stops:
+            breaker.keep(self.conn, self.permit.new_stops)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One caller in its turn: known, on its feet, with its run and what its word is worth."""
+
+    turn: Turn
+    caller: Caller
+    who: Agent  # or the person in the shape of one
+    run: RunRow
+    tier: str
+
+    @property
+    def conn(self) -> Connection:
+        return self.turn.conn
+
+    def permit(self, action: str, path: str) -> None:
+        """`path` begins with `@`. Raises Denied, NeedsApproval, RateLimited, Quarantined."""
+        chain = (*map(name_of, self.run.chain), *self.caller.chain)
+        request = Request(self.who.name, self.who.roles, action, path, chain, self.tier, time=self.turn.now)
+        if not self.caller.human:
+            self.turn.permit.allow(request)
+        elif people.decide(request).effect == "deny":
+            raise denied("human", request, people.decide(request))
+
+    def require(self, role: str, what: str) -> None:
+        """Raises Denied for agents and for people below that role, Unavailable where this host has no key of theirs."""
+        if not self.caller.human:
+            raise Denied(f"agent '{self.who.name}' may not {what}; that takes an {role}",
+                         fix="ask an operator; githarness human list shows who is one")
+        human, _ = people.acting(self.turn.parts, self.turn.governance, name=self.caller.human, mail="")
+        people.require(human, role, what)
+
+    def record(self, kind: str, fields: Mapping[str, Json], body: Json = None) -> str:
+        """An event by this caller; its id. `fields` are for everybody, the body is kept apart (DESIGN §8)."""
+        told = {**fields, "tier": self.tier, "chain": list[Json]((*self.run.chain, *self.caller.chain))}
+        event = clock.new_id("e", self.turn.now)
+        self.turn.events.append(EventRow(
+            event, self.turn.now, kind, self.caller.agent, self.caller.human, self.caller.run,
+            safe=audit_record.shown(told), body="{}" if body is None else audit_record.body(body)))
+        return event
+
+    def must_last(self) -> None:
+        """For a step whose effect has to outlast a power cut: it is begun again in a transaction that does."""
+        if not self.turn.durable:
+            raise Unsynced
+
+
+Step = Callable[[Act], T]
+
+
+def do(parts: Parts, caller: Caller, step: Step[T], *, durable: bool = True) -> T:
+    """One step in a transaction of its own; raises what the step raises. `durable`: on disk when this returns."""
+    found = together(parts, [(caller, step)], durable=durable)[0]
+    if isinstance(found, HarnessError):
+        raise found
+    return found
+
+
+def together(parts: Parts, asked: Sequence[tuple[Caller, Step[T]]], *, durable: bool) -> list[T | HarnessError]:
+    """Several in one transaction, in order; each is done as a whole or not at all."""
+    governance = parts.governed.at(refs.head(parts.repo.common_dir, parts.ref))
+    ends.note(parts.db, governance.ends, parts.clock)
+    try:
+        return _in_turn(parts, governance, asked, durable=durable)
+    except Unsynced:
+        return _in_turn(parts, governance, asked, durable=True)
+
+
+def _in_turn(parts: Parts, governance: Governance, asked: Sequence[tuple[Caller, Step[T]]], *, durable: bool,
+             ) -> list[T | HarnessError]:
+    with parts.db.write(durable=durable) as conn:
+        now = parts.clock.now()
+        turn = Turn(parts, conn, governance, now, parts.clock.boot(), clock.boot_id(), durable,
+                    Permit.of(governance, conn, parts.clock, now), Runbook(conn, now))
+        found = [turn.serve(caller, step) for caller, step in asked]
+        turn.save()
+    return found
