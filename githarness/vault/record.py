@@ -107,7 +107,8 @@ def build(header: Header, value: Buffer, kek: Buffer, signer: Signer, *, nonce: 
         raise Usage(f"the value has {len(value)} bytes; {LEAST_VALUE} to {LARGEST_VALUE} can be kept",
                     fix="a shorter one is guessed, and hidden nowhere: choose a longer one")
     aad = _rendered(header)
-    if why := _why_not(_table(aad)):
+    table = _table(aad)
+    if why := _why_not(table) or ("a value has two lines" if aad.count(b"\n") != len(table) + 2 else ""):
         raise Usage(f"no record has such a header: {why}", fix="githarness vault set --help")
     body = b""
     if header.state == LIVE:
