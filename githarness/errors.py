@@ -29,7 +29,7 @@ Messages are lower case, without a full stop, the subject in quotes. `fix` is a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 Detail = str | int | float | bool | None | list["Detail"] | dict[str, "Detail"]
 
@@ -168,3 +168,18 @@ class Interrupted(HarnessError):
     code = "interrupted"
     exit_code = 130
     default_fix = "run the command again; what was acknowledged is kept"
+
+
+CLASSES: dict[str, type[HarnessError]] = {
+    kind.code: kind
+    for kind in (
+        Internal, Usage, BadPath, Denied, StaleWrite, Unread, Conflict, Dirty, Locked, LeaseLost, NeedsApproval,
+        NotFound, VaultLocked, Quarantined, Paused, RateLimited, Integrity, Unavailable, Interrupted,
+    )
+}
+
+
+def raised(document: dict[str, Any]) -> HarnessError:
+    """The error that a daemon answered, as the class that it was raised as; an unknown code is of a newer daemon."""
+    kind = CLASSES.get(document["code"], Unavailable)
+    return kind(document["message"], fix=document["fix"], details=document["details"])

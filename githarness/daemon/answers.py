@@ -12,19 +12,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from githarness import errors, frames
-from githarness.errors import HarnessError, Unavailable, Usage
+from githarness import frames
+from githarness.errors import HarnessError, Usage, raised
 from githarness.frames import ANSWER, Frame, Oversize
 from githarness.work.asks import Doc, Landed, Written
-
-CLASSES: dict[str, type[HarnessError]] = {
-    kind.code: kind
-    for kind in (
-        errors.Internal, errors.Usage, errors.BadPath, errors.Denied, errors.StaleWrite, errors.Unread, errors.Conflict,
-        errors.Dirty, errors.Locked, errors.LeaseLost, errors.NeedsApproval, errors.NotFound, errors.VaultLocked,
-        errors.Quarantined, errors.Paused, errors.RateLimited, errors.Integrity, errors.Unavailable, errors.Interrupted,
-    )
-}
 
 
 class Answer(NamedTuple):
@@ -84,9 +75,3 @@ def _value(header: dict[str, Any], body: bytes) -> Written | Doc | HarnessError 
     if kind in ("error", "bye"):
         return raised(header["error"])
     return header
-
-
-def raised(document: dict[str, Any]) -> HarnessError:
-    """The error that a daemon answered, as the class that the lane raised; an unknown code is of a newer daemon."""
-    kind = CLASSES.get(document["code"], Unavailable)
-    return kind(document["message"], fix=document["fix"], details=document["details"])

@@ -37,7 +37,7 @@ def test_every_error_is_raised_again_as_its_own_class() -> None:
     """The map of codes has every class that is raised, so that a new one cannot be forgotten."""
     shared = {HarnessError, Refused, Stopped}
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HarnessError)]
-    assert set(answers.CLASSES.values()) == set(kinds) - shared
+    assert set(errors.CLASSES.values()) == set(kinds) - shared
     for kind in set(kinds) - shared:
         sent = kind("it is 'so'", fix="do that", details={"path": "a", "n": [1, None]})
         got = parsed(answers.error(2, sent)).what
