@@ -10,7 +10,9 @@ A bundle is an uncompressed tar that is checked without githarness (docs/audit.m
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -19,7 +21,9 @@ from pathlib import Path
 
 from githarness import canon, clock
 from githarness.audit import line, note, ocsf
-from githarness.errors import Conflict, NotFound, Unavailable
+from githarness.audit.merkle import Tree
+from githarness.audit.note import Checkpoint
+from githarness.errors import Conflict, Integrity, NotFound, Unavailable
 from githarness.git import refs
 from githarness.git.pack import sync_folder
 from githarness.policy import logs
@@ -60,15 +64,16 @@ def export(parts: Parts, wanted: Wanted) -> Iterator[str]:
 
 
 def bundle(parts: Parts, file: Path, *, bodies: bool = False) -> Kept:
-    """All of the log as of now, in a new file. Raises Conflict where it is there, Unavailable, Integrity."""
-    stated, known = audit_seal.stated(parts)
-    size = note.read(stated).size
+    """All of the log as of now, in a new file. Raises Conflict where it is there, Unavailable, and Integrity where the
+    lines are not those of its checkpoint."""
+    signed, known = audit_seal.stated(parts)
+    stated = note.read(signed)
     with parts.db.read() as conn:
         log = audit.log(conn)
-        pieces: dict[str, Iterable[bytes]] = {"checkpoint": [stated.encode()], "log.yaml": [logs.render(known)],
-                  "events.jsonl": _lines(conn, log, size)}
+        pieces: dict[str, Iterable[bytes]] = {"checkpoint": [signed.encode()], "log.yaml": [logs.render(known)],
+                  "events.jsonl": _lines(conn, log, stated)}
         if bodies:
-            pieces["bodies.jsonl"] = _bodies(conn, log, size)
+            pieces["bodies.jsonl"] = _bodies(conn, log, stated.size)
         counts = _write(file, pieces, int(parts.clock.now()))
     return Kept(file, log.id, counts["events.jsonl"], counts.get("bodies.jsonl", 0))
 
@@ -85,8 +90,16 @@ def archive(parts: Parts, folder: Path) -> Kept:
     return bundle(parts, folder / name, bodies=True)
 
 
-def _lines(conn: Connection, log: Log, size: int) -> Iterable[bytes]:
-    return (line.line(leaf) for leaf in audit.leaves(conn, log.first, log.first + size))
+def _lines(conn: Connection, log: Log, stated: Checkpoint) -> Iterator[bytes]:
+    """Raises Integrity at their end: what was read is what was checked."""
+    tree = Tree()
+    for leaf in audit.leaves(conn, log.first, log.first + stated.size):
+        text = line.line(leaf)
+        tree.add(text)
+        yield text
+    if (tree.size, tree.root) != (stated.size, stated.root):
+        raise Integrity("events of the database are not as they were recorded: nothing was written",
+                        fix="githarness audit verify")
 
 
 def _bodies(conn: Connection, log: Log, size: int) -> Iterator[bytes]:
@@ -98,12 +111,12 @@ def _bodies(conn: Connection, log: Log, size: int) -> Iterator[bytes]:
 
 def _write(file: Path, pieces: dict[str, Iterable[bytes]], now: int) -> dict[str, int]:
     """Whole and on disk, or not there; how many pieces each member has."""
-    scratch = file.with_name(file.name + ".new")
+    scratch = file.with_name(f".{secrets.token_hex(8)}.new")
     counts = {}
     try:
         if file.exists():
             raise Conflict(f"'{file}' is there already", fix="name a new file")
-        with open(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as raw:
+        with open(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as raw:
             with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
                 for name, data in pieces.items():
                     counts[name] = _add(tar, name, data, now)
@@ -115,7 +128,8 @@ def _write(file: Path, pieces: dict[str, Iterable[bytes]], now: int) -> dict[str
         raise Unavailable(f"'{file}' cannot be written: {error.strerror}",
                           fix="name a file on a disk with room") from error
     finally:
-        scratch.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            scratch.unlink()
     return counts
 
 

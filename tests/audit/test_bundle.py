@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from githarness.errors import Conflict, HarnessError
+from githarness.errors import Conflict, HarnessError, Integrity, Unavailable
 from githarness.policy import logs
 from githarness.seal import keys
 from githarness.work import audit_keep, audit_seal
@@ -102,4 +102,32 @@ def test_a_bundle_that_cannot_be_read_leaves_nothing(sealed) -> None:
     target = sealed.folder.parent / "audit.tar"
     with pytest.raises(HarnessError):
         audit_keep.bundle(sealed.harness.parts, target)
-    assert not list(target.parent.glob("audit.tar*"))
+    assert not list(target.parent.glob("*.new")) and not target.exists()
+
+
+@pytest.mark.parametrize("statement", ["UPDATE events SET agent = 'scribe' WHERE id = 'e-fill0'",
+                                       "DELETE FROM events WHERE id = 'e-tool'",
+                                       "UPDATE events SET safe = '{}' WHERE id = 'e-tool'"])
+def test_a_bundle_of_changed_events_is_not_written(sealed, cli, statement: str) -> None:
+    """Sealed or not: its lines lead to its checkpoint, or there is no file."""
+    sealed.edit(statement)
+    done = cli("audit", "bundle", "../audit.tar", cwd=sealed.folder)
+    assert (done.code, "not as they were recorded" in done.err) == (Integrity.exit_code, True)
+    assert not list(sealed.folder.parent.glob("*.tar")) and not list(sealed.folder.parent.glob(".*.new"))
+
+
+def test_a_bundle_leaves_the_files_beside_it(sealed, tmp_path: Path) -> None:
+    """Also one that is named as a half-made file might be, and a link to somewhere else."""
+    beside = tmp_path / "audit.tar.new"
+    beside.write_text("mine")
+    (tmp_path / "b.tar.new").symlink_to(beside)
+    for name in ("audit.tar", "b.tar"):
+        audit_keep.bundle(sealed.harness.parts, tmp_path / name)
+    assert beside.read_text() == "mine" and (tmp_path / "b.tar.new").is_symlink()
+
+
+def test_a_bundle_below_a_file_is_named(sealed, tmp_path: Path) -> None:
+    """No folder is there: an error of ours."""
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match="cannot be written"):
+        audit_keep.bundle(sealed.harness.parts, tmp_path / "file" / "audit.tar")
