@@ -14,8 +14,8 @@ from typing import NamedTuple
 from githarness.store.rows import EventRow
 
 CLEAR = ("get", "exec")  # modes in which the value itself was handed out
-_ADD = """INSERT INTO exposures VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET
-    first = min(first, excluded.first), last = max(last, excluded.last), uses = uses + 1"""
+_ADD = """INSERT INTO exposures VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    first = min(first, excluded.first), last = max(last, excluded.last), uses = uses + excluded.uses"""
 
 
 class Exposure(NamedTuple):
@@ -35,7 +35,8 @@ def note(conn: sqlite3.Connection, rows: Iterable[EventRow]) -> None:
 
 
 def _values(row: EventRow, used: dict[str, str | int]) -> tuple[str | int | float, ...]:
-    return (used["secret"], used["version"], row.agent or "", row.run or "", used["mode"], row.time, row.time)
+    uses = used.get("uses", 1)  # an event may stand for a crowd
+    return (used["secret"], used["version"], row.agent or "", row.run or "", used["mode"], row.time, row.time, uses)
 
 
 def listed(conn: sqlite3.Connection, secret: str | None = None, agent: str | None = None, run: str | None = None,

@@ -67,10 +67,11 @@ def sentence(leaf: Leaf) -> str:
 
 
 def _secret(fields: dict[str, Any]) -> str:
-    """Its name, which version was used, and for which request where it was added to one."""
+    """Its name, which version was used, for which request where it was added to one, how often where more than once."""
     version = f" version {fields['version']}" if fields.get("version") else ""
     asked = f"{fields.get('method') or ''} {fields.get('host') or ''}{fields.get('path') or ''}".strip()
-    return f"secret {fields['secret']}{version}" + (f" for {asked}" if asked else "")
+    times = f", {fields['uses']} times" if "uses" in fields else ""
+    return f"secret {fields['secret']}{version}" + (f" for {asked}" if asked else "") + times
 
 
 def _deed(leaf: Leaf, fields: dict[str, Any]) -> str:

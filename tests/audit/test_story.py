@@ -76,6 +76,12 @@ def test_a_use_of_a_secret_says_what_was_done_with_it(mode: str) -> None:
     assert audit_story.sentence(leaf("secret", "bot", None, **fields)) == told
 
 
+def test_a_crowd_of_uses_is_counted() -> None:
+    """One event for many alike says how many they were."""
+    told = audit_story.sentence(leaf("secret", "bot", None, secret="ci/token", version=3, mode="get", uses=40))
+    assert told == "bot read secret ci/token version 3, 40 times"
+
+
 def test_a_denied_secret_is_named() -> None:
     """Not the path of the request that it was for."""
     said = {"secret": "ci/token", "mode": "get", "rule": "default-deny"}

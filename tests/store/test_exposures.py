@@ -34,6 +34,14 @@ def test_uses_of_one_run_are_one_row(conn: Connection) -> None:
                                       Exposure("db", 1, "bot", "r-1", "proxy", 4.0, 4.0, 1)]
 
 
+def test_an_event_may_stand_for_a_crowd(conn: Connection) -> None:
+    """The spool makes one event of many alike; they count as many."""
+    crowd = {"secret": "db", "version": 1, "mode": "get", "uses": 40}
+    exposures.note(conn, [use(1, "db", 1, "get"), EventRow("e-2", 2.0, "secret", "bot", run="r-1",
+                                                            safe=line.safe(crowd))])
+    assert [row.uses for row in exposures.listed(conn)] == [41]
+
+
 def test_only_uses_count(conn: Connection) -> None:
     """A denial about a secret, and events of any other kind, expose nothing."""
     denied = EventRow("e-1", 1.0, "denial", "bot", safe=line.safe({"secret": "db", "mode": "get"}))
