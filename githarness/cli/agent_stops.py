@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from githarness.cli import vault_due
 from githarness.cli.identities import desk
 from githarness.cli.options import command
 from githarness.cli.out import Painted
@@ -26,8 +27,10 @@ def quarantine(ctx: typer.Context, name: Name = None, *, everyone: Everyone = Fa
     Example: githarness agent quarantine deployer --why "rewrote the runbook"
     """
     sh = shell(ctx)
-    done = stopping.quarantine(desk(sh.open()), _names(name, everyone=everyone), why)
+    harness = sh.open()
+    done = stopping.quarantine(desk(harness), _names(name, everyone=everyone), why)
     _show(sh, done, "quarantined")
+    vault_due.remind(sh, harness)
 
 
 @command

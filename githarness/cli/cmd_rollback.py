@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from githarness import clock
-from githarness.cli import out
+from githarness.cli import out, vault_due
 from githarness.cli.options import command
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
@@ -67,6 +67,8 @@ def rollback(
         _show(sh, report, dry_run=dry_run)
         if report.stopped:
             raise work.stopped(report)
+    if report.commit:
+        vault_due.remind(sh, harness)
     raise typer.Exit(report.exit_code)
 
 

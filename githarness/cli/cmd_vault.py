@@ -11,6 +11,8 @@ app = lazy_group("Credentials for agents: encrypted in git, used under policy an
     "history": "vault_records:history",
     "rm": "vault_records:rm",
     "rotate": "vault_records:rotate",
+    "exposures": "vault_due:exposures",
+    "rotate-due": "vault_due:rotate_due",
     "rekey": "vault_keys:rekey",
     "import": "vault_records:import_",
 })

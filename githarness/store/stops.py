@@ -29,6 +29,11 @@ def in_force(conn: sqlite3.Connection) -> dict[str, Stop]:
     return {row[0]: Stop(*row) for row in rows}
 
 
+def ever(conn: sqlite3.Connection) -> list[Stop]:
+    """The last stop of each agent, also where it was released since."""
+    return [Stop(*row) for row in conn.execute("SELECT agent, since, by, why FROM stops")]
+
+
 def release(conn: sqlite3.Connection, agents: Iterable[str], now: float) -> None:
     """Also of who was not stopped here: a release that only git knows of begins its counts anew all the same."""
     conn.executemany("""INSERT INTO stops VALUES (?, ?, 'git', '', ?) ON CONFLICT DO UPDATE SET
