@@ -83,9 +83,9 @@ def plan(root: Path, target: str, *, named: str, remove: bool) -> Change:
     """
     place, template = FILES[target]
     path = root / place
-    before = _read(root, place)
+    before = read(root, place)
     text = resources.read("templates", template).decode().replace("@REQUIREMENT@", named)
-    after = (_in_list if target == "pre-commit" else _whole)(path, before, "" if remove else text, target)
+    after = (_in_list if target == "pre-commit" else whole)(path, before, "" if remove else text, target)
     return Change(path, before, after)
 
 
@@ -123,7 +123,7 @@ def caveat(target: str, version: str, named: str) -> str:
     return f"'{named}' {where}; name another source with --from, as git+https://HOST/PATH@COMMIT"
 
 
-def _read(root: Path, place: str) -> bytes | None:
+def read(root: Path, place: str) -> bytes | None:
     """None where nothing is. Raises Conflict for what is no plain file, or lies behind what is no plain folder."""
     path = root
     for number, name in enumerate(parts := Path(place).parts, 1):
@@ -141,7 +141,8 @@ def _sealed(target: str, text: str) -> str:
     return f"# githarness install {target}: sha256 of what follows {canon.sha256(text.encode())}\n{text}"
 
 
-def _whole(path: Path, before: bytes | None, text: str, target: str) -> bytes | None:
+def whole(path: Path, before: bytes | None, text: str, target: str) -> bytes | None:
+    """What becomes of a file that is ours from top to end. Raises Conflict where it is not, or was edited."""
     if before is not None:
         seal = re.match(_SEAL.format(target=target).encode(), before)
         if not seal or canon.sha256(before[seal.end():]) != seal[1].decode():

@@ -1,0 +1,96 @@
+"""`githarness install systemd`: units that systemd takes, started where it answers, removed without a trace."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+VERIFIER = shutil.which("systemd-analyze")
+
+
+@pytest.fixture
+def governed(cli, repo: Path) -> Path:
+    assert cli("init", cwd=repo).code == 0
+    return repo
+
+
+@pytest.fixture
+def units(home: Path) -> Path:
+    return home / "config" / "systemd" / "user"
+
+
+def manager(folder: Path, *, says: int = 0) -> dict[str, str]:
+    """Surroundings in which systemctl notes what it was asked, and answers so."""
+    folder.mkdir()
+    program = folder / "systemctl"
+    program.write_text(f'#!/bin/sh\necho "$*" >> "{folder}/asked"\nexit {says}\n')
+    program.chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def test_units_come_and_go(cli, governed: Path, units: Path, tmp_path: Path) -> None:
+    """The same again changes nothing; removed, nothing of them is left."""
+    quiet = manager(tmp_path / "bin", says=1)
+    shown = cli("install", "systemd", "--dry-run", cwd=governed, **quiet)
+    assert "would be written: " in shown.out and not units.exists()
+    done = cli("install", "systemd", "--json", cwd=governed, **quiet).json
+    assert done["changed"] and not done["started"]
+    assert sorted(os.listdir(units)) == sorted(Path(one["path"]).name for one in done["files"])
+    assert cli("install", "systemd", cwd=governed, **quiet).out == "unchanged\n"
+    assert cli("install", "systemd", "--remove", cwd=governed, **quiet).code == 0
+    assert not units.exists()
+
+
+def test_where_a_manager_answers_it_is_told(cli, governed: Path, tmp_path: Path) -> None:
+    """Reload, then enable and start; before the files go, disable."""
+    env = manager(tmp_path / "bin")
+    assert cli("install", "systemd", "--json", cwd=governed, **env).json["started"]
+    cli("install", "systemd", "--remove", cwd=governed, **env)
+    asked = (tmp_path / "bin" / "asked").read_text().splitlines()
+    told = [line.split(" githarness-")[0] for line in asked if "show" not in line]
+    assert told == ["--user daemon-reload", "--user enable --now", "--user disable --now", "--user daemon-reload"]
+
+
+def test_where_none_answers_the_commands_are_said(cli, governed: Path, tmp_path: Path) -> None:
+    """What to type, and how services come to start at boot."""
+    said = cli("install", "systemd", cwd=governed, **manager(tmp_path / "bin", says=1)).err
+    told = [line.split(" githarness-")[0] for line in said.splitlines() if line.startswith("next: ")]
+    assert told[:2] == ["next: systemctl --user daemon-reload", "next: systemctl --user enable --now"]
+    assert told[2].startswith("next: loginctl enable-linger")
+
+
+def test_a_unit_that_was_edited_stays(cli, governed: Path, units: Path, tmp_path: Path) -> None:
+    """Neither written over nor removed, and nothing else is changed either."""
+    quiet = manager(tmp_path / "bin", says=1)
+    cli("install", "systemd", cwd=governed, **quiet)
+    edited = next(units.glob("*serve*.service"))
+    edited.write_text(edited.read_text() + "Nice=5\n")
+    before = sorted(os.listdir(units))
+    for more in ((), ("--remove",)):
+        done = cli("install", "systemd", *more, "--json", cwd=governed, **quiet)
+        assert (done.code, done.json["error"]["code"]) == (11, "conflict")
+    assert sorted(os.listdir(units)) == before and edited.read_text().endswith("Nice=5\n")
+
+
+def test_services_name_their_interpreter_and_repository(cli, governed: Path, units: Path, tmp_path: Path) -> None:
+    """Absolutely, quoted as systemd reads it, with the data folder that holds the keys."""
+    odd = governed.rename(governed.with_name("50% of $x"))
+    cli("install", "systemd", cwd=odd, **manager(tmp_path / "bin", says=1))
+    text = next(units.glob("*serve*.service")).read_text()
+    assert f'ExecStart="{sys.executable}" -m githarness -C "{tmp_path}/50%% of $$x" serve\n' in text
+    assert f'Environment="XDG_DATA_HOME={os.environ["XDG_DATA_HOME"]}"\n' in text and "NoNewPrivileges=yes\n" in text
+
+
+@pytest.mark.skipif(VERIFIER is None, reason="systemd-analyze is not installed: apt-get install systemd")
+def test_systemd_takes_the_units(cli, governed: Path, units: Path, tmp_path: Path) -> None:
+    """Each of them verified, with nothing to say against any line."""
+    cli("install", "systemd", cwd=governed, **manager(tmp_path / "bin", says=1))
+    done = subprocess.run([VERIFIER, "verify", "--user", "--man=no", *sorted(units.iterdir())], capture_output=True,
+                          text=True, check=False)
+    ours = [line for line in done.stderr.splitlines() if "githarness" in line]
+    assert (done.returncode, ours) == (0, [])
