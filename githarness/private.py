@@ -77,3 +77,11 @@ def read(path: Path, largest: int) -> bytes:
     except OSError as error:
         why = "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
         raise Unavailable(f"'{path}' {why}", fix=f"ls -l '{path}'") from error
+
+
+def check_above(path: Path) -> None:
+    """Raises Unavailable where others could put another file in place of this one."""
+    status = os.stat(path.parent)
+    if status.st_mode & WRITABLE and not status.st_mode & stat.S_ISVTX:
+        raise Unavailable(f"'{path.parent}' can be written by others, who could swap '{path.name}'",
+                          fix=f"chmod go-w '{path.parent}'")

@@ -26,6 +26,9 @@ _CHOICES = {"humans": ("warn", "signed"), "gate": ("deny", "hold", "off")}
 # The names that git gives branches (git-check-ref-format), short enough for any file system.
 _BRANCH = re.compile(r"(?![-./]|@$)(?!.*(?:\.\.|@\{|//|/\.|\.lock(?:/|$)))"
                      r"[^\x00-\x20\x7f~^:?*\[\\]{1,200}(?<![./])")
+# A folder that has nothing else of governance in it.
+_VAULT = re.compile(r"\.githarness/(?!(?:agents|approvals|grants|humans|logs|policies|allowed_signers)(?:/|$))"
+                    r"[a-z0-9][a-z0-9_-]*(?:/[a-z0-9][a-z0-9_-]*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class RepoConfig:
     docs: tuple[str, ...] = ()
     humans: str = "warn"  # or "signed"
     gate: str = "deny"  # what becomes of a write that brings an error into a skill; or "hold", "off"
+    vault: str = ".githarness/vault"  # the folder of its records
 
     @property
     def ref(self) -> str:
@@ -131,7 +135,8 @@ def branch_ref(branch: str) -> str:
 
 def _typed_config(table: dict[str, Any], version: object) -> RepoConfig:
     lists: dict[str, Any] = {name: table[name] for name in ("skills", "memory", "docs") if name in table}
-    texts: dict[str, Any] = {name: table[name] for name in ("fleet", "branch", *_CHOICES) if name in table}
+    texts: dict[str, Any] = {name: table[name] for name in ("fleet", "branch", "vault", *_CHOICES)
+                             if name in table}
     if why := _why_not(table, lists, texts, version):
         raise Integrity(f"'.githarness/config.toml' is not of the form of schemas/config.schema.json: {why}")
     fields = texts | {name: tuple(globs) for name, globs in lists.items()}
@@ -150,6 +155,8 @@ def _why_not(table: dict[str, Any], lists: dict[str, Any], texts: dict[str, Any]
     if wrong := [name for name, text in texts.items() if not isinstance(text, str) or text not in _CHOICES.get(
             name, (text,))]:
         return f"'{wrong[0]}' is {texts[wrong[0]]!r}, not {' or '.join(_CHOICES.get(wrong[0], ('text',)))}"
+    if "vault" in texts and not _VAULT.fullmatch(texts["vault"]):
+        return "'vault' is no folder of its own below '.githarness/'"
     return next((f"'{name}' is no list of globs" for name, value in lists.items() if not _is_texts(value)), "")
 
 

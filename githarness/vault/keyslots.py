@@ -1,6 +1,6 @@
 """The vault's keys on this machine: `keyslots.json`, where each key (KEK) lies in a box for each slot.
 
-    {"version": 1, "vault": ID,
+    {"version": 1, "vault": ID, "repository": where it was made,
      "slots": [{"kind", "public": X25519 public key, "salt", "cost"?: [passes, KiB, lanes], "file"?: where it lies}],
      "keks": [{"kek": 16 hex, "current": bool, "boxes": [one for each slot]}]}
 
@@ -15,8 +15,9 @@ import base64
 import binascii
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,7 +67,8 @@ class Kek:
 class Keyslots:
     vault: str
     slots: tuple[Slot, ...] = ()
-    keks: tuple[Kek, ...] = field(default=())
+    keks: tuple[Kek, ...] = ()
+    repository: str = ""  # the common git directory of the clone that made it
 
     @property
     def current(self) -> str:
@@ -122,12 +124,12 @@ def save(folder: Path, keyslots: Keyslots) -> None:
                           fix=f"make room in '{folder}', or let it be written to") from error
 
 
-def changing(folder: Path) -> Any:
+def changing(folder: Path) -> AbstractContextManager[None]:
     """A context: nobody else changes these keys meanwhile."""
     return flock.exclusive(folder / "lock", wait=30.0, what="the vault's keys")
 
 
-def unlock(folder: Path, offered: Sequence[Offer]) -> dict[str, bytearray]:
+def unlock(folder: Path, offered: Iterable[Offer]) -> dict[str, bytearray]:
     """Every KEK by its id, by the first offer that fits. Raises NotFound, VaultLocked, Integrity."""
     keyslots = load(folder)
     for offer in offered:
@@ -164,7 +166,7 @@ def _aad(vault: str, kek: str) -> bytes:
 
 def _table(keyslots: Keyslots) -> dict[str, Any]:
     return {
-        "version": _VERSION, "vault": keyslots.vault,
+        "version": _VERSION, "vault": keyslots.vault, "repository": keyslots.repository,
         "slots": [{"kind": slot.kind, "public": _text(slot.public), "salt": _text(slot.salt),
                    **({"cost": list(slot.cost)} if slot.cost else {}),
                    **({"file": slot.file} if slot.file else {})} for slot in keyslots.slots],
@@ -180,7 +182,7 @@ def _parsed(table: dict[str, Any]) -> Keyslots:
                        kdf.Cost(*map(int, one["cost"])) if "cost" in one else None, str(one.get("file", "")))
                   for one in table["slots"])
     keks = tuple(Kek(one["kek"], tuple(map(_bytes, one["boxes"])), one["current"] is True) for one in table["keks"])
-    found = Keyslots(str(table["vault"]), slots, keks)
+    found = Keyslots(str(table["vault"]), slots, keks, str(table["repository"]))
     well = all(slot.kind in KINDS and (slot.kind == "passphrase") == bool(slot.cost) for slot in slots)
     if not well or not slots or sum(kek.current for kek in keks) != 1 or any(
             len(kek.boxes) != len(slots) for kek in keks):

@@ -71,7 +71,8 @@ def _append(path: Path, data: bytes, end: int) -> None:
             os.close(descriptor)
         private.sync_folder(path.parent)
     except OSError as error:
-        raise Unavailable(f"'{path}' cannot be written: {error.strerror}", fix=f"make room in '{path.parent}'") from error
+        raise Unavailable(f"'{path}' cannot be written: {error.strerror}",
+                          fix=f"make room in '{path.parent}'") from error
 
 
 def _data(folder: Path) -> bytes:
@@ -88,7 +89,8 @@ def _parsed(data: bytes, path: Path) -> tuple[dict[str, Mark], int]:
     end = len(whole) + 1 if whole else 0
     for line in whole.split(b"\n") if whole else ():
         words = line.decode("ascii", "replace").split(" ")
-        if len(words) != 4 or not words[1].isdecimal() or _line(words[0], int(words[1]), words[2]).encode() != line + b"\n":
+        well = len(words) == 4 and words[1].isdecimal()
+        if not well or _line(words[0], int(words[1]), words[2]).encode() != line + b"\n":
             raise Integrity(f"'{path}' is damaged: what versions of secrets were seen is not known any more",
                             fix="githarness restore-backup FILE")
         marks[words[0]] = Mark(int(words[1]), words[2])

@@ -51,6 +51,8 @@ class Edit:
     human: Human | None = None
     grants: Mapping[str, Grant | None] = field(default_factory=dict)
     whys: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)  # of the vault
+    events: tuple[EventRow, ...] = ()
 
 
 def change(desk: Desk, edit: Callable[[Governance], Edit | None], *, role: str = "owner",
@@ -71,7 +73,7 @@ def change(desk: Desk, edit: Callable[[Governance], Edit | None], *, role: str =
             if human.role == "owner":
                 wanted = _swept(desk.parts, governance, wanted)
             plan = Plan("govern", _changes(desk.parts, governance, wanted), wanted.subject, human, signer,
-                        events=tuple(_events(governance, wanted, human)))
+                        events=(*_events(governance, wanted, human), *wanted.events))
             with contextlib.suppress(refs.Moved):
                 return desk.lane.land(plan).commit
     raise Locked("the governed branch kept moving", fix="repeat the command")
@@ -120,7 +122,7 @@ def _events(governance: Governance, wanted: Edit, human: Human) -> Iterator[Even
 
 
 def _changes(parts: Parts, governance: Governance, wanted: Edit) -> tuple[PathChange, ...]:
-    contents: dict[str, bytes | None] = {}
+    contents: dict[str, bytes | None] = dict(wanted.files)
     for agent in wanted.agents:
         contents[f"{FOLDER_NAME}/agents/{agent.name}.yaml"] = registry.render_agent(agent)
     if wanted.human:
