@@ -30,8 +30,9 @@ class Exposure(NamedTuple):
 
 
 def note(conn: sqlite3.Connection, rows: Iterable[EventRow]) -> None:
-    """For the transaction in which `events.add` adds these rows: each once, other kinds are passed over."""
-    conn.executemany(_ADD, [_values(row, json.loads(row.safe)) for row in rows if row.kind == "secret"])
+    """For the transaction in which `events.add` adds these rows: each once; what is no use of a secret is passed over."""
+    uses = [(row, json.loads(row.safe)) for row in rows if row.kind == "secret"]
+    conn.executemany(_ADD, [_values(row, used) for row, used in uses if "mode" in used])
 
 
 def _values(row: EventRow, used: dict[str, str | int]) -> tuple[str | int | float, ...]:

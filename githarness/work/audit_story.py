@@ -20,7 +20,8 @@ _WORDS = {"intent": "write", "denial": "denial", "refusal": "refusal", "read": "
 _QUIET = ("read", "outcome")  # too many to tell one by one, or told with their intent
 # What people do to an agent; where nobody is named, githarness did it by itself.
 _VERDICTS = {"approve": "approved", "reject": "rejected"}
-_SECRETLY = {"get": "read", "exec": "ran a program with", "sign": "signed with", "proxy": "used"}
+_SECRETLY = {"get": "read", "exec": "ran a program with", "sign": "signed with", "proxy": "used", "set": "set",
+             "rotate": "changed", "rm": "removed", "import": "imported", "rekey": "sealed anew"}
 _DEEDS = {"grant": "granted", "revoke": "took from", "quarantine": "quarantined", "release": "released"}
 
 
@@ -81,7 +82,7 @@ def _deed(leaf: Leaf, fields: dict[str, Any]) -> str:
     if leaf.kind == "approval":
         return f"{leaf.human} {_VERDICTS[fields['verdict']]} what {leaf.agent or 'a person'} asked for:"
     verb = {"intent": "wrote", "read": "read", "denial": "was denied", "refusal": f"was refused ({leaf.outcome})",
-            "secret": _SECRETLY.get(str(fields.get("mode"))), "tool": "called",
+            "secret": _SECRETLY.get(str(fields.get("mode") or fields.get("what"))), "tool": "called",
             "outcome": f"{leaf.intent} {leaf.outcome}"}.get(leaf.kind)
     # Without a person the kind is a word of the reporter's own, which shall not pass for one of ours.
     return f"{_who(leaf)} {verb or (leaf.kind if leaf.human else f'reported {leaf.kind}')}"

@@ -76,6 +76,13 @@ def test_a_use_of_a_secret_says_what_was_done_with_it(mode: str) -> None:
     assert audit_story.sentence(leaf("secret", "bot", None, **fields)) == told
 
 
+@pytest.mark.parametrize(("what", "deed"), [("set", "set"), ("rotate", "changed"), ("rm", "removed")])
+def test_who_keeps_secrets_is_told_too(what: str, deed: str) -> None:
+    """A record that a person wrote, with its version."""
+    told = audit_story.sentence(leaf("secret", None, "olive", secret="ci/token", version=3, what=what))
+    assert told == f"olive {deed} secret ci/token version 3"
+
+
 def test_a_crowd_of_uses_is_counted() -> None:
     """One event for many alike says how many they were."""
     told = audit_story.sentence(leaf("secret", "bot", None, secret="ci/token", version=3, mode="get", uses=40))

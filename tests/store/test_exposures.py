@@ -43,9 +43,10 @@ def test_an_event_may_stand_for_a_crowd(conn: Connection) -> None:
 
 
 def test_only_uses_count(conn: Connection) -> None:
-    """A denial about a secret, and events of any other kind, expose nothing."""
+    """A denial about a secret, its record that was written, and events of any other kind, expose nothing."""
     denied = EventRow("e-1", 1.0, "denial", "bot", safe=line.safe({"secret": "db", "mode": "get"}))
-    exposures.note(conn, [denied, EventRow("e-2", 2.0, "read", "bot")])
+    kept = EventRow("e-3", 3.0, "secret", human="olive", safe=line.safe({"secret": "db", "version": 1, "what": "set"}))
+    exposures.note(conn, [denied, kept, EventRow("e-2", 2.0, "read", "bot")])
     assert exposures.listed(conn) == []
 
 
