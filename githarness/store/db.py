@@ -50,12 +50,15 @@ class Database:
         self._handle()
 
     @contextlib.contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Connection]:
-        """One transaction, all or nothing; on disk when it returns if `durable`, else with the next durable one."""
+    def write(self, *, durable: bool = True, wait: float | None = None) -> Iterator[Connection]:
+        """One transaction, all or nothing; on disk when it returns if `durable`, else with the next durable one.
+
+        `wait`: seconds for its turn, WAIT where none are given. Raises flock.Held where it did not come.
+        """
         handle = self._handle()
         if handle.conn.in_transaction:
             raise Internal("a write transaction was started inside another transaction")
-        with self._turn():
+        with self._turn(wait):
             self._begin(handle, durable=durable)
             with self._ending(handle):
                 yield handle.conn
@@ -71,6 +74,10 @@ class Database:
         handle.conn.execute("BEGIN")
         with self._ending(handle):
             yield handle.conn
+
+    def changes(self) -> int:
+        """Another number once somebody else's transaction has changed anything; not for use inside a transaction."""
+        return int(self._handle().conn.execute("PRAGMA data_version").fetchone()[0])
 
     def flush(self) -> bool:
         """Copies SQLite's log into the file and empties it; False where a reader stands in the way."""

@@ -119,8 +119,9 @@ _VERSION_6 = (
 
 _VERSION_7 = (
     """CREATE TABLE state (
-        key TEXT, version INTEGER, value TEXT, agent TEXT, human TEXT, run TEXT, time REAL NOT NULL, expires REAL,
-        boot TEXT, until_boot REAL, undoes INTEGER, PRIMARY KEY (key, version)) WITHOUT ROWID""",
+        seq INTEGER PRIMARY KEY, key TEXT NOT NULL, version INTEGER NOT NULL, value TEXT, agent TEXT, human TEXT,
+        run TEXT, time REAL NOT NULL, expires REAL, boot TEXT, until_boot REAL, undoes INTEGER,
+        UNIQUE (key, version))""",
     """CREATE TABLE fences (
         id INTEGER PRIMARY KEY CHECK (id = 1), boot TEXT NOT NULL, last INTEGER NOT NULL, reserved INTEGER NOT NULL)""",
     "INSERT INTO fences VALUES (1, '', 0, 0)",

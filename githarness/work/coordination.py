@@ -73,7 +73,7 @@ def caller_of(door: Door, *, agent: str | None = None, human: str | None = None,
     return Caller(agent, human, run or settings.run_of(agent or human or ""), tuple(chain), door.token())
 
 
-class Unsynced(Exception):  # noqa: N818
+class Unsynced(Exception):
     """Not an error: raised inside a step whose effect has to outlast a power cut while its transaction does not."""
 
 
@@ -121,7 +121,8 @@ class Turn:
         if not self.durable:
             raise Unsynced
         kind = "denial" if isinstance(error, Denied) else "refusal"
-        fields: dict[str, Json] = {name: str(error.details[name]) for name in ("path", "action", "rule") if name in error.details}
+        named = [name for name in ("path", "action", "rule") if name in error.details]
+        fields: dict[str, Json] = {name: str(error.details[name]) for name in named}
         self.events.append(EventRow(
             clock.new_id("e", self.now), self.now, kind, caller.agent, caller.human, caller.run, outcome=error.code,
             safe=audit_record.shown(fields), body=audit_record.body({"message": error.message})))
@@ -159,6 +160,14 @@ class Act:
             self.turn.permit.allow(request)
         elif people.decide(request).effect == "deny":
             raise denied("human", request, people.decide(request))
+
+    def may(self, action: str, path: str) -> bool:
+        """For lists: who may not is not told, and nothing is recorded."""
+        try:
+            self.permit(action, path)
+        except (Denied, NeedsApproval, Stopped):
+            return False
+        return True
 
     def require(self, role: str, what: str) -> None:
         """Raises Denied for agents and for people below that role, Unavailable where this host has no key of theirs."""

@@ -1,0 +1,49 @@
+"""Every verb of coordination by name: what it is asked with, what carries it out, and whether it has to be on disk.
+
+Asks and answers are values of JSON, so that they pass to another process, be it a daemon or who has the lock just now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from githarness.canon import Json
+from githarness.work import leases, state
+from githarness.work.coordination import Act, Caller, Step
+
+
+class Verb(NamedTuple):
+    ask: type[Any]  # a frozen dataclass
+    step: Callable[[Act, Any], dict[str, Json]]
+    durable: bool = True
+
+
+VERBS: dict[str, Verb] = {
+    "state.set": Verb(state.SetAsk, state.put),
+    "state.delete": Verb(state.DeleteAsk, state.delete),
+    "state.get": Verb(state.GetAsk, state.get, durable=False),
+    "state.history": Verb(state.HistoryAsk, state.history, durable=False),
+    "state.list": Verb(state.ListAsk, state.listed, durable=False),
+    "lease.acquire": Verb(leases.AcquireAsk, leases.acquire, durable=False),
+    "lease.renew": Verb(leases.RenewAsk, leases.renew, durable=False),
+    "lease.release": Verb(leases.ReleaseAsk, leases.release, durable=False),
+    "lease.leave": Verb(leases.LeaveAsk, leases.leave, durable=False),
+    "lease.steal": Verb(leases.StealAsk, leases.steal),
+    "lease.list": Verb(leases.ListAsk, leases.listed, durable=False),
+}
+_NAMES = {verb.ask: name for name, verb in VERBS.items()}
+
+
+def name_of(ask: object) -> str:
+    return _NAMES[type(ask)]
+
+
+def step_of(ask: object) -> Step[dict[str, Json]]:
+    verb = VERBS[name_of(ask)]
+    return lambda act: verb.step(act, ask)
+
+
+def packed(caller: Caller, ask: object) -> list[object]:
+    return [name_of(ask), asdict(caller), asdict(ask)]  # type: ignore[call-overload]  # every ask is a dataclass
