@@ -14,7 +14,16 @@ from githarness.daemon.serve import status
 from githarness.errors import HarnessError, NotFound
 from githarness.git.porcelain import Git
 from githarness.git.repo import discover
-from githarness.work import audit_doctor, doctor_agents, doctor_clone, doctor_machine, doctor_probe, doctor_trust, hub
+from githarness.work import (
+    audit_doctor,
+    doctor_agents,
+    doctor_clone,
+    doctor_machine,
+    doctor_probe,
+    doctor_trust,
+    hub,
+    vault_doctor,
+)
 from githarness.work import doctor as checkup
 from githarness.work.doctor import Finding, Subject
 
@@ -58,7 +67,7 @@ def _findings(sh: Shell) -> Iterator[Finding]:
     yield from checkup.examine(subject, (*doctor_machine.CHECKS, *doctor_clone.CHECKS))
     yield _daemon(sh, harness)
     yield from checkup.examine(subject, (*doctor_trust.CHECKS, *doctor_agents.CHECKS, *doctor_probe.CHECKS,
-                                         audit_doctor.audit_log))
+                                         audit_doctor.audit_log, vault_doctor.vault))
 
 
 def _daemon(sh: Shell, harness: wiring.Harness) -> Finding:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from githarness.audit import line
 from githarness.audit.line import Leaf
-from githarness.store import audit
+from githarness.store import audit, exposures
 from githarness.store.rows import EventRow
 
 _ADD = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -25,6 +25,7 @@ def add(conn: sqlite3.Connection, rows: Iterable[EventRow]) -> None:
     rows = tuple(rows)
     _append(conn, rows)
     conn.executemany("INSERT INTO open_intents VALUES (?)", [(row.id,) for row in rows if row.kind == "intent"])
+    exposures.sealed_anew(conn, rows)
 
 
 def close(conn: sqlite3.Connection, outcomes: Iterable[EventRow]) -> None:

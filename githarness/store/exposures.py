@@ -17,6 +17,9 @@ CLEAR = ("get", "exec")  # modes in which the value itself was handed out
 _ADD = """INSERT INTO exposures VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
     first = min(first, excluded.first), last = max(last, excluded.last), uses = uses + excluded.uses"""
 
+_SAME = """INSERT INTO exposures SELECT secret, ?, agent, run, mode, first, last, 0 FROM exposures
+    WHERE secret = ? AND version = ? ON CONFLICT DO NOTHING"""
+
 
 class Exposure(NamedTuple):
     secret: str
@@ -33,6 +36,13 @@ def note(conn: sqlite3.Connection, rows: Iterable[EventRow]) -> None:
     """For the transaction in which `events.add` adds these rows: each once; other events are passed over."""
     uses = [(row, json.loads(row.safe)) for row in rows if row.kind == "secret"]
     conn.executemany(_ADD, [_values(row, used) for row, used in uses if "mode" in used])
+
+
+def sealed_anew(conn: sqlite3.Connection, rows: Iterable[EventRow]) -> None:
+    """For events of records: a new key around the same value is a new version, which was seen by who saw the last."""
+    said = [json.loads(row.safe) for row in rows if row.kind == "secret"]
+    conn.executemany(_SAME, [(one["version"], one["secret"], one["version"] - 1) for one in said
+                             if "what" in one and one["what"] == "rekey"])
 
 
 def _values(row: EventRow, used: dict[str, str | int]) -> tuple[str | int | float, ...]:

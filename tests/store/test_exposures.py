@@ -56,6 +56,16 @@ def test_a_person_has_no_agent_and_no_run(conn: Connection) -> None:
     assert [(row.agent, row.run, row.uses) for row in exposures.listed(conn)] == [("bot", "r-1", 1), ("", "", 2)]
 
 
+def test_a_new_key_around_a_seen_value_hides_nothing(conn: Connection) -> None:
+    """Who saw version 1 has seen version 2 where that is version 1 sealed anew, and not where it is another value."""
+    exposures.note(conn, [use(1, "db", 1, "get"), use(2, "api", 1, "get")])
+    for number, (secret, what) in enumerate({"db": "rekey", "api": "rotate"}.items(), 3):
+        fields = {"secret": secret, "version": 2, "what": what}
+        events.add(conn, [EventRow(f"e-{number}", 3.0, "secret", human="olive", safe=line.safe(fields))])
+    assert [(row.version, row.uses) for row in exposures.listed(conn, secret="db")] == [(2, 0), (1, 1)]
+    assert [row.version for row in exposures.listed(conn, secret="api")] == [1]
+
+
 def test_rows_are_found_by_secret_agent_and_run(conn: Connection) -> None:
     """The newest version of a secret comes first."""
     exposures.note(conn, [use(1, "db", 1, "get"), use(2, "db", 2, "exec"), use(3, "api", 1, "get", "deployer")])
