@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import quote_from_bytes
 
+_LONG = 4096  # bytes; a longer value is looked for as it is, in base64, hex and JSON
 LEAST = 7  # bytes of a form without its line breaks; what is shorter stands in any text
 BREAKS = b"\r\n"
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -48,8 +49,12 @@ def _all(value: bytes, *, whole: bool) -> Iterator[tuple[str, bytes]]:
     for text in _base64(value, whole=whole):
         yield "base64", text
         yield "base64", text.translate(_URL_SAFE)
+    yield "hex", value.hex().encode()
+    yield "hex", value.hex().upper().encode()
+    if len(value) > _LONG:
+        yield "json", json.dumps(_text(value))[1:-1].encode()
+        return
     for digits in (value.hex("|"), value.hex("|").upper()):
-        yield "hex", digits.replace("|", "").encode()
         yield "url", ("%" + digits.replace("|", "%")).encode()
         yield "escaped", ("\\x" + digits.replace("|", "\\x")).encode()
     for unit in _units(value):
