@@ -63,6 +63,7 @@ COMMANDS: dict[str, Row] = {
     "reject": Row("Policy and approvals", "cmd_proposals:reject", "Let a change go that waits for approval."),
     "journal": Row("Runs", "cmd_journal:app", "Record what a run did beside reading and writing: calls of tools."),
     "audit": Row("Audit", "cmd_audit:app", "Show, seal and verify what was recorded; keep it, or let bodies go."),
+    "vault": Row("Vault", "cmd_vault:app", "Keep credentials that agents use under policy, and nobody keeps."),
     "run": Row("Runs", "cmd_run:run", "Run an agent's command in a worktree of its own."),
     "runs": Row("Runs", "cmd_runs:app", "List runs, begin and end them from scripts, cancel them."),
     "install": Row("Doors", "cmd_install:install", "Write the files by which GitHub, GitLab or pre-commit run checks."),

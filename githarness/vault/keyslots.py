@@ -15,7 +15,7 @@ import base64
 import binascii
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,7 +81,7 @@ class Keyslots:
         made = Kek(name, tuple(exchange.close(slot.public, kek, _aad(self.vault, name)) for slot in self.slots))
         return replace(self, keks=(*(replace(one, current=False) for one in self.keks), made))
 
-    def with_slot(self, slot: Slot, keks: dict[str, bytearray]) -> Keyslots:
+    def with_slot(self, slot: Slot, keks: Mapping[str, bytearray]) -> Keyslots:
         """The same with one slot more; `keks`: all, as `unlock` gives them."""
         more = tuple(replace(kek, boxes=(*kek.boxes, exchange.close(slot.public, keks[kek.id], _aad(
             self.vault, kek.id)))) for kek in self.keks)
