@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as type checkers take it; the module typing is half of what a light script would load
 if TYPE_CHECKING:
     from pathlib import Path
 
