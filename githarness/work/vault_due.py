@@ -32,6 +32,9 @@ class Due:
     run: str = ""
 
 
+_SECOND = 1.0  # git tells whole seconds: what was seen within that one may have been seen before
+
+
 @dataclass(frozen=True, slots=True)
 class _Incident:
     when: float
@@ -82,11 +85,14 @@ def _newest(parts: Parts, governance: Governance) -> Mapping[str, Header]:
 
 def _agents(conn: Connection, registry: Registry) -> dict[str, _Incident]:
     """What happened to each agent, the latest of it."""
-    found = {stop.agent: _Incident(stop.since, _told(stop)) for stop in stops.ever(conn)}
+    found = {}
     for agent in registry.agents.values():
         for when, what in ((agent.quarantined, "quarantined"), (agent.retired, "retired")):
-            if when and (at := clock.instant(when, 0.0)) > (found[agent.name].when if agent.name in found else 0.0):
-                found[agent.name] = _Incident(at, f"{agent.name} was {what}")
+            if when:
+                found[agent.name] = _Incident(clock.instant(when, 0.0) + _SECOND, f"{agent.name} was {what}")
+    for stop in stops.ever(conn):
+        if stop.agent not in found or stop.since + _SECOND >= found[stop.agent].when:
+            found[stop.agent] = _Incident(stop.since, _told(stop))
     return found
 
 
@@ -101,7 +107,7 @@ def _runs(conn: Connection) -> dict[str, _Incident]:
     for undo in commits.rollbacks(conn):
         for undone in filter(None, (commits.get(conn, oid) for oid in undo.rolls_back)):
             if undone.run:
-                found[undone.run] = _Incident(undo.time, f"commit {undone.oid[:12]} of its run was rolled back")
+                found[undone.run] = _Incident(undo.time + _SECOND, f"commit {undone.oid[:12]} of its run was rolled back")
     return found
 
 
