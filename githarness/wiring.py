@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from githarness.work.artifacts import Registry
     from githarness.work.asks import Lane, Plan, Progress
     from githarness.work.audit_keep import Retention
+    from githarness.work.combine import Combined
     from githarness.work.divergence import Verdict
     from githarness.work.gate import WriteGate
     from githarness.work.governance import Governance
@@ -192,6 +193,13 @@ class Harness:
         from githarness.daemon.client import RemoteLane
 
         return RemoteLane(self.settings, self.repo, fallback=lambda: self.local)
+
+    @cached_property
+    def combined(self) -> Combined:
+        """The verbs of coordination, in process."""
+        from githarness.work.combine import Combined
+
+        return Combined(self.parts)
 
     def token(self) -> str | None:
         """The bearer token of the run that this process belongs to."""

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from githarness import flock
@@ -50,16 +50,17 @@ class Database:
         self._handle()
 
     @contextlib.contextmanager
-    def write(self, *, durable: bool = True, wait: float | None = None) -> Iterator[Connection]:
+    def write(self, *, durable: bool | Callable[[], bool] = True, wait: float | None = None) -> Iterator[Connection]:
         """One transaction, all or nothing; on disk when it returns if `durable`, else with the next durable one.
 
-        `wait`: seconds for its turn, WAIT where none are given. Raises flock.Held where it did not come.
+        `durable` may be a question that is asked once its turn has come; `wait`: seconds for that turn, WAIT where none
+        are given. Raises flock.Held where it did not come.
         """
         handle = self._handle()
         if handle.conn.in_transaction:
             raise Internal("a write transaction was started inside another transaction")
         with self._turn(wait):
-            self._begin(handle, durable=durable)
+            self._begin(handle, durable=durable if isinstance(durable, bool) else durable())
             with self._ending(handle):
                 yield handle.conn
             self._checkpoint(handle)
@@ -74,6 +75,11 @@ class Database:
         handle.conn.execute("BEGIN")
         with self._ending(handle):
             yield handle.conn
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the transaction of this thread is on disk when it ends."""
+        return self._handle().durable
 
     def changes(self) -> int:
         """Another number once somebody else's transaction has changed anything; not for use inside a transaction."""

@@ -9,6 +9,7 @@ State, leases, channels and tasks are judged by policy as paths: `@state/KEY`, `
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -203,22 +204,25 @@ def do(parts: Parts, caller: Caller, step: Step[T], *, durable: bool = True) -> 
     return found
 
 
-def together(parts: Parts, asked: Sequence[tuple[Caller, Step[T]]], *, durable: bool) -> list[T | HarnessError]:
-    """Several in one transaction, in order; each is done as a whole or not at all."""
+def together(parts: Parts, asked: Sequence[tuple[Caller, Step[T]]], *, durable: bool | Callable[[], bool],
+             wait: float | None = None) -> list[T | HarnessError]:
+    """Several in one transaction, in order; each is done as a whole or not at all.
+
+    `durable` as a question may add to `asked`: it comes when the turn has come. Raises flock.Held after `wait` seconds.
+    """
     governance = parts.governed.at(refs.head(parts.repo.common_dir, parts.ref))
     ends.note(parts.db, governance.ends, parts.clock)
-    try:
-        return _in_turn(parts, governance, asked, durable=durable)
-    except Unsynced:
-        return _in_turn(parts, governance, asked, durable=True)
+    with contextlib.suppress(Unsynced), parts.db.write(durable=durable, wait=wait) as conn:
+        return _in_turn(parts, governance, conn, asked)
+    with parts.db.write() as conn:
+        return _in_turn(parts, governance, conn, asked)
 
 
-def _in_turn(parts: Parts, governance: Governance, asked: Sequence[tuple[Caller, Step[T]]], *, durable: bool,
+def _in_turn(parts: Parts, governance: Governance, conn: Connection, asked: Sequence[tuple[Caller, Step[T]]],
              ) -> list[T | HarnessError]:
-    with parts.db.write(durable=durable) as conn:
-        now = parts.clock.now()
-        turn = Turn(parts, conn, governance, now, parts.clock.boot(), clock.boot_id(), durable,
-                    Permit.of(governance, conn, parts.clock, now), Runbook(conn, now))
-        found = [turn.serve(caller, step) for caller, step in asked]
-        turn.save()
+    now = parts.clock.now()
+    turn = Turn(parts, conn, governance, now, parts.clock.boot(), clock.boot_id(), parts.db.lasts,
+                Permit.of(governance, conn, parts.clock, now), Runbook(conn, now))
+    found = [turn.serve(caller, step) for caller, step in asked]
+    turn.save()
     return found

@@ -47,3 +47,13 @@ def step_of(ask: object) -> Step[dict[str, Json]]:
 
 def packed(caller: Caller, ask: object) -> list[object]:
     return [name_of(ask), asdict(caller), asdict(ask)]  # type: ignore[call-overload]  # every ask is a dataclass
+
+
+def unpacked(found: list[Any]) -> tuple[Caller, object]:
+    name, caller, ask = found
+    return Caller(**{**caller, "chain": tuple(caller["chain"])}), VERBS[name].ask(**ask)
+
+
+def lasts(ask: object) -> bool:
+    """Whether what it does has to be on disk before it is answered."""
+    return VERBS[name_of(ask)].durable

@@ -1,0 +1,295 @@
+"""Verbs of processes that want the database at the same time are carried out together, by whichever has its lock.
+
+    HOME/desk/BOOT/PID-START-N        one place per thread: an ask, later its answer
+    HOME/desk/BOOT/PID-START-N.bell   a pipe by which its owner is woken
+
+Who finds the lock taken leaves its ask; who has the lock serves all that lie there in its own transaction, so that one
+sync is shared by all (docs/adr/0012). A place has one byte per party, each written by one alone: `asked` and `back` by
+the owner, `taken` and `done` by who has the lock; each holds the number of the ask that it is about, modulo 250. An
+owner that takes its ask back and a server that takes it look at the other's byte after writing their own: one sees it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import select
+import shutil
+import threading
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from githarness import canon, clock, flock
+from githarness.canon import Json
+from githarness.clock import SYSTEM
+from githarness.errors import HarnessError, Unavailable, raised
+from githarness.store.db import WAIT
+from githarness.work import ops
+from githarness.work.coordination import Caller, Step, together
+from githarness.work.parts import Parts
+
+_ROOM = 256 << 10  # bytes of an ask; a larger one waits for the lock by itself
+_ASKED, _BACK, _TAKEN, _DONE, _SIZE, _BODY = 0, 1, 2, 3, 4, 8  # offsets
+_NUMBERS = 250
+_PATIENCE = 0.05  # seconds without a bell
+_MOST = 64  # asks that are served at once
+_AGAIN = 64  # times that the places are served before the folder is read anew: its time is coarse
+_COUNT = itertools.count()
+Found = dict[str, Json] | HarnessError
+
+
+class Place:
+    """The owner's side of one place."""
+
+    def __init__(self, folder: Path) -> None:
+        pid = os.getpid()
+        self.pid = pid
+        file = folder / f"{pid}-{clock.process_start(pid)}-{next(_COUNT)}"
+        os.mkfifo(file.with_suffix(".bell"), 0o600)
+        self._bell = os.open(file.with_suffix(".bell"), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        weakref.finalize(self, _remove, pid, file, (self._fd, self._bell))
+        os.pwrite(self._fd, bytes(_BODY), 0)
+        self._number = 0
+        self._poll = select.poll()
+        self._poll.register(self._bell, select.POLLIN)
+
+    def leave(self, text: bytes) -> None:
+        self._number = self._number % _NUMBERS + 1
+        os.pwrite(self._fd, bytes(_SIZE) + len(text).to_bytes(4, "big") + text, 0)
+        os.pwrite(self._fd, bytes((self._number,)), _ASKED)
+
+    def answer(self) -> bytes | None:
+        head = os.pread(self._fd, _BODY, 0)
+        if head[_DONE] != self._number:
+            return None
+        return os.pread(self._fd, int.from_bytes(head[_SIZE:], "big"), _BODY)
+
+    def taken(self) -> bool:
+        return os.pread(self._fd, 1, _TAKEN)[0] == self._number
+
+    def taken_back(self) -> bool:
+        os.pwrite(self._fd, bytes((self._number,)), _BACK)
+        return not self.taken()
+
+    def rung(self, seconds: float) -> bool:
+        if not self._poll.poll(seconds * 1000):
+            return False
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._bell, 4096)
+        return True
+
+    def take(self) -> bool:
+        """For the owner that has the lock itself. False where another had it before and took the ask."""
+        if self.taken():
+            return False
+        os.pwrite(self._fd, bytes((self._number,)), _TAKEN)
+        return True
+
+
+def _remove(pid: int, file: Path, descriptors: tuple[int, ...]) -> None:
+    if pid == os.getpid():
+        for one in descriptors:
+            os.close(one)
+        for name in (file, file.with_suffix(".bell")):
+            name.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class _Known:
+    """The server's side of one place."""
+
+    fd: int
+    bell: int
+
+    @classmethod
+    def at(cls, file: Path) -> _Known:
+        fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            return cls(fd, os.open(file.with_suffix(".bell"), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+        except OSError:
+            os.close(fd)
+            raise
+
+    def close(self) -> None:
+        os.close(self.fd)
+        os.close(self.bell)
+
+    def asked(self) -> bytes | None:
+        """The head, where an ask lies there."""
+        head = os.pread(self.fd, _BODY, 0)
+        return None if len(head) < _BODY or head[_ASKED] in (head[_TAKEN], head[_BACK]) else head
+
+    def take(self, head: bytes) -> bytes | None:
+        """None where its owner has taken it back."""
+        number = head[_ASKED : _ASKED + 1]
+        os.pwrite(self.fd, number, _TAKEN)
+        if os.pread(self.fd, 1, _BACK) == number:
+            return None
+        return os.pread(self.fd, int.from_bytes(head[_SIZE:], "big"), _BODY)
+
+    def put(self, text: bytes) -> None:
+        os.pwrite(self.fd, len(text).to_bytes(4, "big") + text, _SIZE)
+        os.pwrite(self.fd, os.pread(self.fd, 1, _TAKEN), _DONE)
+        self.ring()
+
+    def ring(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self.bell, b"!")
+
+
+class Combined:
+    """The verbs of coordination in process, for any number of threads."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._folder = parts.repo.home / "desk" / clock.boot_id()
+        self._local = threading.local()
+        self._known = _Places(self._folder)
+
+    def ask(self, caller: Caller, ask: object) -> dict[str, Json]:
+        """The answer of the verb that `ask` belongs to; raises what it raises."""
+        found = self._asked(caller, ask)
+        if isinstance(found, HarnessError):
+            raise found
+        return found
+
+    def _asked(self, caller: Caller, ask: object) -> Found:
+        batch = _Batch(caller, ask, self._known)
+        with contextlib.suppress(flock.Held):
+            return batch.served(self._parts, wait=0.0)
+        text = canon.dumps(ops.packed(caller, ask)).encode()
+        if len(text) > _ROOM:
+            return batch.served(self._parts, wait=WAIT)
+        batch.place = self._place()
+        batch.place.leave(text)
+        return self._wait(batch, batch.place)
+
+    def _wait(self, batch: _Batch, place: Place) -> Found:
+        deadline = SYSTEM.monotonic() + WAIT
+        while SYSTEM.monotonic() < deadline:
+            with contextlib.suppress(flock.Held, _InHand):
+                return batch.served(self._parts, wait=0.0)
+            place.rung(_PATIENCE)
+            if (answer := place.answer()) is not None:
+                return _unpacked(answer)
+        if place.taken_back():
+            batch.place = None
+            return batch.served(self._parts, wait=0.0)
+        self._local.place = None  # it may still be written to
+        raise Unavailable("another process has this in hand: whether it happens is not known yet",
+                          fix="look whether it has; ask again only if it has not", details={"outcome": "unknown"})
+
+    def _place(self) -> Place:
+        place: Place | None = vars(self._local).get("place")
+        if place is None or place.pid != os.getpid():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _tidy(self._folder)
+            place = self._local.place = Place(self._folder)
+        return place
+
+
+class _InHand(Exception):
+    """Somebody else has taken the ask, and will ring."""
+
+
+class _Places:
+    """All that there are, as who has the lock sees them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._places: dict[str, _Known] = {}
+        self._read = (0, 0)  # the folder's time when it was read, and how often it was not since
+
+    def asked(self) -> Iterator[tuple[_Known, bytes]]:
+        self._look()
+        for place in self._places.values():
+            if (head := place.asked()) is not None:
+                yield place, head
+
+    def _look(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            changed, (known, times) = os.stat(self._folder).st_mtime_ns, self._read
+            if changed == known and times < _AGAIN:
+                self._read = (known, times + 1)
+                return
+            names = {name for name in os.listdir(self._folder) if "." not in name}
+            for name in self._places.keys() - names:
+                self._places.pop(name).close()
+            for name in names - self._places.keys():
+                with contextlib.suppress(OSError):  # its owner has just gone
+                    self._places[name] = _Known.at(self._folder / name)
+            self._read = (changed, 0)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """An ask, with all that others have left by the time that the lock is ours."""
+
+    caller: Caller
+    ask: object
+    places: _Places
+    place: Place | None = None
+    taken: list[_Known] = field(default_factory=list)
+    steps: list[tuple[Caller, Step[dict[str, Json]]]] = field(default_factory=list)
+    durable: bool = False
+
+    def served(self, parts: Parts, *, wait: float) -> Found:
+        """Raises flock.Held, _InHand."""
+        found: list[Found] | None = None
+        try:
+            found = together(parts, self.steps, durable=self._collect, wait=wait)
+        except HarnessError as error:
+            if not self.steps:
+                raise
+            found = [error] * len(self.steps)
+        finally:
+            for place, one in zip(self.taken, found or (), strict=False):
+                place.put(_packed(one))
+        for place, _ in self.places.asked():
+            place.ring()
+            break
+        return found[-1]
+
+    def _collect(self) -> bool:
+        """In its turn, once; whether all of it has to be on disk."""
+        if self.steps:
+            return self.durable
+        if self.place and not self.place.take():
+            raise _InHand
+        asks: list[tuple[Caller, object]] = []
+        for place, head in self.places.asked():
+            text = place.take(head) if len(asks) < _MOST else None
+            if text is not None:
+                caller, ask = ops.unpacked(json.loads(text))
+                self.taken.append(place)
+                asks.append((caller, ask))
+        asks.append((self.caller, self.ask))
+        self.steps += [(caller, ops.step_of(ask)) for caller, ask in asks]
+        self.durable = any(ops.lasts(ask) for _, ask in asks)
+        return self.durable
+
+
+def _packed(found: Found) -> bytes:
+    return canon.dumps(found.document() if isinstance(found, HarnessError) else {"done": found}).encode()
+
+
+def _unpacked(data: bytes) -> Found:
+    table = json.loads(data)
+    done: dict[str, Json] | None = table.get("done")
+    return raised(table["error"]) if done is None else done
+
+
+def _tidy(folder: Path) -> None:
+    """What processes left that are gone, and machines that were started anew."""
+    for old in folder.parent.iterdir():
+        if old != folder:
+            shutil.rmtree(old, ignore_errors=True)
+    for file in folder.iterdir():
+        pid, start, _ = file.name.split("-")
+        if str(clock.process_start(int(pid))) != start:
+            file.unlink(missing_ok=True)
