@@ -107,7 +107,8 @@ def _runs(conn: Connection) -> dict[str, _Incident]:
     for undo in commits.rollbacks(conn):
         for undone in filter(None, (commits.get(conn, oid) for oid in undo.rolls_back)):
             if undone.run:
-                found[undone.run] = _Incident(undo.time + _SECOND, f"commit {undone.oid[:12]} of its run was rolled back")
+                found[undone.run] = _Incident(undo.time + _SECOND,
+                                              f"commit {undone.oid[:12]} of its run was rolled back")
     return found
 
 
