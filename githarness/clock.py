@@ -37,7 +37,12 @@ SYSTEM = Clock()
 
 
 def new_id(prefix: str, now: float) -> str:
-    return f"{prefix}-{_base32(int(now * 1000), 10)}{_base32(int.from_bytes(os.urandom(7)) >> 6, 10)}"
+    return made_id(prefix, now, int.from_bytes(os.urandom(7)) >> 6)
+
+
+def made_id(prefix: str, now: float, number: int) -> str:
+    """The id that this number of 50 bits makes of a moment: the same each time, for what may be recorded twice."""
+    return f"{prefix}-{_base32(int(now * 1000), 10)}{_base32(number, 10)}"
 
 
 def _base32(number: int, width: int) -> str:

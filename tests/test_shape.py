@@ -26,7 +26,8 @@ PARTS = {"skills": ("skills/**/*.py", "checks/[!p]*.py", "checks/pinned.py", "cl
                     "policy/matching.py",
                     "policy/evaluate.py", "policy/grants.py", "policy/lint.py", "policy/widening.py",
                     "work/rulebook.py",
-                    "policy/globs.py", "policy/explain.py", "policy/authzen.py", "checks/policy*.py",
+                    "policy/globs.py", "policy/explain.py", "policy/authzen.py", "checks/policy.py",
+                    "checks/policy_[!v]*.py",
                     "work/policies.py", "work/policy_*.py", "cli/cmd_policy.py", "cli/policy_*.py",
                     "policy/disguise.py", "policy/delegation.py", "git/twins.py", "work/judge_[!v]*.py",
                     "work/judged.py",
@@ -42,7 +43,7 @@ PARTS = {"skills": ("skills/**/*.py", "checks/[!p]*.py", "checks/pinned.py", "cl
                    "work/line_origin.py", "cli/cmd_blast.py", "cli/cmd_why.py"),
          "vault": ("vault/*.py", "proxy/*.py", "seal/aead.py", "seal/kdf.py", "seal/exchange.py", "work/vault*.py",
                    "work/judge_vault.py", "cli/*vault*.py", "checks/credential.py", "store/exposures.py",
-                   "store/latchkey.py", "seal/fernet.py"),
+                   "store/latchkey.py", "seal/fernet.py", "checks/policy_vault.py"),
          "coordination": ("store/state.py", "store/leases.py", "store/fences.py", "store/channels.py", "store/tasks.py",
                           "work/coordination.py", "work/combine.py", "work/ops.py", "work/state.py",
                           "work/state_*.py", "work/lease*.py", "work/channel*.py", "work/task*.py", "work/handoff.py",
@@ -53,7 +54,7 @@ LIMITS = {"ledger": 14_600, "skills": 5_000, "audit": 2_500, "policy": 5_350, "v
           "coordination": 3_600}
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 BROAD_HANDLERS = {"githarness/__main__.py", "githarness/daemon/desk.py", "githarness/checks/hook.py",
-                  "githarness/checks/door.py", "githarness/skills/judge.py"}
+                  "githarness/checks/door.py", "githarness/skills/judge.py", "githarness/proxy/server.py"}
 PUBLIC_API = PACKAGE / "api.py"  # its keyword parameters mirror the commands' flags
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 STARVE = """
 import os, resource, selectors, socket, sys
-from githarness.daemon.door import Door
+from githarness.door import Door
 listener, client = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1]); listener.listen(); listener.settimeout(0.0)
 selector = selectors.DefaultSelector()
