@@ -12,9 +12,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 from githarness import clock
+from githarness.audit import line
 from githarness.canon import Json
 from githarness.errors import Denied, HarnessError, LeaseLost, NeedsApproval, Stopped, Usage
 from githarness.git import refs
@@ -180,11 +182,12 @@ class Act:
 
     def record(self, kind: str, fields: Mapping[str, Json], body: Json = None) -> str:
         """An event by this caller; its id. `fields` are for everybody, the body is kept apart (DESIGN §8)."""
-        told = {**fields, "tier": self.tier, "chain": list[Json]((*self.run.chain, *self.caller.chain))}
+        told = {name: _shown(value) if isinstance(value, str) else value for name, value in fields.items()}
+        told |= {"tier": self.tier, "chain": list[Json]((*self.run.chain, *self.caller.chain))}
         event = clock.new_id("e", self.turn.now)
         self.turn.events.append(EventRow(
             event, self.turn.now, kind, self.caller.agent, self.caller.human, self.caller.run,
-            safe=audit_record.shown(told), body="{}" if body is None else audit_record.body(body)))
+            safe=line.safe(told), body="{}" if body is None else audit_record.body(body)))
         return event
 
     def must_last(self) -> None:
@@ -210,19 +213,27 @@ def together(parts: Parts, asked: Sequence[tuple[Caller, Step[T]]], *, durable: 
 
     `durable` as a question may add to `asked`: it comes when the turn has come. Raises flock.Held after `wait` seconds.
     """
-    governance = parts.governed.at(refs.head(parts.repo.common_dir, parts.ref))
-    ends.note(parts.db, governance.ends, parts.clock)
     with contextlib.suppress(Unsynced), parts.db.write(durable=durable, wait=wait) as conn:
-        return _in_turn(parts, governance, conn, asked)
+        return _in_turn(parts, conn, asked)
     with parts.db.write() as conn:
-        return _in_turn(parts, governance, conn, asked)
+        return _in_turn(parts, conn, asked)
 
 
-def _in_turn(parts: Parts, governance: Governance, conn: Connection, asked: Sequence[tuple[Caller, Step[T]]],
-             ) -> list[T | HarnessError]:
+def _in_turn(parts: Parts, conn: Connection, asked: Sequence[tuple[Caller, Step[T]]]) -> list[T | HarnessError]:
+    governance = parts.governed.at(refs.head(parts.repo.common_dir, parts.ref))
+    ends.tie(conn, governance.ends, parts.clock)
     now = parts.clock.now()
-    turn = Turn(parts, conn, governance, now, parts.clock.boot(), clock.boot_id(), parts.db.lasts,
+    turn = Turn(parts, conn, governance, now, parts.clock.boot(), _boot_id(clock.boot_id), parts.db.lasts,
                 Permit.of(governance, conn, parts.clock, now), Runbook(conn, now))
     found = [turn.serve(caller, step) for caller, step in asked]
     turn.save()
     return found
+
+
+@lru_cache(maxsize=1)
+def _boot_id(ask: Callable[[], str]) -> str:
+    """The machine that started anew has no process that knew the boot before."""
+    return ask()
+
+
+_shown = lru_cache(maxsize=4096)(audit_record.redacted)  # the same few names, over and over

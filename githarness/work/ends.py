@@ -33,9 +33,15 @@ def note(db: Database, ends: Mapping[str, float], time: Clock) -> None:
     with db.read() as conn:
         known = stops.ends(conn, boot)
     if ends.keys() - known.keys():
-        ahead = time.boot() - time.now()
         with db.write() as conn:
-            stops.put_ends(conn, boot, {one: at + ahead for one, at in ends.items()})
+            tie(conn, ends, time)
+
+
+def tie(conn: Connection, ends: Mapping[str, float], time: Clock) -> None:
+    """For who is in a transaction."""
+    if ends:
+        ahead = time.boot() - time.now()
+        stops.put_ends(conn, clock.boot_id(), {one: at + ahead for one, at in ends.items()})
 
 
 def over(conn: Connection, ends: Mapping[str, float], time: Clock) -> frozenset[str]:

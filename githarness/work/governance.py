@@ -68,10 +68,13 @@ class Governed:
         self.ever = ever
         self._rulebook = Rulebook(reader, ever, had)
         self._last: tuple[str, Governance] | None = None
+        self._at: tuple[str, Governance] | None = None
 
     def at(self, commit: str) -> Governance:
         """Raises NotFound where the commit is not governed, Integrity where config.toml does not load."""
-        return self.of(commit, self._reader.entry(commit, FOLDER_NAME))
+        if self._at is None or self._at[0] != commit:
+            self._at = (commit, self.of(commit, self._reader.entry(commit, FOLDER_NAME)))
+        return self._at[1]
 
     def of(self, commit: str, folder: Entry | None) -> Governance:
         """The same for who knows what `commit` has at `.githarness`."""
