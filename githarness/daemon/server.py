@@ -17,9 +17,9 @@ from githarness.clock import Clock
 from githarness.daemon import answers, requests
 from githarness.daemon.connection import Connection, Limits
 from githarness.daemon.desk import Desk
-from githarness.door import Door
 from githarness.daemon.requests import Hello, Request
 from githarness.daemon.upkeep import Upkeep
+from githarness.door import Door
 from githarness.errors import Denied, HarnessError, Unavailable, Usage
 
 _SWEEP = 1.0
