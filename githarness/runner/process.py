@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import resource
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +45,10 @@ class Ended:
 class Job:
     command: Sequence[str]
     directory: Path
-    environ: Mapping[str, str]
+    environ: Mapping[str, str | bytes]
     timeout: float | None = None
-    stdout: int | None = None
+    streams: tuple[int | None, int | None, int | None] = (None, None, None)  # stdin, stdout, stderr; None: ours
+    terminal: bool = False  # whether its stdout is a terminal to be its own, in a session of its own
 
 
 @contextlib.contextmanager
@@ -73,10 +76,10 @@ def signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def run(job: Job, seen: Sequence[int]) -> Ended:
+def run(job: Job, seen: Sequence[int], started: Callable[[int], None] = lambda _: None) -> Ended:
     """Runs to the end, or to the time limit, or until a signal is `seen`; then nothing of its tree is left.
 
-    Raises NotFound and Unavailable where the command cannot be started.
+    `started` is told its process id. Raises NotFound and Unavailable where the command cannot be started.
     """
     us, ours = os.getpid(), frozenset(descendants(os.getpid()))
     with _reaper():
@@ -88,6 +91,7 @@ def run(job: Job, seen: Sequence[int]) -> Ended:
             return descendants(us, without=ours) or ([child.pid] if child.poll() is None else [])
 
         try:
+            started(child.pid)
             timed_out = _wait(child, job.timeout, seen, lambda: _reap({child.pid, *ours}))
         finally:
             left = end(tree)
@@ -98,12 +102,20 @@ def run(job: Job, seen: Sequence[int]) -> Ended:
 
 def _start(job: Job) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(job.command, cwd=job.directory, env=dict(job.environ), stdout=job.stdout)
+        stdin, stdout, stderr = job.streams
+        return subprocess.Popen(job.command, cwd=job.directory, env=dict(job.environ), stdin=stdin, stdout=stdout,
+                                stderr=stderr, start_new_session=job.terminal,
+                                preexec_fn=_take_terminal if job.terminal else None)
     except FileNotFoundError:
         raise NotFound(f"there is no command '{job.command[0]}'", fix="name a program on PATH after --") from None
     except OSError as error:
         raise Unavailable(f"'{job.command[0]}' cannot be started: {error.strerror}",
                           fix="name an executable program after --") from error
+
+
+def _take_terminal() -> None:
+    """In the child: the terminal that it was given sends it its keys, and its hang-up."""
+    fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 
 
 def _wait(child: subprocess.Popen[bytes], timeout: float | None, seen: Sequence[int], tidy: Callable[[], None]) -> bool:

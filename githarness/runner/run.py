@@ -90,7 +90,7 @@ def _job(stage: Stage, order: Order, row: RunRow) -> Job:
         "GITHARNESS_TOKEN_FILE": str(runs.token_file(stage.parts.repo, row.id)),
         **({"GITHARNESS_SOCKET": str(order.socket)} if order.socket else {}),
     }
-    return Job(order.command, tree, environ, order.timeout, None if order.own_stdout else _STDERR)
+    return Job(order.command, tree, environ, order.timeout, (None, None if order.own_stdout else _STDERR, None))
 
 
 def _status(ended: Ended) -> str:
