@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from githarness import clock
+from githarness import clock, paths
 from githarness.canon import Json
 from githarness.errors import Denied, HarnessError, Internal, Quarantined, Unavailable, Usage, VaultLocked
 from githarness.policy.model import Decision, Request
@@ -25,6 +25,7 @@ from githarness.vault.record import MODES, TIERS
 
 _KEPT = 256  # asks of one connection that are answered without a decision
 _ID = b'{"id":'
+_UNSEEN = ("proxy", "sign")  # the daemon's own doors use these for the agent
 
 
 class Reply(NamedTuple):
@@ -78,6 +79,7 @@ class Desk:
         self.clock = ground.parts.clock
         self.revoked = 0
         self.before_turn: Callable[[], None] = lambda: None  # until the other file of the spool is empty
+        self.more: dict[str, Callable[[Session, dict[str, Any]], dict[str, Json]]] = {}  # what only a daemon can do
         self.now = self.clock.now()
         self.booted = self.clock.boot()
 
@@ -129,8 +131,11 @@ class Desk:
 
     def get(self, session: Session, header: bytes, said: dict[str, Any]) -> Reply:
         """Raises Denied, NeedsApproval, VaultLocked, NotFound, Integrity, RateLimited, Unavailable."""
-        lease = _text(said, "lease") if "lease" in said else None
-        ready = self.use(self.caller(session), _ask(said), lease)
+        lease, ask = _text(said, "lease") if "lease" in said else None, _ask(said)
+        if ask.mode in _UNSEEN:
+            raise Denied(f"mode {ask.mode} hands no value out", details={"rule": "mode"},
+                         fix="githarness vault exec --proxy VAR=NAME, or --ssh")
+        ready = self.use(self.caller(session), ask, lease)
         rest = f',"version":{ready.held.header.version},"lease":"{ready.lease.id}"}}'.encode()
         comma = header.find(b",", 6, 26)
         if ready.epoch and header.startswith(_ID) and header[6:comma] == b"%d" % said["id"]:
@@ -208,6 +213,9 @@ class Desk:
                          fix="githarness vault list")
         if header.methods and ask.mode == "proxy" and ask.method not in header.methods:
             raise Denied(f"'{ask.name}' is not for {ask.method}", details={"rule": "methods"},
+                         fix="githarness vault list")
+        if header.paths and ask.mode == "proxy" and not any(paths.matches(glob, ask.path) for glob in header.paths):
+            raise Denied(f"'{ask.name}' is not for path '{ask.path}'", details={"rule": "paths"},
                          fix="githarness vault list")
         return held
 

@@ -51,7 +51,7 @@ class Courier:
             if [value.lower() for value in head.all("expect")] == ["100-continue"]:
                 agent.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             upstream, answer = self._asked(agent, _request(head, target, use, framing), target, use)
-            self._tell(use, answer.status)
+            self._tell(target.token, use, answer.status)
             self._hand_back(agent, upstream, answer, (target.token, use))
         except Refused as refused:
             agent.send(refusal(refused, _STATUSES.get(refused.code, 503)))
@@ -73,7 +73,7 @@ class Courier:
             return upstream, answer
         raise Refused("bad-gateway", f"'{use.origin.authority}' hung up", "see whether it was done, then repeat")
 
-    def _tell(self, use: Use, status: int) -> None:
+    def _tell(self, token: str, use: Use, status: int) -> None:
         """The daemon counts what upstreams refuse, and is told when one takes the credential again."""
         key = use.name, use.version
         if status in http_answer.TYPED:
@@ -82,7 +82,7 @@ class Courier:
             self._rejected.discard(key)
         else:
             return
-        self._link.ask("outcome", name=use.name, version=use.version, status=status)
+        self._link.ask("outcome", route=token, version=use.version, status=status)
 
     def _hand_back(self, agent: Wire, upstream: Wire, answer: Answer, whose: tuple[str, Use]) -> None:
         token, use = whose

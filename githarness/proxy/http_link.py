@@ -1,7 +1,7 @@
 """A door's line to the vault daemon: frames over the socketpair that it was started with, from many threads at a time.
 
     use {route, method, path} -> {name, version, scheme, host, port, header} + the value
-    outcome {name, version, status} -> {}
+    outcome {route, version, status} -> {}
     keys {pid} -> {keys: [{name, version}]}        key {pid, name} -> {version} + the value
 
 Whoever waits for an answer reads for all: with one asker no other thread has to wake up.

@@ -17,6 +17,7 @@ _PATH = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-F]{2})*")
 _QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]|{}\"^`<>]|%[0-9A-Fa-f]{2})*")
 _TWICE = re.compile(r"%(?:2F|5C|[01][0-9A-F]|7F|25[0-9A-Fa-f]{2})")
 _DOTS = re.compile(r"\.{1,2}(?:;.*)?")
+_LONGEST = 2000  # of a path: it stands in the audit log
 _NEVER = {"CONNECT", "TRACE"}  # one opens a tunnel, the other sends the request's own fields back
 # By these an upstream could take the request for one of another method, path or host than was judged.
 _DISGUISES = {"x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url",
@@ -60,7 +61,7 @@ def target(head: Head, allowed_hosts: set[str]) -> Target:
 def _normal(path: str) -> str:
     plain = re.sub(r"%([0-9A-Fa-f]{2})", _undone, path)
     names = plain.split("/")[1:]
-    if not _PATH.fullmatch(plain) or _TWICE.search(plain):
+    if len(plain) > _LONGEST or not _PATH.fullmatch(plain) or _TWICE.search(plain):
         raise Malformed("the path holds what could be read in two ways")
     if any(not name for name in names[:-1]) or any(_DOTS.fullmatch(name) for name in names):
         raise Malformed("the path has an empty name or dots")

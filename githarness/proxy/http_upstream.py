@@ -25,6 +25,7 @@ _MOST_KEPT = 8
 _FORBIDDEN = [ipaddress.ip_network(text) for text in (
     "169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32", "fe80::/10", "fd00:ec2::/32",
     "fd20:ce::/32", "0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "240.0.0.0/4")]
+_UNICAST = ipaddress.ip_network("2000::/3")
 _CARRIERS = [ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"),
              ipaddress.ip_network("::/96")]  # the last four bytes are an address of IPv4
 
@@ -52,7 +53,7 @@ def judge(address: Address, *, named: bool) -> None:
     inner = _carried(address)
     if any(each in network for each in inner for network in _FORBIDDEN if network.version == each.version):
         raise Unreachable(f"the address '{address}' is never an upstream")
-    if not named and not all(each.is_global for each in inner):
+    if not named and not all(each.is_global and (each.version == 4 or each in _UNICAST) for each in inner):
         raise Unreachable(f"the host leads to '{address}', which is not a public address")
 
 
@@ -64,7 +65,7 @@ def _carried(address: Address) -> list[Address]:
         found += [each for each in inner if each is not None]
         if any(address in network for network in _CARRIERS) and int(address) > 1:
             found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if address.ipv4_mapped:  # Python before 3.11.10 has its own mind about ::ffff:0:0/96
+        if address.ipv4_mapped or address in _CARRIERS[0]:  # then the inner one is what counts
             found.remove(address)
     return found
 

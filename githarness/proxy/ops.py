@@ -76,7 +76,7 @@ def lease(call: Call) -> Fields:
                  rates.rate(str(call.said["rate"])) if "rate" in call.said else None)
     if call.desk.holding.locked:
         raise VaultLocked(call.desk.holding.why_locked, fix="githarness vault unlock")
-    allowed = [header.name for header in _in_scope(call.desk, call.session)
+    allowed = [header.name for header in in_scope(call.desk, call.session)
                if any(made.covers(header.name, mode, next(iter(made.hosts), ""), next(iter(made.methods), ""))
                       for mode in header.modes)]
     if not allowed:
@@ -91,11 +91,12 @@ def listing(call: Call) -> Fields:
     if call.desk.holding.locked:
         raise VaultLocked(call.desk.holding.why_locked, fix="githarness vault unlock")
     rows: list[Json] = [{"name": one.name, "version": one.version, "modes": [*one.modes], "hosts": [*one.hosts],
-                         "tier": one.tier, "state": one.state} for one in _in_scope(call.desk, call.session)]
+                         "tier": one.tier, "state": one.state} for one in in_scope(call.desk, call.session)]
     return {"items": rows}
 
 
-def _in_scope(desk: Desk, session: Session) -> list[Header]:
+def in_scope(desk: Desk, session: Session) -> list[Header]:
+    """What policy lets the caller use now; everything for people."""
     caller = session.caller
     if caller is None or not caller.agent:
         return desk.holding.headers()
@@ -129,7 +130,8 @@ def status(call: Call) -> Fields:
     return {"state": call.desk.state, "why": holding.why_locked if holding.locked else call.desk.spool.blocked,
             "unlocked_by": holding.opened_by, "memory": holding.arena.kind, "swap": arena.swap_is_on(),
             "secrets": len(holding.headers()), "refused": refused if orders else len(refused),
-            "leases": len(call.desk.leases), "exposures": seen, "pid": os.getpid(), "not_protected": [*UNPROTECTED]}
+            "leases": len(call.desk.leases), "exposures": seen, "pid": os.getpid(), "not_protected": [*UNPROTECTED],
+            **(call.desk.more["doors"](call.session, {}) if call.desk.more else {})}
 
 
 def leases(call: Call) -> Fields:
@@ -207,6 +209,8 @@ def answer(desk: Desk, session: Session, header: bytes, body: bytearray) -> Repl
         number = found
         if op == "get":
             return desk.get(session, header, said)
+        if isinstance(op, str) and op in desk.more:
+            return Reply(wire.head({"id": number, **desk.more[op](session, said)}), id=number)
         if not isinstance(op, str) or op not in OPERATIONS:
             raise Usage(f"there is no operation '{str(op)[:40]}'", fix="see docs/vault-protocol.md")
         if op in ORDERS:

@@ -14,6 +14,7 @@ from githarness.git.repo import Repo
 from githarness.proxy import spool
 from githarness.proxy.connection import Limits
 from githarness.proxy.desk import Desk
+from githarness.proxy.door_ops import Doors
 from githarness.proxy.ground import Ground
 from githarness.proxy.holding import Holding
 from githarness.proxy.leases import Leases
@@ -48,12 +49,16 @@ def serve(settings: Settings, repo: Repo, ref: str, *, say: Say, limits: Limits 
         path = wire.socket_path(settings, repo.common_dir)
         seat = sockets.handed(settings.environ) or sockets.bound(path, stop="githarness vault serve --stop")
         try:
-            server = Server(seat.listener, opened(settings, parts_of(settings, repo, ref)), mover, limits)
+            desk = opened(settings, parts_of(settings, repo, ref))
+            server = Server(seat.listener, desk, mover, limits)
+            doors = Doors(desk, settings, repo.common_dir, server.attach)
+            server.tick = doors.tick
             for number in _ENDS:
                 signal.signal(number, lambda *_: server.stop())
             say(seat.path)
             server.run()
             seat.leave()
+            doors.close()
             server.close()
         finally:
             seat.leave()

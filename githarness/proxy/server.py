@@ -10,13 +10,14 @@ import contextlib
 import os
 import selectors
 import socket
+from collections.abc import Callable
 
 from githarness import hardening, sockets
 from githarness.door import Door
 from githarness.errors import HarnessError, Unavailable
 from githarness.proxy import ops
 from githarness.proxy.connection import Connection, Foreign, Limits
-from githarness.proxy.desk import Desk, Reply, failed, unexpected
+from githarness.proxy.desk import Desk, Reply, Session, failed, unexpected
 from githarness.proxy.mover import Mover
 
 _MOVE = 0.2  # seconds between two moves of the spool
@@ -40,10 +41,20 @@ class Server:
         self._selector.register(self._woken, selectors.EVENT_READ, None)
         self._connections: set[Connection] = set()
         self._round: list[Connection] = []
+        self._lines: dict[Connection, Callable[[bytes], Reply]] = {}  # to parts of the daemon
+        self.tick: Callable[[], None] = lambda: None
         self._stopping = False
         self._last_move = self._last_sweep = desk.clock.monotonic()
         desk.holding.withdraw = self._withdraw
         desk.before_turn = self._settled
+
+    def attach(self, line: socket.socket, pid: int, answer: Callable[[bytes], Reply]) -> None:
+        """Has `answer` asked what comes on a line to a process that is a part of the daemon."""
+        made = Connection(line, self._desk.clock.monotonic())
+        made.session = Session(pid)  # who made the line is this process, who speaks on it is that one
+        self._lines[made] = answer
+        self._connections.add(made)
+        self._selector.register(line, selectors.EVENT_READ, made)
 
     def stop(self) -> None:
         """From a signal: what came whole is still answered."""
@@ -131,6 +142,8 @@ class Server:
 
     def _considered(self, one: Connection, header: bytes, body: bytearray) -> Reply:
         try:
+            if one in self._lines:
+                return self._lines[one](header)
             return ops.answer(self._desk, one.session, header, body)
         except Exception as error:
             return unexpected(0, error)
@@ -172,6 +185,7 @@ class Server:
     def _drop(self, one: Connection) -> None:
         if one in self._connections:
             self._connections.discard(one)
+            self._lines.pop(one, None)
             self._selector.unregister(one.sock)
             one.sock.close()
             one.replies, one.out = [], type(one.out)()
@@ -200,7 +214,8 @@ class Server:
         self._door.open()
         self._desk.spool.try_again()
         self._desk.leases.sweep(self._desk.booted)
-        for one in [one for one in self._connections if one.overdue(now, self._limits)]:
+        self.tick()
+        for one in [one for one in self._connections - self._lines.keys() if one.overdue(now, self._limits)]:
             self._drop(one)
         held = sum(len(one.held) for one in self._connections)
         while held > self._limits.held:
