@@ -30,6 +30,7 @@ class WriteOptions:
     operation: Annotated[
         str | None, typer.Option(metavar="ID", help="Makes a retry safe: the second call gets the first one's result.")
     ] = None
+    lease: Annotated[str | None, typer.Option(metavar="LEASE", help="Only while this lease is held.")] = None
     on_behalf_of: Annotated[
         list[str] | None, typer.Option(metavar="WHO", help="Whom the agent acts for, outermost first; repeatable.")
     ] = None
@@ -55,6 +56,7 @@ def land(shell: Shell, options: WriteOptions, ops: Sequence[Op], *, merge: bool 
         chain=tuple(options.on_behalf_of or ()),
         assisted_by=options.assisted_by,
         token=harness.token(),
+        lease=options.lease,
     )
     if options.dry_run:
         return harness.local.preview(ask, human=options.human)

@@ -52,6 +52,7 @@ def write(number: int, ask: Ask) -> bytes:
         "do": "write", "id": number, "agent": ask.agent, "run": ask.run, "ops": [_op(op) for op in ask.ops],
         "message": ask.message, "operation": ask.operation, "merge": ask.merge or None,
         "chain": list(ask.chain) or None, "assisted_by": ask.assisted_by, "token": ask.token,
+        "lease": ask.lease,
     }
     return frames.pack(_present(header), b"".join(op.content for op in ask.ops if op.content), REQUEST)
 
@@ -151,6 +152,7 @@ def _write(fields: _Fields, body: bytes) -> Ask:
     found = Ask(
         fields.text("agent"), fields.text("run"), tuple(ops), fields.maybe("message"), fields.maybe("operation"),
         fields.flag("merge"), tuple(fields.some("chain", str)), fields.maybe("assisted_by"), fields.maybe("token"),
+        lease=fields.maybe("lease"),
     )
     _nothing(fields, rest)
     if not ops:

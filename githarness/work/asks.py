@@ -39,6 +39,7 @@ class Ask:
     assisted_by: str | None = None
     token: str | None = None  # proves the run (T1)
     human: str | None = None  # set where a person acts: then `agent` is that person's name
+    lease: str | None = None  # the write lands only while this one is held
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from githarness.work.admit import Admission, Scene
 from githarness.work.asks import ApprovedAsk, Ask, Landed, LeftAsk, TooLarge, Withheld, Written
 from githarness.work.draft import Draft
 from githarness.work.governance import FOLDER_NAME, Governance
+from githarness.work.lease_guard import LeaseGuard
 from githarness.work.permit import Permit
 from githarness.work.runbook import ASSERTED, Runbook, name_of, tier
 
@@ -46,6 +47,7 @@ class Group:
     held: AllHeld | None
     signer_of: Callable[[Agent], Signer]
     now: float
+    leases: LeaseGuard
     drafts: list[Draft] = field(default_factory=list)
     refused: list[EventRow] = field(default_factory=list)
     drafted: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class Group:
         admission = kind(ask, agent, chain, proof, self.scene, self.book, self.permit)
         admission.judge()
         changes = admission.changes()
+        self.leases.check(ask, [change.path for change in changes])
         try:
             self.gate.check(self.scene, changes)
         except NeedsApproval as error:
@@ -182,7 +185,7 @@ class Group:
 
 def _is_text(ask: Ask) -> bool:
     """Python carries bytes that are no UTF-8 as lone surrogates (PEP 383); no store of ours could keep them."""
-    texts = [ask.agent, ask.run, ask.message, ask.operation, ask.assisted_by, ask.token, *ask.chain]
+    texts = [ask.agent, ask.run, ask.message, ask.operation, ask.assisted_by, ask.token, ask.lease, *ask.chain]
     texts += [text for op in ask.ops for text in (op.path, op.to, op.if_match)]
     return not any("\ud800" <= character <= "\udfff" for text in texts if text and not text.isascii()
                    for character in text)
@@ -190,7 +193,8 @@ def _is_text(ask: Ask) -> bool:
 
 def _scope(admission: Admission) -> dict[str, Json]:
     """Under what the write was admitted, beside rule and grant."""
-    return {"tier": admission.tier, "chain": list[Json](admission.chain), "approval": list[Json](admission.approvals)}
+    return {"lease": admission.ask.lease, "tier": admission.tier, "chain": list[Json](admission.chain),
+            "approval": list[Json](admission.approvals)}
 
 
 def _subject(ask: Ask) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from threading import Thread
 from time import sleep
 
-from githarness import flock
+from githarness import clock, flock
 from githarness.clock import SYSTEM
 from githarness.errors import Detail, HarnessError, Locked, NeedsApproval, Unavailable
 from githarness.git import fold, refs
@@ -32,6 +32,7 @@ from githarness.work.governance import FOLDER_NAME, Governance
 from githarness.work.group import Gates, Group, answered
 from githarness.work.held import Reason
 from githarness.work.landing import Arrival, Batch, Ground
+from githarness.work.lease_guard import LeaseGuard
 from githarness.work.parts import Parts, checked_out
 from githarness.work.permit import Permit
 from githarness.work.read import read
@@ -176,7 +177,8 @@ class LocalLane:
         assert self._gates
         gate = self._gates(governance.config, conn, datetime.fromtimestamp(now, UTC).date())
         permit = Permit.of(governance, conn, parts.clock, now)
-        return Group(head, scene, permit, gate, Runbook(conn, now), held, self._signer, now)
+        guard = LeaseGuard(conn, clock.boot_id(), parts.clock.boot())
+        return Group(head, scene, permit, gate, Runbook(conn, now), held, self._signer, now, guard)
 
     def _governance(self, head: str) -> Governance:
         return self._parts.governed.of(head, self._trees.lookup(self._root(head), FOLDER_NAME))
