@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from githarness.policy import registry
+from githarness.policy import approval, registry
+from githarness.work.judge_approval import LATE
 from tests.approvals.conftest import POLICY, Office
+from tests.approvals.test_attacks import _received
 
 TWO = POLICY.replace("version: 1\n", "version: 1\ngovernance:\n  approvers: {role: owner, count: 2}\n")
 
@@ -42,6 +46,17 @@ def test_a_policy_waits_for_the_second_owner(two: Office) -> None:
     assert two.git("log", "-1", "--format=%(trailers:key=Approval,valueonly)").strip().endswith("by olive")
     assert two.git("show", "main:.githarness/policies/main.yaml") == POLICY.rstrip("\n") and two.refs() == []
     assert two.codes(None, "main") == set()
+
+
+def test_an_old_statement_of_an_owner_comes_to_no_hub(two: Office, tmp_path: Path) -> None:
+    """As one about an agent's change: it has a day from its end."""
+    two.good("hub", "init", str(tmp_path / "hub.git"))
+    two.git("push", "-q", "--no-verify", str(tmp_path / "hub.git"), "main")
+    two.good("approve", policy(two, POLICY, who="olive", code=13), who="wanda")
+    commit = two.head
+    ended = approval.parse(two.statement(commit)[1].encode(), two.statement(commit)[0]).statement.expires
+    assert _received(two, tmp_path / "hub.git", commit, ended + LATE - 60) == set()
+    assert _received(two, tmp_path / "hub.git", commit, ended + LATE + 60) == {"needs-approval"}
 
 
 @pytest.mark.parametrize("words", [
