@@ -24,6 +24,8 @@ _POLICIES = ".githarness/policies/"
 _GRANTS = ".githarness/grants/"
 _FILES = re.compile(r"\.githarness/(?:policies|grants)/(?!.*\.md$).*", re.IGNORECASE)
 
+_KNOWN = re.compile(r"\.githarness/(?:(?:agents|approvals|grants|humans|logs|policies)/|[^/]*$)")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     return door.run(door.Parser("githarness-policy", __doc__), _check, argv)
@@ -43,6 +45,10 @@ def _check(options: door.Options) -> Iterator[Finding]:
 
 def check(scope: Scope) -> Iterator[Finding]:
     """Faults of what changed, and of the policy as a whole what looks wrong there."""
+    if any(path.startswith(".githarness/") and not _KNOWN.match(path) for path in scope.paths):
+        from githarness.checks import policy_vault
+
+        yield from policy_vault.check(scope)
     changed = [path for path in scope.paths if scope.files.mode(path) and (scope.named or _FILES.fullmatch(path))]
     loaded: list[PolicyFile] = []
     for path in dict.fromkeys((*changed, *_beside(scope, changed))):

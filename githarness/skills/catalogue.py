@@ -59,6 +59,7 @@ LATER: dict[str, str] = {
     "GH080": "held by the hook `githarness-policy`, writes and `githarness policy check`: a policy or grant loads",
     "GH081": "held by `githarness-policy` and `githarness policy check`: no rule that looks wrong (docs/policy.md)",
     "GH082": "held by `githarness-policy` where GITHARNESS_AGENT is set: what is staged is in the agent's scope",
+    "GH084": "held by `githarness-policy` and `verify`: a record of the vault is whole and newer than that of HEAD",
     "GH083": "held by `githarness-ci`: what a range newly allows is a warning, or an error by --policy-widening",
 }
 

@@ -178,7 +178,8 @@ class Admission:
 
     def _decide(self, action: str, path: str) -> None:
         request = Request(self.agent.name, self.agent.roles, action, path, self.chain, self.tier, time=self.book.now)
-        decision = people.decide(request) if self.ask.human else self.permit.decide(request)
+        vault = self.governance.config.vault
+        decision = people.decide(request, vault) if self.ask.human else self.permit.decide(request)
         if decision.effect == "deny":
             raise denied("human" if self.ask.human else "agent", request, decision)
         self.asked[action, path] = decision

@@ -6,7 +6,7 @@ Objects are read raw: no replaced object, graft, mailmap, filter or program of a
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from githarness.errors import HarnessError, Integrity, Unavailable, Usage
@@ -27,7 +27,9 @@ from githarness.work import (
     judge_human,
     judge_signature,
     judge_uses,
+    judge_vault,
 )
+from githarness.work.governance import Governance
 from githarness.work.judge_agent import Deed
 from githarness.work.judge_human import Act
 from githarness.work.judge_policy import Claim
@@ -120,6 +122,8 @@ def judge(bench: Bench, span: Range) -> Report:
         times.note(oid, judging.parents[oid], verdict.time, dated=bool(verdict.key) and not faults)
         if verdict.kind in ("human", "before"):
             (report.human if verdict.kind == "human" else report.ungoverned).append(oid)
+    if span.base is None and (governance := judging.governance(span.head)):
+        report.violations += judge_vault.whole(bench.reader, governance, report.violations)
     return report
 
 
@@ -138,11 +142,16 @@ class _Judging:
 
     def stolen(self, commit: str) -> dict[str, float]:
         """The keys that are known as compromised at a commit, since when."""
+        governance = self.governance(commit)
+        return judge_signature.compromised(governance.registry) if governance else {}
+
+    def governance(self, commit: str) -> Governance | None:
+        """None where the commit has none, or one that does not load."""
         try:
             state = self._states.at(commit)
         except Integrity:
-            return {}
-        return judge_signature.compromised(state.governance.registry) if state else {}
+            return None
+        return replace(state.governance, commit=commit) if state else None
 
     def each(self, oids: Sequence[str]) -> Iterator[Verdict]:
         for oid in oids:
@@ -167,7 +176,8 @@ class _Judging:
         changes = judge_changes.own(self._reader, commit)
         verdict = self._of_somebody(commit, changes, states, pushed)
         late = judge_approval.late(changes, self._reader.blob, pushed)
-        return verdict._replace(faults=(*verdict.faults, *late))
+        records = judge_vault.judge(commit, changes, states, self._reader)
+        return verdict._replace(faults=(*verdict.faults, *late, *records))
 
     def _of_somebody(self, commit: Commit, changes: tuple[PathChange, ...], states: Sequence[State],
                      pushed: float | None) -> Verdict:

@@ -30,6 +30,10 @@ CODES = {
     "founding": "the commit that begins governance is not signed by an owner that it names",
     "not-anchored": "the push is not built on the commit that this hub was made from",
     "rewound": "a governed branch or a tag would lose what it has",
+    "vault-record": "a record of the vault, or its marker, that is not of its form, or of another vault",
+    "vault-version": "a record of the vault gives way to one that is not newer",
+    "vault-removed": "a record of the vault, or its marker, is deleted",
+    "vault-writer": "a record of the vault is not signed by an owner's key that may",
     "ref": "a ref that this hub does not take",
 }
 

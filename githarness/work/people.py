@@ -43,9 +43,12 @@ def as_writer(governance: Governance, name: str) -> Agent:
     return Agent(human.name, (human.role,), human.keys)
 
 
-def decide(request: Request) -> Decision:
-    """People are outside agents' rules: everybody writes artifacts, owners alone write governance."""
+def decide(request: Request, vault: str | None = None) -> Decision:
+    """People are outside agents' rules: everybody writes artifacts, owners alone write governance. `vault`: the folder
+    of its records, which nobody writes by hand."""
     role = request.roles[0]
+    if vault and request.action != "read" and request.path.startswith(vault + "/"):
+        return Decision("deny", f"human:{role}", "secrets are written by githarness vault set")
     if roles.is_protected(request.path) and RANKS[role] < RANKS["owner"]:
         return Decision("deny", f"human:{role}", "governance is written by owners")
     if request.action != "read" and request.path.startswith(APPROVALS):

@@ -33,10 +33,12 @@ def restore(ledger: Ledger, revision: str, wanted: Sequence[str], *, dry_run: bo
     reader = ledger.parts.reader
     at = reader.resolve(revision)
     for _ in range(TRIES):
-        changes = _changes(reader, ledger.local.head(), at, [one.removeprefix("./").rstrip("/") for one in wanted])
+        head = ledger.local.head()
+        changes = _changes(reader, head, at, [one.removeprefix("./").rstrip("/") for one in wanted])
         done = Restored(None, at, tuple((change.path, _action(change)) for change in changes))
         if any(is_governance(change.path) for change in changes):
             people.require(human, "owner", "restoring governance")
+            _no_records(changes, ledger.parts.governed.salvaged(head).config.vault)
         if dry_run:
             operator.must_be_clean(ledger.parts, changes)
             return replace(done, diff=operator.diff(changes, reader))
@@ -60,6 +62,14 @@ def _changes(reader: Reader, head: str, at: str, wanted: Sequence[str]) -> list[
         if why := never_back(path):
             raise Usage(f"'{path}' is not restored: {why}", fix="name other paths, or change it with its own command")
     return [PathChange(path, now.get(path), then.get(path)) for path in differing]
+
+
+def _no_records(changes: Sequence[PathChange], vault: str) -> None:
+    """Raises Usage for records of a vault that config.toml puts elsewhere."""
+    for change in changes:
+        if change.path.startswith(vault + "/"):
+            raise Usage(f"'{change.path}' is not restored: a vault record is not brought back",
+                        fix="githarness vault set NAME")
 
 
 def _chosen(one: str, now: dict[str, Entry], then: dict[str, Entry]) -> Iterator[str]:
