@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from githarness import clock
+from githarness.cli import vault_ask
 from githarness.cli.captured import held_error, note_of, rows
 from githarness.cli.options import agent_option, command
 from githarness.cli.shell import Shell, shell
+from githarness.cli.vault_ask import Who
 from githarness.cli.write_options import agent_name
 from githarness.daemon import place
 from githarness.errors import Detail, Unavailable, Usage
+from githarness.runner import lent
 from githarness.runner import run as runner
-from githarness.runner.run import Order, Outcome
+from githarness.runner.run import Lend, Order, Outcome
 from githarness.runner.settle import Stage
+from githarness.store.rows import RunRow
 from githarness.wiring import Harness
 from githarness.work.runs import Cause
 
 Command = Annotated[list[str] | None, typer.Argument(metavar="-- CMD...", help="The command and its arguments.")]
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    agent: Annotated[str | None, agent_option("The agent that acts [GITHARNESS_AGENT].")] = None
+    timeout: Annotated[str | None, typer.Option(metavar="T", help="End the process tree after T: 30s, 10m.")] = None
+    parent: Annotated[str | None, typer.Option(metavar="RUN", help="The run that caused it [GITHARNESS_RUN].")] = None
+    message: Annotated[str | None, typer.Option("-m", "--message", metavar="MSG", help="The commit's message.")] = None
+    env: Annotated[list[str] | None, typer.Option(
+        "--env", metavar="VAR=NAME", help="A secret as a variable, redacted in output; repeatable.")] = None
+
+
 @command
-def run(
-    ctx: typer.Context,
-    words: Command = None,
-    *,
-    agent: Annotated[str | None, agent_option("The agent that acts [GITHARNESS_AGENT].")] = None,
-    timeout: Annotated[str | None, typer.Option(metavar="T", help="End the process tree after T: 30s, 10m.")] = None,
-    parent: Annotated[str | None, typer.Option(metavar="RUN", help="The run that caused it [GITHARNESS_RUN].")] = None,
-    message: Annotated[str | None, typer.Option("-m", "--message", metavar="MSG", help="The commit's message.")] = None,
-) -> None:
+def run(ctx: typer.Context, words: Command = None, *, how: How) -> None:
     """Run a command as an agent, in a fresh worktree; what it changed becomes signed commits, conflicts are held.
 
     Example: githarness run --agent deployer --timeout 10m -- ./deploy.sh
@@ -39,12 +46,24 @@ def run(
     sh = shell(ctx)
     if not words:
         raise Usage("no command was given", fix="githarness run --agent NAME -- CMD")
-    limit = clock.seconds(timeout) if timeout else None
+    limit = clock.seconds(how.timeout) if how.timeout else None
     harness = sh.open()
     running = place.announced(harness.repo)
-    order = Order(agent_name(sh, agent), words, limit, cause(sh, harness, parent), message,
-                  socket=running.socket if running else None, own_stdout=not sh.json)
+    order = Order(agent_name(sh, how.agent), words, limit, cause(sh, harness, how.parent), how.message,
+                  socket=running.socket if running else None, own_stdout=not sh.json, lend=_lend(harness, how.env))
     _report(sh, runner.run(stage(sh, harness), order, harness.head()))
+
+
+def _lend(harness: Harness, env: list[str] | None) -> Lend | None:
+    if not env:
+        return None
+    wanted = lent.wanted(env, None)
+
+    def values(row: RunRow, token: str | None) -> dict[str, bytes]:
+        with vault_ask.vault(harness, Who(row.agent, row.id, token=token)) as asks:
+            return vault_ask.values(asks, wanted.names, "exec")
+
+    return Lend(wanted, values)
 
 
 def stage(sh: Shell, harness: Harness) -> Stage:

@@ -13,14 +13,16 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from githarness import clock, private
 from githarness.errors import Unavailable, Usage
 from githarness.runner import process
+from githarness.runner.process import Ended, Job
+from githarness.runner.redacted import Screen
 from githarness.settings import Settings
 
 _FOLDER = re.compile(r"lent-(\d+)-(\d+)-[0-9a-f]{16}")
@@ -96,6 +98,15 @@ class Lent:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
             file.write(value)
         return path
+
+
+def run(settings: Settings, job: Job, wanted: Wanted, values: Mapping[str, bytes], *, stdout: int,
+        seen: Sequence[int] | None = None) -> Ended:
+    """Runs a job with its secrets, redacted; signals go to the child, or end its tree where they are `seen`."""
+    with Lent(settings, wanted, values) as lent, Screen([*values.items()], stdout) as screen:
+        job = replace(job, environ={**job.environ, **lent.environ}, streams=screen.streams, terminal=screen.terminal)
+        with screen.signals() if seen is None else contextlib.nullcontext():
+            return process.run(job, () if seen is None else seen, screen.started)
 
 
 def sweep(settings: Settings) -> None:

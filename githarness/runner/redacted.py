@@ -59,7 +59,7 @@ class Screen:
     def __exit__(self, *_: object) -> None:
         self._close_childs()
         if not self.pid:
-            for source, _ in self._pumps:
+            for source, _sink in self._pumps:
                 os.close(source)
         for thread in self._threads:
             thread.join(_LAST_WORDS)
@@ -69,8 +69,8 @@ class Screen:
     def started(self, pid: int) -> None:
         self.pid = pid
         self._close_childs()
-        for source, sink in self._pumps:
-            thread = threading.Thread(target=_pump, args=(source, sink, Redactor(self._patterns)), daemon=True)
+        for descriptor, sink in self._pumps:
+            thread = threading.Thread(target=_pump, args=(descriptor, sink, Redactor(self._patterns)), daemon=True)
             thread.start()
             self._threads.append(thread)
         if self._keys:

@@ -9,7 +9,7 @@ data folder: agents' own guards, and many tools, leave alone whatever is inside 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,23 @@ from githarness.errors import HarnessError, Unavailable
 from githarness.git import repo
 from githarness.git.porcelain import Git
 from githarness.git.repo import Checkout
-from githarness.runner import process
+from githarness.runner import lent, process
+from githarness.runner.lent import Wanted
 from githarness.runner.process import Ended, Job
 from githarness.runner.settle import Ending, Settled, Stage, clear, finished, settle, tree_of
 from githarness.store.rows import RunRow
 from githarness.work import runs
 from githarness.work.runs import Cause, Runner
 
-_STDERR = 2
+_STDOUT, _STDERR = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Lend:
+    """Secrets for the command, asked for as its run."""
+
+    wanted: Wanted
+    values: Callable[[RunRow, str | None], Mapping[str, bytes]]  # of the run and its token
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class Order:
     message: str | None = None
     socket: Path | None = None
     own_stdout: bool = True  # False: the command's stdout goes to stderr, ours carries a document
+    lend: Lend | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ def run(stage: Stage, order: Order, head: str) -> Outcome:
         row = runs.start(stage.parts, order.agent, head=head, cause=order.cause, runner=runner)
         try:
             row = _place(stage, row, head)
-            ended = process.run(_job(stage, order, row), seen)
+            ended = _run(stage, order, row, seen)
         except HarnessError as error:
             finished(stage.parts, row.id, "failed", f"did not start: {error.message}"[:200])
             _undo(stage, row)
@@ -61,6 +71,14 @@ def run(stage: Stage, order: Order, head: str) -> Outcome:
         busy = f"process {ended.left[0]} could not be ended" if ended.left else ""
         message = order.message or f"run {Path(order.command[0]).name}"
         return Outcome(ended, settle(stage, row, Ending(_status(ended), f"exit {ended.code}", message, busy)))
+
+
+def _run(stage: Stage, order: Order, row: RunRow, seen: Sequence[int]) -> Ended:
+    job = _job(stage, order, row)
+    if order.lend is None:
+        return process.run(job, seen)
+    values = order.lend.values(row, runs.token_of(stage.parts.repo, row.id))
+    return lent.run(stage.settings, job, order.lend.wanted, values, stdout=job.streams[1] or _STDOUT, seen=seen)
 
 
 def _place(stage: Stage, row: RunRow, head: str) -> RunRow:
