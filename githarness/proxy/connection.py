@@ -6,7 +6,7 @@ descriptor that was handed to another process, or taken by it, is worth nothing 
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import socket
 import struct
 from collections import deque
@@ -88,6 +88,14 @@ class Connection:
 
     def deliver(self) -> None:
         """Hands over what was answered; what the client does not take now waits. Raises OSError."""
+        if len(self.replies) == 1 and not self.out:
+            head, value, _ = self.replies.pop()
+            sent = self._send([head, value])
+            if sent == len(head) + len(value):
+                return
+            self.out.extend([memoryview(head)[sent:]] if sent < len(head) else [])
+            self.out.append(memoryview(value)[max(0, sent - len(head)) :])
+            return
         for reply in self.replies:
             self.out.append(reply.head)
             if reply.value:
@@ -97,16 +105,21 @@ class Connection:
 
     def flush(self) -> None:
         """Raises OSError."""
-        with contextlib.suppress(BlockingIOError):
-            while self.out:
-                sent = self.sock.sendmsg([*self.out][:_AT_ONCE], [], socket.MSG_NOSIGNAL)
-                while sent:
-                    first = self.out[0]
-                    if sent < len(first):
-                        self.out[0] = memoryview(first)[sent:]
-                        break
-                    sent -= len(first)
-                    self.out.popleft()
+        while self.out:
+            sent = self._send([*itertools.islice(self.out, _AT_ONCE)])
+            if not sent:
+                return
+            while self.out and sent >= len(self.out[0]):
+                sent -= len(self.out.popleft())
+            if sent:
+                self.out[0] = memoryview(self.out[0])[sent:]
+
+    def _send(self, parts: list[memoryview | bytes]) -> int:
+        """How many bytes went; 0 where the client has to take some first."""
+        try:
+            return self.sock.sendmsg(parts, (), socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            return 0
 
     def overdue(self, now: float, limits: Limits) -> bool:
         quiet = now - self.touched

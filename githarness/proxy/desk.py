@@ -78,6 +78,7 @@ class Desk:
         self.leases = leases
         self.clock = ground.parts.clock
         self.revoked = 0
+        self.clients: Callable[[], int] = lambda: 0
         self.before_turn: Callable[[], None] = lambda: None  # until the other file of the spool is empty
         self.more: dict[str, Callable[[Session, dict[str, Any]], dict[str, Json]]] = {}  # what only a daemon can do
         self.now = self.clock.now()
@@ -196,10 +197,15 @@ class Desk:
         self.before_turn()
         audit.move(self.ground.parts.db, self.spool.turn())
 
+    def locked(self) -> VaultLocked:
+        """Why nothing is served. Raises NotFound, Integrity where there is no vault to be believed."""
+        self.holding.vault()
+        return VaultLocked(self.holding.why_locked, fix="githarness vault serve, then githarness vault unlock")
+
     def _fit(self, caller: Caller, ask: Ask) -> Held:
         """The secret, where it is to be used so. Raises VaultLocked, NotFound, Integrity, Denied."""
         if self.holding.locked:
-            raise VaultLocked(self.holding.why_locked, fix="githarness vault unlock")
+            raise self.locked()
         held = self.holding.get(ask.name)
         header = held.header
         if ask.mode not in header.modes:

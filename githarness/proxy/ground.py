@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from githarness.errors import Denied, HarnessError
 from githarness.git import refs
@@ -34,7 +33,9 @@ class Ground:
         self.epoch = 0
         self.head = ""
         self.moved = False  # whether head is another than when the records were loaded
-        self._stamp: object = None
+        common = parts.repo.common_dir
+        self._ref, self._packed = str(common / parts.ref), str(common / "packed-refs")
+        self._stamps: object = None
         self._stops: dict[str, Stop] = {}
         self._open_runs: dict[str, bool] = {}
         self._conn: Connection | None = None
@@ -50,9 +51,9 @@ class Ground:
 
     def look(self, now: float) -> None:
         """Once before the requests of a round: cheap where nothing has changed."""
-        stamp = _stamp(self.parts.repo.common_dir, self.parts.ref)
-        if stamp != self._stamp:
-            self._stamp = stamp
+        stamps = _stamp(self._ref), _stamp(self._packed)
+        if stamps != self._stamps:
+            self._stamps = stamps
             self._read_head()
         if self._data_version() != self._version:
             self._version = self._data_version()
@@ -177,13 +178,9 @@ def _is_open(row: RunRow | None) -> bool:
     return row is not None and row.status == "open"
 
 
-def _stamp(common_dir: Path, ref: str) -> object:
-    found: list[tuple[int, int, int] | None] = []
-    for name in (ref, "packed-refs"):
-        try:
-            status = os.stat(common_dir / name)
-        except OSError:
-            found.append(None)
-        else:
-            found.append((status.st_mtime_ns, status.st_ino, status.st_size))
-    return tuple(found)
+def _stamp(file: str) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from githarness import clock
 from githarness.canon import Json
-from githarness.errors import Denied, HarnessError, Usage, VaultLocked
+from githarness.errors import Denied, HarnessError, Usage
 from githarness.policy import rates
 from githarness.policy.model import Request
 from githarness.proxy import identity
@@ -75,7 +75,7 @@ def lease(call: Call) -> Fields:
                  call.desk.booted + ttl, _texts(call.said, "hosts"), _texts(call.said, "methods"), uses,
                  rates.rate(str(call.said["rate"])) if "rate" in call.said else None)
     if call.desk.holding.locked:
-        raise VaultLocked(call.desk.holding.why_locked, fix="githarness vault unlock")
+        raise call.desk.locked()
     allowed = [header.name for header in in_scope(call.desk, call.session)
                if any(made.covers(header.name, mode, next(iter(made.hosts), ""), next(iter(made.methods), ""))
                       for mode in header.modes)]
@@ -89,7 +89,7 @@ def lease(call: Call) -> Fields:
 def listing(call: Call) -> Fields:
     """Only what the caller could use now; everything for people."""
     if call.desk.holding.locked:
-        raise VaultLocked(call.desk.holding.why_locked, fix="githarness vault unlock")
+        raise call.desk.locked()
     rows: list[Json] = [{"name": one.name, "version": one.version, "modes": [*one.modes], "hosts": [*one.hosts],
                          "tier": one.tier, "state": one.state} for one in in_scope(call.desk, call.session)]
     return {"items": rows}
@@ -130,7 +130,8 @@ def status(call: Call) -> Fields:
     return {"state": call.desk.state, "why": holding.why_locked if holding.locked else call.desk.spool.blocked,
             "unlocked_by": holding.opened_by, "memory": holding.arena.kind, "swap": arena.swap_is_on(),
             "secrets": len(holding.headers()), "refused": refused if orders else len(refused),
-            "leases": len(call.desk.leases), "exposures": seen, "pid": os.getpid(), "not_protected": [*UNPROTECTED],
+            "clients": call.desk.clients(), "leases": len(call.desk.leases), "exposures": seen, "pid": os.getpid(),
+            "not_protected": [*UNPROTECTED],
             **(call.desk.more["doors"](call.session, {}) if call.desk.more else {})}
 
 

@@ -47,6 +47,7 @@ class Server:
         self._last_move = self._last_sweep = desk.clock.monotonic()
         desk.holding.withdraw = self._withdraw
         desk.before_turn = self._settled
+        desk.clients = lambda: len(self._connections)
 
     def attach(self, line: socket.socket, pid: int, answer: Callable[[bytes], Reply]) -> None:
         """Has `answer` asked what comes on a line to a process that is a part of the daemon."""

@@ -34,6 +34,8 @@ class Answer(NamedTuple):
 class Client:
     """One request at a time. Raises NotFound where no daemon listens, Unavailable where it goes away."""
 
+    served = True
+
     def __init__(self, settings: Settings, common_dir: Path) -> None:
         path = wire.socket_path(settings, common_dir)
         self._number = 0
