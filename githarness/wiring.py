@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from githarness import clock
+from githarness import clock, flock
 from githarness.clock import Clock
 from githarness.errors import HarnessError, Locked, NotFound, Unavailable
 from githarness.git import config
@@ -287,6 +288,7 @@ class Harness:
 
         if not (self.repo.home / "harness.db").exists():
             return
+        self._finish_spool()
         with self.db.read() as conn:
             left = events.any_open(conn)
         if not left and not any(self.repo.home.glob("worktree-*.lock")):
@@ -295,6 +297,16 @@ class Harness:
             self.local.recover(wait=0.0)
         except Locked:
             return  # its owner is alive
+
+    def _finish_spool(self) -> None:
+        """What a vault daemon that was killed has noted of uses becomes events."""
+        if not (self.repo.home / "vault-audit.spool").exists():
+            return
+        from githarness.proxy import spool
+
+        if spool.any_left(self.repo.home):
+            with suppress(Locked), flock.exclusive(self.repo.home / spool.LOCK, wait=0.0, what="the vault"):
+                spool.move_all(self.db, self.repo.home)
 
     def close(self) -> None:
         if "db" in self.__dict__:

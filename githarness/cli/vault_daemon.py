@@ -17,7 +17,7 @@ from githarness.cli.options import command
 from githarness.cli.out import Painted, counted
 from githarness.cli.shell import Shell, shell
 from githarness.errors import HarnessError, VaultLocked
-from githarness.proxy import local, serve
+from githarness.proxy import local, spool
 from githarness.vault import keyslots, opening
 from githarness.vault.client import Client
 from githarness.wiring import Harness
@@ -53,7 +53,7 @@ def _stop(sh: Shell, harness: Harness) -> None:
     with Client(harness.settings, harness.repo.common_dir) as client:
         pid = int(client.ask("status").header["pid"])
     os.kill(pid, signal.SIGTERM)
-    with flock.exclusive(harness.repo.home / serve.LOCK, wait=_STOP_WAIT, what="the vault daemon"):
+    with flock.exclusive(harness.repo.home / spool.LOCK, wait=_STOP_WAIT, what="the vault daemon"):
         pass
     sh.document({"pid": pid, "stopped": True})
     sh.line(f"process {pid} has ended")

@@ -10,9 +10,9 @@ from typing import Any, Self
 from githarness import flock, hardening
 from githarness.canon import Json
 from githarness.errors import NotFound, raised
-from githarness.proxy import ops
+from githarness.proxy import ops, spool
 from githarness.proxy.desk import Session
-from githarness.proxy.serve import LOCK, opened
+from githarness.proxy.serve import opened
 from githarness.settings import Settings
 from githarness.vault import wire
 from githarness.vault.client import Answer, Client
@@ -63,7 +63,7 @@ def reach(settings: Settings, parts: Parts) -> Iterator[Client | Local]:
         with client:
             yield client
         return
-    with flock.exclusive(parts.repo.home / LOCK, wait=_WAIT, what="the vault"), Local(settings, parts) as local:
+    with flock.exclusive(parts.repo.home / spool.LOCK, wait=_WAIT, what="the vault"), Local(settings, parts) as local:
         yield local
 
 

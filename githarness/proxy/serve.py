@@ -30,7 +30,6 @@ from githarness.work.governance import Governed
 from githarness.work.parts import Parts
 from githarness.work.rulebook import POLICIES
 
-LOCK = "vault.lock"
 _ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _WAIT = 5.0  # a command that uses the vault in its own process is done by then
 _DEFAULT = Limits()
@@ -44,7 +43,7 @@ def serve(settings: Settings, repo: Repo, ref: str, *, say: Say, limits: Limits 
         raise Unavailable("the vault daemon runs on Linux", fix="go on without it: vault get works in process")
     hardening.harden()
     repo.home.mkdir(mode=0o700, exist_ok=True)
-    with flock.exclusive(repo.home / LOCK, wait=_WAIT, what="the vault daemon of this repository"):
+    with flock.exclusive(repo.home / spool.LOCK, wait=_WAIT, what="the vault daemon of this repository"):
         mover = Mover(repo.home)  # has the lock too: while it works, nobody else takes up the spool
         path = wire.socket_path(settings, repo.common_dir)
         seat = sockets.handed(settings.environ) or sockets.bound(path, stop="githarness vault serve --stop")

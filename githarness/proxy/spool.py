@@ -25,6 +25,7 @@ from githarness.store.db import Connection, Database
 from githarness.store.rows import EventRow
 
 NAMES = ("vault-audit.spool", "vault-audit.spool-2")
+LOCK = "vault.lock"  # of who may write or move them
 _SIZE = 4 << 20
 _LARGEST = 64 << 20
 _EACH = 16  # uses of one lease and secret that are an event each; what more there are between two moves share one
