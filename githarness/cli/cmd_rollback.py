@@ -16,6 +16,8 @@ from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.store.rows import CommitRow
 from githarness.work import rollback as work
+from githarness.work import state_undo
+from githarness.work.coordination import operator_of
 from githarness.work.rollback import Conflict, Report, Selection
 
 _SHOWN = 25  # commits and paths of a plan before "and N more"
@@ -38,6 +40,7 @@ class Chosen:
     with_delegates: Annotated[
         bool, typer.Option("--with-delegates", help="Also what other agents did on its behalf.")
     ] = False
+    state: Annotated[bool, typer.Option("--state", help="Also the state entries that it set.")] = False
 
 
 @command
@@ -59,8 +62,15 @@ def rollback(
     sh = shell(ctx)
     harness = sh.open()
     with sh.progress("replaying") as progress:
-        report = work.attempt(harness, _selection(agent, chosen), on_conflict=on_conflict.value, dry_run=dry_run,
-                              message=message, progress=progress)
+        selection = _selection(agent, chosen)
+
+        def commits(look: bool) -> Report:  # noqa: FBT001
+            return work.attempt(harness, selection, on_conflict=on_conflict.value, dry_run=look, message=message,
+                                progress=progress)
+
+        report = state_undo.attempt(
+            harness, operator_of(harness), selection, commits=commits, dry_run=dry_run,
+            stop=on_conflict is OnConflict.stop) if chosen.state else commits(dry_run)
     if sh.json:
         sh.document({**(work.stopped(report).document() if report.stopped else {}), **report.document()})
     else:

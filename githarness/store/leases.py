@@ -92,14 +92,13 @@ def sweep(conn: sqlite3.Connection, boot_id: str, before: float) -> None:
     conn.execute("DELETE FROM lease_waits WHERE boot <> ? OR until_boot < ?", (boot_id, before))
 
 
-def end(conn: sqlite3.Connection, agents: Iterable[str], boot: float) -> None:
-    """Of agents that may act no longer."""
-    conn.executemany("UPDATE leases SET id = NULL, until_boot = min(until_boot, ?) WHERE agent = ?",
-                     [(boot, agent) for agent in agents])
+def end(conn: sqlite3.Connection, agents: Iterable[str]) -> None:
+    """Of agents that may act no longer; free at once, whoever waits."""
+    conn.executemany("UPDATE leases SET id = NULL, until_boot = 0 WHERE agent = ?", [(agent,) for agent in agents])
 
 
-def end_of_run(conn: sqlite3.Connection, run: str, boot: float) -> None:
-    conn.execute("UPDATE leases SET id = NULL, until_boot = min(until_boot, ?) WHERE run = ?", (boot, run))
+def end_of_run(conn: sqlite3.Connection, run: str) -> None:
+    conn.execute("UPDATE leases SET id = NULL, until_boot = 0 WHERE run = ?", (run,))
 
 
 def waits(conn: sqlite3.Connection, name: str) -> Sequence[Wait]:

@@ -87,3 +87,8 @@ def written_by(conn: sqlite3.Connection, author: Author) -> dict[str, list[int]]
     for key, number in conn.execute(f"SELECT key, version FROM state WHERE {where} ORDER BY seq", (*wanted.values(),)):
         found.setdefault(key, []).append(number)
     return found
+
+
+def marks(conn: sqlite3.Connection, key: str) -> Sequence[tuple[int, int | None]]:
+    """Every version with what it undoes, newest first."""
+    return conn.execute("SELECT version, undoes FROM state WHERE key = ? ORDER BY version DESC", (key,)).fetchall()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from githarness import clock
 from githarness.audit import line
 from githarness.policy.rates import Rate
-from githarness.store import events, stops
+from githarness.store import events, leases, stops
 from githarness.store.counts import Span
 from githarness.store.db import Connection
 from githarness.store.rows import EventRow
@@ -26,9 +26,10 @@ def tripped(
 
 
 def keep(conn: Connection, new: Iterable[Stop]) -> None:
-    """For the transaction that also has what led to them."""
+    """For the transaction that also has what led to them; what the agents held ends with it."""
     new = tuple(new)
     stops.put(conn, new)
+    leases.end(conn, [stop.agent for stop in new])
     events.add(conn, map(event_of, new))
 
 

@@ -76,6 +76,12 @@ def caller_of(door: Door, *, agent: str | None = None, human: str | None = None,
     return Caller(agent, human, run or settings.run_of(agent or human or ""), tuple(chain), door.token())
 
 
+def operator_of(door: Door) -> Caller:
+    """The person of git's user.email, whatever the environment says: for what operators do. Raises NotFound."""
+    human = door.governance().human_of(door.mail).name
+    return Caller(None, human, f"r-human-{human}")
+
+
 class Unsynced(Exception):
     """Not an error: raised inside a step whose effect has to outlast a power cut while its transaction does not."""
 

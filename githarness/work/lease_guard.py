@@ -34,7 +34,7 @@ class LeaseGuard:
             if holder := self.holder_of(path, ask):
                 raise Locked(f"'{path}' is leased by {holder.holder} until {details_of(holder)['expires']}",
                              fix="wait for it: githarness lease list",
-                             details={**details_of(holder), "path": path, "lease": holder.name})
+                             details={**details_of(holder), "path": path})
 
     def holder_of(self, path: str, ask: Ask | None = None) -> Lease | None:
         """Who else has leased the path."""

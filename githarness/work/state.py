@@ -17,7 +17,7 @@ from githarness.work.parts import Parts
 from githarness.work.pause import Pause
 
 LARGEST = 1_000_000  # bytes of a value as canonical JSON
-_PATH = "@state/"
+PREFIX = "@state/"  # before a key, where policy judges it and rollbacks name it
 _SMALL = 4096  # characters of a value that its event repeats
 
 
@@ -118,7 +118,7 @@ def history(act: Act, ask: HistoryAsk) -> dict[str, Json]:
 def listed(act: Act, ask: ListAsk) -> dict[str, Json]:
     """What is there under a prefix and may be read, by key."""
     found = [entry for entry in state.newest(act.conn, ask.prefix)
-             if lives(act, entry) and act.may("read", _PATH + entry.key)]
+             if lives(act, entry) and act.may("read", PREFIX + entry.key)]
     act.record("state", {"prefix": ask.prefix, "what": "list"})
     return {"items": [shown(entry) for entry in found]}
 
@@ -143,7 +143,7 @@ def _news(parts: Parts, caller: Caller, mark: int, prefix: str) -> list[tuple[En
         found = state.since(conn, mark, prefix)
     if not found:
         return []
-    return do(parts, caller, lambda act: [(one, act.may("read", _PATH + one.key)) for one in found], durable=False)
+    return do(parts, caller, lambda act: [(one, act.may("read", PREFIX + one.key)) for one in found], durable=False)
 
 
 def shown(entry: Entry) -> dict[str, Json]:
@@ -212,7 +212,7 @@ def _at(act: Act, ask: GetAsk) -> Entry | None:
 
 
 def _checked(key: str) -> str:
-    return paths.check(_PATH + key)
+    return paths.check(PREFIX + key)
 
 
 def _missing(key: str) -> NotFound:

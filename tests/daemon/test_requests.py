@@ -17,6 +17,7 @@ FULL = Ask(
     "deployer", "r-1", (Op("write", "a/é.md", b"one\n", None, "absent", "100755"), Op("rename", "b", None, "c"),
                         Op("append", "log", b""), Op("append", "log", b"\x00two")),
     message="why\nbecause", operation="op-1", merge=True, chain=("olive", "lead"), assisted_by="tool:model", token="t",
+    lease="ls-1",
 )
 
 
