@@ -13,7 +13,13 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+import githarness
+
+# Isolated: nothing of the surroundings is imported; but it is of this very tree.
+_START = ("import sys, runpy; root, module = sys.argv[1:]; root in sys.path or sys.path.insert(0, root); "
+          "runpy.run_module(module, run_name='__main__', alter_sys=True)")
 _LINE, _LISTENER = 3, 4  # descriptors of a door
 _PASSED = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # an operator's own authorities; no proxy setting is passed on
 
@@ -58,7 +64,8 @@ def _spawned(module: str, line: int, listener: int, environ: Mapping[str, str]) 
     actions = [(os.POSIX_SPAWN_DUP2, high[0], _LINE), (os.POSIX_SPAWN_DUP2, high[1], _LISTENER),
                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
     try:
-        return os.posix_spawn(sys.executable, [sys.executable, "-I", "-m", module], environ, file_actions=actions,
+        words = [sys.executable, "-I", "-c", _START, str(Path(githarness.__file__).parent.parent), module]
+        return os.posix_spawn(sys.executable, words, environ, file_actions=actions,
                               setsigdef=range(1, signal.SIGRTMIN), setsigmask=())
     finally:
         for each in high:

@@ -28,7 +28,8 @@ def granted(answer: Answer) -> Use:
     pair = _pair(answer.body)
     plain = b":".join(pair) if pair else answer.body
     coded = base64.b64encode(plain).decode()
-    hidden = tuple(each for each in (answer.body, *((plain, pair[1]) if pair else ())) if len(each) >= _LEAST)
+    shown = (answer.body, *((plain, pair[1]) if pair else ()))
+    hidden = tuple(dict.fromkeys(each for one in shown for each in (one, _quoted(one)) if len(each) >= _LEAST))
     try:
         value = template.replace("{base64}", coded) if "{base64}" in template else template.replace(
             "{}", answer.body.decode("ascii"))
@@ -38,6 +39,11 @@ def granted(answer: Answer) -> Use:
         raise Refused("usage", f"the value of '{told['name']}' cannot stand in a header field: it is not one line of "
                       "plain text", f"githarness vault set {told['name']}")
     return Use(told["name"], told["version"], Origin(told["scheme"], told["host"], told["port"]), field, value, hidden)
+
+
+def _quoted(value: bytes) -> bytes:
+    """As it stands in JSON, which may be encoded as a whole once more."""
+    return json.dumps(value.decode("latin-1"))[1:-1].encode()
 
 
 def _pair(value: bytes) -> tuple[bytes, bytes] | None:
