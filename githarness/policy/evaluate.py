@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from githarness import paths
 from githarness.errors import BadPath
+from githarness.policy import disguise, roles
 from githarness.policy import grants as grants_
-from githarness.policy import roles
 from githarness.policy.matching import Matcher, head_key, matcher
 from githarness.policy.model import ACTIONS, Approvers, Decision, Grant, Request
 from githarness.policy.rules import (
@@ -44,7 +44,7 @@ _METHOD = re.compile(r"[A-Z]{1,16}")
 _URL = re.compile(r"/[!$&-;=@A-Z_a-z~%]*")
 # Encoded is what has to be: a letter, digit, `-`, `.`, `_` or `~` would be another spelling of itself.
 _URL_TRICK = re.compile(r"//|/\.{1,2}(?:/|$)|%(?![0-9A-F]{2})|;|%(?:[01][0-9A-F]|2[DEF]|3[0-9]|[46][1-9A-F]|[57][0-9A]"
-                        r"|5[CF]|7[EF])")
+                        r"|5[CF]|7[EF]|25[0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -250,8 +250,10 @@ def _wrong_path(request: Request) -> str | None:
 
 
 def _wrong_api(request: Request) -> str | None:
-    if not _HOST.fullmatch(request.host) or request.host.split(":")[0].endswith("."):
+    if not _HOST.fullmatch(request.host):
         return f"{request.host[:80]!a} is no host in lower case, without scheme or closing dot"
+    if not disguise.is_one_host(request.host):
+        return f"{request.host!a} is another spelling of a host or of an address"
     if not _METHOD.fullmatch(request.method):
         return f"{request.method[:40]!a} is no method in upper case"
     if not _URL.fullmatch(request.path) or _URL_TRICK.search(request.path):

@@ -115,6 +115,12 @@ def witness(inside: Sequence[str], outside: Sequence[str] = (), *,
     return _search(inside, outside, valid)[0]
 
 
+def is_empty(glob: str) -> bool:
+    """Whether it is sure that no path matches."""
+    found, whole = _search([glob], (), is_path)
+    return found is None and whole
+
+
 def _search(inside: Sequence[str], outside: Sequence[str], valid: Callable[[str], bool]) -> tuple[str | None, bool]:
     """With whether the search came to an end."""
     begins = [_beginning(glob) for glob in inside]

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from githarness import paths
 from githarness.policy import globs
-from githarness.policy.rules import ALLOW, CHANGES, DENY, EFFECTS, TIERS, Api, PolicyFile, Rule, Tool
+from githarness.policy.rules import ALLOW, CHANGES, DENY, EFFECTS, ON_FILES, TIERS, Api, PolicyFile, Rule, Tool
 
 _Call = TypeVar("_Call", Tool, Api)
 _GOVERNANCE = ".githarness/**"
@@ -116,6 +116,9 @@ def _never(rule: Rule, fleet: Fleet | None) -> str | None:
     if rule.paths and rule.excepted and all(_within(glob, rule.excepted, fold=rule.effect == ALLOW)
                                             for glob in rule.paths):
         return "its 'except' takes all of its 'paths'"
+    if rule.paths and set(rule.actions) <= ON_FILES and all(
+            globs.is_empty(_form(glob, fold=rule.effect != ALLOW)) for glob in rule.paths):
+        return f"no file can be named {' or '.join(rule.paths)}"
     if rule.paths and rule.effect != DENY and set(rule.actions) <= CHANGES and all(
             _within(glob, (_GOVERNANCE, ".githarness"), fold=True) for glob in rule.paths):
         return "agents never change governance"

@@ -124,12 +124,23 @@ CALL = Request("deployer", (), "api", "/v1/x", host="api.example.org", method="G
                                     {"method": "get"}, {"method": ""}, {"path": "v1"}, {"path": "/v1/../x"},
                                     {"path": "/v1//x"}, {"path": "/v1/%2e%2e/x"}, {"path": "/v1/%2F"}, {"path": "/x?y"},
                                     {"path": "/v1\\x"}, {"path": "/v1/%zz"}, {"path": "/v1/a;b"}, {"path": "/\u00e9"},
-                                    {"path": "/v1/%61dmin"}, {"path": "/%5Ax"}, {"path": "/%39"}, {"path": "/%7E"}])
+                                    {"path": "/v1/%61dmin"}, {"path": "/%5Ax"}, {"path": "/%39"}, {"path": "/%7E"},
+                                    {"path": "/v1/%2565"}, {"path": "/v1/%25252f"}, {"host": "0x7f000001"},
+                                    {"host": "2130706433:80"}, {"host": "127.1"}, {"host": "0177.0.0.1"},
+                                    {"host": "127.0.0.0x1"}, {"host": "127.0.0.1."}, {"host": "a..org"},
+                                    {"host": "[::ffff:7f00:1]"}, {"host": "[0:0::1]"}, {"host": "%31"}])
 def test_a_call_in_two_forms_is_denied(change: dict[str, Any]) -> None:
     """Only one spelling of host, method and path reaches the rules."""
     rules = policy(ALLOW | {"actions": ["api"]})
     assert _decided(rules, CALL)[0] == "allow"
     assert _decided(rules, replace(CALL, **change)) == ("deny", "invalid-request")
+
+
+@pytest.mark.parametrize("change", [{"host": "127.0.0.1:8080"}, {"host": "[::1]:80"}, {"host": "xn--bcher-kva.example"},
+                                    {"host": "1e100.net"}, {"path": "/v1/100%25"}])
+def test_a_call_in_its_one_form_reaches_the_rules(change: dict[str, Any]) -> None:
+    """Addresses as they are written usually, and names as DNS has them."""
+    assert _decided(policy(ALLOW | {"actions": ["api"]}), replace(CALL, **change))[0] == "allow"
 
 
 def test_a_call_is_matched_by_host_method_and_path() -> None:
