@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from githarness import clock
-from githarness.cli import vault_ask
+from githarness.cli import vault_exec
 from githarness.cli.captured import held_error, note_of, rows
 from githarness.cli.options import agent_option, command
 from githarness.cli.shell import Shell, shell
-from githarness.cli.vault_ask import Who
+from githarness.cli.vault_exec import Command
 from githarness.cli.write_options import agent_name
 from githarness.daemon import place
 from githarness.errors import Detail, Unavailable, Usage
+from githarness.proxy import local
 from githarness.runner import lent
 from githarness.runner import run as runner
 from githarness.runner.run import Lend, Order, Outcome
@@ -23,8 +24,6 @@ from githarness.runner.settle import Stage
 from githarness.store.rows import RunRow
 from githarness.wiring import Harness
 from githarness.work.runs import Cause
-
-Command = Annotated[list[str] | None, typer.Argument(metavar="-- CMD...", help="The command and its arguments.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,9 @@ def _lend(harness: Harness, env: list[str] | None) -> Lend | None:
     wanted = lent.wanted(env, None)
 
     def values(row: RunRow, token: str | None) -> dict[str, bytes]:
-        with vault_ask.vault(harness, Who(row.agent, row.id, token=token)) as asks:
-            return vault_ask.values(asks, wanted.names, "exec")
+        with local.reach(harness.settings, harness.parts) as vault:
+            vault.hello(row.agent, row.id, token)
+            return vault_exec.valued(vault, wanted)
 
     return Lend(wanted, values)
 

@@ -12,6 +12,7 @@ from githarness.canon import Json
 from githarness.errors import NotFound, raised
 from githarness.proxy import ops, spool
 from githarness.proxy.desk import Session
+from githarness.proxy.scan import Scan, scope_of
 from githarness.proxy.serve import opened
 from githarness.settings import Settings
 from githarness.vault import wire
@@ -30,6 +31,7 @@ class Local:
         hardening.harden()
         self._desk = opened(settings, parts)
         self._session = Session(os.getpid())
+        self._scan: Scan | None = None
 
     def hello(self, agent: str | None = None, run: str | None = None, token: str | None = None, *,
               human: str | None = None) -> dict[str, Any]:
@@ -39,6 +41,9 @@ class Local:
     def ask(self, op: str, body: bytes | bytearray | memoryview = b"", /, **fields: Json) -> Answer:
         """Raises what the desk refuses with. The use is in the log before this returns."""
         self._desk.begin()
+        if op == "scan":
+            self._scan = self._scan or Scan(*scope_of(self._desk, self._session))
+            return Answer(self._scan.answer(fields, bytes(body)), bytearray())
         asked = wire.head({"id": 1, "op": op, **fields})[8:]
         reply = ops.answer(self._desk, self._session, asked, bytearray(body))
         header = wire.parse(reply.head[8:])

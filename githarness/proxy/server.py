@@ -15,7 +15,7 @@ from collections.abc import Callable
 from githarness import hardening, sockets
 from githarness.door import Door
 from githarness.errors import HarnessError, Unavailable
-from githarness.proxy import ops
+from githarness.proxy import ops, scan
 from githarness.proxy.connection import Connection, Foreign, Limits
 from githarness.proxy.desk import Desk, Reply, Session, failed, unexpected
 from githarness.proxy.mover import Mover
@@ -30,6 +30,7 @@ class Server:
     def __init__(self, listener: socket.socket, desk: Desk, mover: Mover, limits: Limits) -> None:
         self._desk = desk
         self._mover = mover
+        self._scans = scan.Scans()
         self._limits = limits
         self._most = min(limits.connections, hardening.descriptors() - _RESERVED)
         self._selector = selectors.DefaultSelector()
@@ -134,12 +135,26 @@ class Server:
             one.used = True
             header, body = found
             reply = self._desk.quick(one.session, header)
+            if reply is None and scan.is_asked(header) and one not in self._lines:
+                reply = self._handed_over(one, header, body)
+                if reply is None:
+                    return
             if reply is None:
                 reply = self._considered(one, header, body)
             if not one.replies:
                 self._round.append(one)
             one.replies.append(reply)
         one.begun = (one.begun or now) if one.got else None
+
+    def _handed_over(self, one: Connection, header: bytes, body: bytearray) -> Reply | None:
+        """None where a process of its own serves the connection from here on."""
+        try:
+            values, shown = scan.scope_of(self._desk, one.session)
+            self._scans.hand_over(one.sock, values, shown, header, body)
+        except HarnessError as error:
+            return failed(scan.number_of(header), error)
+        self._drop(one)
+        return None
 
     def _considered(self, one: Connection, header: bytes, body: bytearray) -> Reply:
         try:
@@ -213,6 +228,7 @@ class Server:
 
     def _sweep(self, now: float) -> None:
         self._door.open()
+        self._scans.reap()
         self._desk.spool.try_again()
         self._desk.leases.sweep(self._desk.booted)
         self.tick()

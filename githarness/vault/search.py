@@ -41,7 +41,7 @@ class Hit(NamedTuple):
     length: int
 
 
-class _Sought(NamedTuple):
+class Sought(NamedTuple):
     name: str
     kind: str
     text: bytes
@@ -51,10 +51,14 @@ class _Sought(NamedTuple):
 Finder = Callable[[Sequence[bytes], bytes, int], Iterable[tuple[int, int]]]
 
 
-def search(secrets: Iterable[tuple[str, bytes]], content: bytes, find: Finder | None = None) -> list[Hit]:
-    """In the order of places, each place once. `secrets`: name and value; `find`: another `words`."""
-    sought = [_Sought(name, form.kind, form.text, form.text.translate(None, _MARKS))
-              for name, value in secrets for form in forms(value, whole=False)]
+def sought(secrets: Iterable[tuple[str, bytes]]) -> list[Sought]:
+    """What is looked for. `secrets`: name and value."""
+    return [Sought(name, form.kind, form.text, form.text.translate(None, _MARKS))
+            for name, value in secrets for form in forms(value, whole=False)]
+
+
+def search(sought: Sequence[Sought], content: bytes, find: Finder | None = None) -> list[Hit]:
+    """In the order of places, each place once. `find`: another `words`."""
     bare = content.translate(None, _MARKS)
     long = [one for one in sought if len(one.bare) >= _WIDE]
     short = [one for one in sought if LEAST <= len(one.bare) < _WIDE]
@@ -96,7 +100,7 @@ def cast(data: bytes, size: int) -> memoryview:
 
 
 def _checked(
-    sought: Sequence[_Sought], places: Iterable[tuple[int, int]], content: bytes, bare: bytes
+    sought: Sequence[Sought], places: Iterable[tuple[int, int]], content: bytes, bare: bytes
 ) -> Iterator[Hit]:
     """Those that hold, against the content itself. A form is not looked for again inside itself."""
     index: _Places | None = None
@@ -113,7 +117,7 @@ def _checked(
             yield hit
 
 
-def _compared(one: _Sought, content: bytes, begin: int, end: int) -> Hit | None:
+def _compared(one: Sought, content: bytes, begin: int, end: int) -> Hit | None:
     """`begin`, `end`: of its bytes that are no marks."""
     first = max(begin - _AROUND, 0)
     near = content[first : end + _AROUND]
@@ -124,7 +128,7 @@ def _compared(one: _Sought, content: bytes, begin: int, end: int) -> Hit | None:
     return None
 
 
-def _plain(sought: Iterable[_Sought], content: bytes) -> Iterator[Hit]:
+def _plain(sought: Iterable[Sought], content: bytes) -> Iterator[Hit]:
     """What is nearly all marks."""
     for one in sought:
         if (at := content.find(one.text)) >= 0:

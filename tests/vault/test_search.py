@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from githarness.vault.forms import forms
-from githarness.vault.search import Finder, search, words
+from githarness.vault.search import Finder, Hit, sought, words
+from githarness.vault.search import search as look
 
 FINDERS: list[Finder] = [words]
 try:
@@ -19,6 +20,10 @@ except ImportError:
     pass
 VALUE = b"correct-horse+battery/staple 7"
 VALUES = st.binary(min_size=8, max_size=40)
+
+
+def search(secrets: list[tuple[str, bytes]], content: bytes, find: Finder | None = None) -> list[Hit]:
+    return look(sought(secrets), content, find)
 
 
 @pytest.mark.parametrize("find", FINDERS)

@@ -1,0 +1,142 @@
+"""`scan`: whether contents have values of the vault, told by a process that goes with what it made of them.
+
+    scan {"more": true} + body     the content goes on with the next one      → {}
+    scan {} + body                 the content ends                           → {"findings": [{name, form, offset,
+                                                                                              length}]}
+
+The first such request hands the connection over to a child that is forked with the arena; nothing but more of them may
+follow on it. So the daemon is never busy with a scan, and the encoded forms of its values never are in its memory.
+Names out of the asker's scope are not told.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+import signal
+import socket
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from githarness.canon import Json
+from githarness.errors import HarnessError, Unavailable, Usage, VaultLocked
+from githarness.proxy import identity, ops
+from githarness.proxy.desk import Desk, Session, failed
+from githarness.vault import search, wire
+
+_AT_ONCE = 4
+_TIME = 60  # seconds of processor time for one connection
+LARGEST = 48 << 20  # bytes of one content
+_NUMPY = 8 << 20  # to load it takes as long as to look through so much without it
+Values = Sequence[tuple[str, memoryview]]
+
+
+class Scans:
+    """The children that look through contents now."""
+
+    def __init__(self) -> None:
+        self._children: set[int] = set()
+
+    def hand_over(self, connection: socket.socket, values: Values, shown: Collection[str], header: bytes,
+                  body: bytes | bytearray) -> None:
+        """The child answers, and goes on with what comes; the connection is no longer ours. Raises Unavailable."""
+        self.reap()
+        if len(self._children) >= _AT_ONCE:
+            raise Unavailable("the vault daemon looks through other contents", fix="try again in a moment")
+        if pid := os.fork():
+            self._children.add(pid)
+            return
+        try:
+            _alone(connection)
+            _serve(connection, Scan(values, shown), header, bytes(body))
+        except (OSError, HarnessError):
+            pass
+        finally:
+            os._exit(0)
+
+    def reap(self) -> None:
+        self._children = {pid for pid in self._children if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+
+
+class Scan:
+    """The contents of one asker. What it makes of values is in this process."""
+
+    def __init__(self, values: Values, shown: Collection[str]) -> None:
+        self._sought = search.sought((name, bytes(value)) for name, value in values)
+        self._shown = shown
+        self._content = bytearray()
+
+    def answer(self, said: dict[str, Any], body: bytes) -> dict[str, Json]:
+        """Raises Usage for a content that is too large."""
+        if len(self._content) + len(body) > LARGEST:
+            raise Usage(f"a content has {LARGEST} bytes at most", fix="scan it in parts that overlap")
+        self._content += body
+        if said.get("more") is True:
+            return {}
+        content, self._content = bytes(self._content), bytearray()
+        return {"findings": [
+            {"name": hit.name if hit.name in self._shown else "", "form": hit.form, "offset": hit.offset,
+             "length": hit.length} for hit in search.search(self._sought, content, _finder(len(content)))]}
+
+
+def _finder(size: int) -> search.Finder:
+    if size < _NUMPY:
+        return search.words
+    try:
+        found: search.Finder = importlib.import_module("githarness.vault.search_numpy").words
+    except ImportError:
+        return search.words
+    return found
+
+
+def scope_of(desk: Desk, session: Session) -> tuple[Values, Collection[str]]:
+    """All values, and the names that may be told. Raises VaultLocked, Denied."""
+    if session.caller is None:
+        session.caller = identity.introduce(desk.ground, session.pid, {})
+    if desk.holding.locked:
+        raise VaultLocked(desk.holding.why_locked, fix="githarness vault unlock")
+    return [*desk.holding.values()], {header.name for header in ops.in_scope(desk, session)}
+
+
+def number_of(header: bytes) -> int:
+    """The request's number, 0 where it has none."""
+    try:
+        return int(wire.parse(header)["id"])
+    except (HarnessError, KeyError, TypeError, ValueError):
+        return 0
+
+
+def is_asked(header: bytes) -> bool:
+    return b'"op":"scan"' in header
+
+
+def _alone(connection: socket.socket) -> None:
+    """No other client's connection, nor the daemon's signals, stay with this process."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    kept = connection.fileno()
+    os.closerange(3, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+    resource.setrlimit(resource.RLIMIT_CPU, (_TIME, _TIME))
+    connection.settimeout(_TIME)
+
+
+def _serve(connection: socket.socket, scan: Scan, header: bytes, body: bytes) -> None:
+    with connection.makefile("rb") as incoming:
+        while True:
+            connection.sendall(_answered(scan, header, body))
+            begin = incoming.read(wire.LENGTHS.size)
+            if len(begin) < wire.LENGTHS.size:
+                return
+            head, size = wire.lengths(begin, wire.REQUEST)
+            header, body = incoming.read(head), incoming.read(size)
+            if len(body) < size or not is_asked(header):
+                return
+
+
+def _answered(scan: Scan, header: bytes, body: bytes) -> bytes:
+    try:
+        return wire.head({"id": number_of(header), **scan.answer(wire.parse(header), body)})
+    except HarnessError as error:
+        return failed(number_of(header), error).head
