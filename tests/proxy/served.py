@@ -6,12 +6,13 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +22,17 @@ from tests.conftest import Ran, run_cli
 
 AGENT, RUN = "deployer", "r-door"
 VALUE = "tok/3n+with=Odd\"chars\\42"
+
+
+@dataclass(frozen=True)
+class Process:
+    pid: int
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def gone(self) -> bool:
+        return not os.path.exists(f"/proc/{self.pid}")
 
 
 @dataclass
@@ -61,6 +73,24 @@ class Served:
         connection.request(method, parts.path + path, **how)  # type: ignore[arg-type]
         return connection.getresponse()
 
+    def alive(self, url: str) -> bool:
+        try:
+            return self.http(url, "/status/200").status == 200
+        except (OSError, HTTPException):
+            return False
+
+    def door(self, module: str) -> Process:
+        """The daemon's child that runs this."""
+        assert self.daemon
+        found = []
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                parent = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1]
+                if int(parent) == self.daemon.pid and module in Path(f"/proc/{name}/cmdline").read_text():
+                    found.append(Process(int(name)))
+        assert len(found) == 1
+        return found[0]
+
     def serve(self) -> None:
         command = [sys.executable, "-m", "githarness", "--json", "vault", "serve"]
         self.daemon = subprocess.Popen(command, cwd=self.folder, env={**os.environ, **self.env}, text=True,
@@ -76,12 +106,12 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(template: tuple[Path, Path], place: Path) -> Iterator[Served]:
+def served(template: tuple[Path, Path], place: Path, **more: str) -> Iterator[Served]:
     """Agent `deployer` may use every secret below api/, git/ and key/; `scribe` none."""
     folder, data = template
     (place / "run").mkdir(mode=0o700)
     shutil.copytree(data, place / "data")
-    env = {"XDG_DATA_HOME": str(place / "data"), "XDG_RUNTIME_DIR": str(place / "run")}
+    env = {"XDG_DATA_HOME": str(place / "data"), "XDG_RUNTIME_DIR": str(place / "run"), **more}
     made = Served(shutil.copytree(folder, place / "fleet", symlinks=True), env)
     made.cli("vault", "init", "--keyfile", place / "keyfile")
     globs = [word for each in ("api", "git", "key") for word in ("--path", f"{each}/**")]

@@ -192,18 +192,10 @@ def test_connections_are_kept_on_both_sides(vault: Served, host: Server, url: st
 def test_v47_proxies_of_the_environment_are_not_asked(vault: Served, host: Server, foreign: Server, url: str) -> None:
     """V47: the agent's variables reach neither the daemon nor its door; nor would the daemon's own."""
     before = foreign.connections
-    pid = next(int(each) for each in os.listdir("/proc") if each.isdigit() and _is_door(each, vault))
+    pid = vault.door("http_door").pid
     names = {line.partition(b"=")[0] for line in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if line}
     assert names <= {b"SSL_CERT_FILE", b"SSL_CERT_DIR", b"LC_CTYPE"}
     assert (vault.http(url, "/echo/raw").status, foreign.connections) == (200, before)
-
-
-def _is_door(pid: str, vault: Served) -> bool:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return b"http_door" in Path(f"/proc/{pid}/cmdline").read_bytes() and int(status[1]) == vault.daemon.pid
-    except OSError:
-        return False
 
 
 def test_revoking_ends_a_route_at_once(vault: Served, host: Server, url: str) -> None:
