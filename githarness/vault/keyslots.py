@@ -17,9 +17,9 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from githarness import canon, flock, private
 from githarness.errors import Integrity, NotFound, Unavailable, VaultLocked
@@ -34,11 +34,12 @@ _SALT = 16
 _LEAST_SECRET = 32  # bytes of a secret that is not stretched
 
 
-class Offer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Offer:
     """A secret that may open a slot of its kind."""
 
     kind: str
-    secret: bytes | bytearray = b""
+    secret: bytes | bytearray = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def load(folder: Path) -> Keyslots:
                        fix=f"copy '{folder}' from where the vault was made, with its keyfile or passphrase") from None
     try:
         found = _parsed(json.loads(data))
-    except (ValueError, KeyError, TypeError, StopIteration) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Integrity(f"'{folder / FILE}' is damaged: put a backup of it back; nothing makes it anew",
                         fix="githarness restore-backup FILE") from error
     if found.vault != folder.name:
@@ -183,9 +184,9 @@ def _parsed(table: dict[str, Any]) -> Keyslots:
                   for one in table["slots"])
     keks = tuple(Kek(one["kek"], tuple(map(_bytes, one["boxes"])), one["current"] is True) for one in table["keks"])
     found = Keyslots(str(table["vault"]), slots, keks, str(table["repository"]))
-    well = all(slot.kind in KINDS and (slot.kind == "passphrase") == bool(slot.cost) for slot in slots)
-    if not well or not slots or sum(kek.current for kek in keks) != 1 or any(
-            len(kek.boxes) != len(slots) for kek in keks):
+    well = [slot.kind in KINDS and (slot.kind == "passphrase") == bool(slot.cost) for slot in slots]
+    boxed = [len(kek.boxes) == len(slots) for kek in keks]
+    if table["version"] != _VERSION or not slots or not all(well + boxed) or sum(kek.current for kek in keks) != 1:
         raise ValueError(canon.dumps(table)[:80])
     return found
 

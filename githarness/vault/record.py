@@ -108,7 +108,11 @@ def build(header: Header, value: Buffer, kek: Buffer, signer: Signer, *, nonce: 
                     fix="a shorter one is guessed, and hidden nowhere: choose a longer one")
     aad = _rendered(header)
     table = _table(aad)
-    if why := _why_not(table) or ("a value has two lines" if aad.count(b"\n") != len(table) + 2 else ""):
+    lists = [part for key in _LISTS for part in getattr(header, key)]
+    if aad.count(b"\n") != len(table) + 2 or any(", " in part for part in lists):
+        raise Usage("a value of a record's header has two lines, or is two values",
+                    fix="githarness vault set --help")
+    if why := _why_not(table):
         raise Usage(f"no record has such a header: {why}", fix="githarness vault set --help")
     body = b""
     if header.state == LIVE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from githarness import clock
@@ -50,7 +50,7 @@ class Item:
     """A secret to be written. `terms`: None keeps those that it has."""
 
     name: str
-    value: bytes | bytearray
+    value: bytes | bytearray = field(repr=False)
     terms: Terms | None = None
 
 
