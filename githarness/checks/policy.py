@@ -7,13 +7,18 @@ commit changes is judged too: deletions, both sides of a rename, modes and submo
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from githarness import settings
 from githarness.checks import door
 from githarness.checks.scope import Scope
+from githarness.clock import rfc3339
+from githarness.errors import NotFound, Unavailable
+from githarness.git.repo import discover
 from githarness.policy import grants, language, lint
 from githarness.policy.rules import PolicyFile
 from githarness.policy.tables import Fault
@@ -41,6 +46,20 @@ def _check(options: door.Options) -> Iterator[Finding]:
         for path, why in policy_scope.out_of_scope(agent):
             yield Finding(path, 1, "GH082", "error", f"agent '{agent}' may not: {why}",
                           f"git restore --staged '{path}', or githarness policy explain --agent {agent}", path)
+    if options.since is None:
+        yield from _leased(agent)
+
+
+def _leased(agent: str | None) -> Iterator[Finding]:
+    """Nothing outside of a repository, or where its database cannot be asked: leases are advisory for git itself."""
+    with contextlib.suppress(NotFound, Unavailable):
+        if not (discover(settings.hook_git_dir() or Path.cwd()).home / "harness.db").exists():
+            return
+        from githarness.checks import leased  # the database: only in a clone that writes
+
+        for path, lease in leased.by_others(agent):
+            yield Finding(path, 1, "GH085", "error", f"it is leased by {lease.holder} until {rfc3339(lease.expires)}",
+                          "wait for it (githarness lease list), or commit the rest", path)
 
 
 def check(scope: Scope) -> Iterator[Finding]:

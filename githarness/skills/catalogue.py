@@ -60,6 +60,8 @@ LATER: dict[str, str] = {
     "GH081": "held by `githarness-policy` and `githarness policy check`: no rule that looks wrong (docs/policy.md)",
     "GH082": "held by `githarness-policy` where GITHARNESS_AGENT is set: what is staged is in the agent's scope",
     "GH084": "held by `githarness-policy` and `verify`: a record of the vault is whole and newer than that of HEAD",
+    "GH085": "held by `githarness-policy` before a commit: what is staged is not leased by others",
+    "GH086": "held by `githarness-secrets` and `githarness vault scan`: no value of the vault, in any encoding",
     "GH083": "held by `githarness-ci`: what a range newly allows is a warning, or an error by --policy-widening",
 }
 

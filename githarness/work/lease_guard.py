@@ -5,7 +5,7 @@ Asked in the lane, under the repository's lock: a holder that slept, and wakes u
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from githarness import paths
@@ -24,23 +24,23 @@ class LeaseGuard:
     conn: Connection
     boot_id: str
     boot: float
-    _held: list[Lease] | None = field(default=None, init=False)
+    _held: Sequence[Lease] | None = field(default=None, init=False)
 
     def check(self, ask: Ask, touched: Iterable[str]) -> None:
         """Raises LeaseLost, Denied for somebody else's lease, Locked where others hold a touched path."""
         if ask.lease:
             self._must_hold(ask, ask.lease)
         for path in touched:
-            if holder := self.holder_of(path, ask):
+            if holder := self._holder_of(path, ask):
                 raise Locked(f"'{path}' is leased by {holder.holder} until {details_of(holder)['expires']}",
                              fix="wait for it: githarness lease list",
                              details={**details_of(holder), "path": path})
 
-    def holder_of(self, path: str, ask: Ask | None = None) -> Lease | None:
+    def _holder_of(self, path: str, ask: Ask) -> Lease | None:
         """Who else has leased the path."""
         if self._held is None:
-            self._held = list(leases.all_held(self.conn, self.boot_id, self.boot, PATHS))
-        return next((one for one in self._held if not (ask and _is_of(one, ask))
+            self._held = leases.all_held(self.conn, self.boot_id, self.boot, PATHS)
+        return next((one for one in self._held if not _is_of(one, ask)
                      and paths.matches(one.name.removeprefix(PATHS), path)), None)
 
     def _must_hold(self, ask: Ask, lease: str) -> None:
