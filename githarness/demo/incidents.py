@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from githarness.demo import appends, burst, cascade, erased, grant, malformed, own_policy, stale
+from githarness.demo import appends, burst, cascade, erased, fingerprint, grant, malformed, own_policy, stale
 from githarness.demo.incident import Incident
 
 INCIDENTS: tuple[Incident, ...] = (
     appends.INCIDENT, stale.INCIDENT, erased.INCIDENT, malformed.INCIDENT, grant.INCIDENT, own_policy.INCIDENT,
-    cascade.INCIDENT, burst.INCIDENT)
+    cascade.INCIDENT, burst.INCIDENT, fingerprint.INCIDENT)
 
 # What lies in the repository before its adoption.
 FILES = {

@@ -55,7 +55,8 @@ def test_every_incident_is_stopped(played: tuple[dict, Path]) -> None:
     """The document names each incident, and says that each was stopped."""
     document, _ = played
     found = {one["incident"]: one["stopped"] for one in document["incidents"]}
-    names = ["appends", "stale", "erased", "malformed", "grant", "own-policy", "cascade", "burst"]
+    names = ["appends", "stale", "erased", "malformed", "grant", "own-policy", "cascade", "burst",
+             "fingerprint"]
     assert document["stopped"] and found == dict.fromkeys(names, True)
 
 
@@ -115,6 +116,13 @@ def test_the_burst_is_short_and_undone(played: tuple[dict, Path], git) -> None:
     assert facts["readers"] == ["scribe"]
 
 
+def test_a_cron_job_gets_its_secret(played: tuple[dict, Path]) -> None:
+    """Without terminal, input or surroundings; another agent is denied, and the value is nowhere but with who asked."""
+    document, _ = played
+    facts = document["incidents"][8]["facts"]
+    assert facts == {"prompt_answered": False, "exit_of_cron": 0, "exit_of_other": 10, "value_found_in": []}
+
+
 def test_the_four_questions_have_answers(played: tuple[dict, Path]) -> None:
     """What was read, what changed, who allowed it, whether it rolls back."""
     document, _ = played
@@ -141,5 +149,5 @@ def test_a_folder_that_is_not_empty_is_not_played_in(cli, tmp_path: Path) -> Non
 def test_nothing_is_left_behind(cli, home: Path) -> None:
     """Without --keep the folder goes; for people it is text without colours where nobody has a terminal."""
     done = cli("demo", "--agents", "2")
-    assert done.code == 0 and "8 of 8 incidents stopped" in done.out and "\x1b" not in done.out
+    assert done.code == 0 and "9 of 9 incidents stopped" in done.out and "\x1b" not in done.out
     assert list((home / "tmp").iterdir()) == []

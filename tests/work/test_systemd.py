@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,3 +96,56 @@ def test_systemd_takes_the_units(cli, governed: Path, units: Path, tmp_path: Pat
                           text=True, check=False)
     ours = [line for line in done.stderr.splitlines() if "githarness" in line]
     assert (done.returncode, ours) == (0, [])
+
+
+RULES = """\
+version: 1
+rules:
+  - {id: ci, effect: allow, agents: [deployer], actions: [secret], paths: ["ci/**"]}
+"""
+# What systemd does for a unit that its socket activates: descriptor 3 listens, and the variables are for this pid.
+ACTIVATED = """
+import os, socket, sys
+path, *command = sys.argv[1:]
+os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+listener = socket.socket(socket.AF_UNIX)
+os.umask(0o177)
+listener.bind(path)
+listener.listen(1024)
+os.umask(0o077)
+os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+print("listening", flush=True)
+os.execv(command[0], command)
+"""
+
+
+def test_after_a_boot_an_agent_gets_its_secret(cli, governed: Path, units: Path, tmp_path: Path) -> None:
+    """The unit's own command, activated by the unit's own socket, without terminal and surroundings."""
+    for args, given in ((("agent", "add", "deployer"), ""), (("vault", "init"), ""),
+                        (("vault", "set", "ci/token"), "the-value-of-ci"),
+                        (("write", ".githarness/policies/ci.yaml", "--as", "olive"), RULES)):
+        assert cli(*args, cwd=governed, stdin=given).code == 0
+    cli("install", "systemd", cwd=governed, **manager(tmp_path / "bin", says=1))
+    words = shlex.split(unit(units, "vault", "service", "ExecStart"))
+    path = unit(units, "vault", "socket", "ListenStream").replace("%t", os.environ["XDG_RUNTIME_DIR"])
+    name, _, value = shlex.split(unit(units, "vault", "service", "Environment"))[0].partition("=")
+    bare = {name: value, **{name: os.environ[name] for name in ("HOME", "PATH", "XDG_RUNTIME_DIR", "PYTHONPATH")}}
+    with session([sys.executable, "-c", ACTIVATED, path, *words], bare, stdout=subprocess.PIPE) as booted:
+        assert booted.stdout and booted.stdout.readline() == b"listening\n"
+        command = [sys.executable, "-m", "githarness", "vault", "get", "ci/token", "--agent", "deployer"]
+        with session(command, bare, cwd=governed, stdout=subprocess.PIPE) as agent:
+            assert agent.communicate(timeout=60)[0] == b"the-value-of-ci"
+        assert cli("vault", "status", "--json", cwd=governed).json["pid"] == booted.pid  # no command did it itself
+        booted.terminate()
+    assert Path(path).is_socket()  # it is systemd's, for the next start
+
+
+def unit(units: Path, kind: str, end: str, key: str) -> str:
+    text = next(units.glob(f"githarness-{kind}-*.{end}")).read_text()
+    return next(line.partition("=")[2] for line in text.splitlines() if line.startswith(f"{key}="))
+
+
+def session(command: list[str], env: dict[str, str], **more: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, env=env, start_new_session=True, stdin=subprocess.DEVNULL, **more)
