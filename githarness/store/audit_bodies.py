@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+BATCH = 1000  # bodies of one transaction
 _CLOSED = "id NOT IN (SELECT id FROM open_intents)"
 _HELD = """(id IN (SELECT id FROM audit_holds) OR coalesce(run, '') IN (SELECT id FROM audit_holds)
     OR coalesce(intent, '') IN (SELECT id FROM audit_holds))"""
@@ -22,11 +23,16 @@ def held_back(conn: sqlite3.Connection, start: int, end: int, before: float) -> 
                             (start, end, before)).fetchone()[0])
 
 
-def purge(conn: sqlite3.Connection, start: int, end: int, before: float) -> None:
-    """Overwrites them: nothing of a body stays in the file once `Database.flush` has copied the log into it."""
+def purge(conn: sqlite3.Connection, start: int, end: int, before: float) -> bool:
+    """Overwrites some of them, BATCH at most, and says whether there were any: whoever waits has a turn between two.
+
+    Nothing of a body stays in the file once `Database.flush` has copied the log into it.
+    """
     conn.execute("PRAGMA secure_delete = ON")
-    conn.execute(f"UPDATE events SET body = '', salt = NULL WHERE {_OLD} AND NOT {_HELD}", (start, end, before))
+    some = f"SELECT seq FROM events WHERE {_OLD} AND NOT {_HELD} LIMIT ?"
+    done = conn.execute(f"UPDATE events SET body = '', salt = NULL WHERE seq IN ({some})", (start, end, before, BATCH))
     conn.execute("PRAGMA secure_delete = OFF")
+    return done.rowcount > 0
 
 
 def is_there(conn: sqlite3.Connection, what: str) -> bool:

@@ -23,6 +23,7 @@ from githarness.store.faults import mapped
 Connection = sqlite3.Connection
 
 WAIT = 5.0  # seconds that a writer waits for its turn
+_TRY = 50  # milliseconds that a flush keeps others waiting for readers
 LONG_WAL = 8 << 20  # bytes; from here on a busy connection checkpoints every BETWEEN commits
 BETWEEN = 128  # a log that is written over in place is cheaper to sync than one that grows anew
 HUGE_WAL = 4 * LONG_WAL  # short-lived processes never reach BETWEEN: the one that meets this cuts the log
@@ -86,10 +87,22 @@ class Database:
         return int(self._handle().conn.execute("PRAGMA data_version").fetchone()[0])
 
     def flush(self) -> bool:
-        """Copies SQLite's log into the file and empties it; False where a reader stands in the way."""
+        """Copies SQLite's log into the file and empties it; False where a reader stood in the way all the time.
+
+        Others have their turn between two tries: a reader may take as long as it likes.
+        """
         handle = self._handle()
-        with self._turn():
-            return not handle.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        until = self._clock.monotonic() + WAIT
+        handle.conn.execute(f"PRAGMA busy_timeout = {_TRY}")
+        try:
+            while True:
+                with self._turn():
+                    if not handle.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                        return True
+                if self._clock.monotonic() >= until:
+                    return False
+        finally:
+            handle.conn.execute(f"PRAGMA busy_timeout = {int(WAIT * 1000)}")
 
     def close(self) -> None:
         """Ends this thread's connection; the last one to close the file checkpoints it, hence under the lock."""

@@ -184,13 +184,16 @@ def purge(parts: Parts, human: Human | None, *, before: float, dry: bool = False
         end = log.first + log.sealed
         found = audit_bodies.purgeable(conn, log.first, end, before)
         held = audit_bodies.held_back(conn, log.first, end, before)
-        if found and not dry:
-            audit_bodies.purge(conn, log.first, end, before)
+        if found and not dry:  # said before it is done: a purge that is cut short is no fault, and the next goes on
             fields = audit_record.shown({"what": f"{found} bodies from before {clock.rfc3339(before)}", "held": held,
                                          "why": f"{human.name} asked" if human else "policy: audit.bodies",
                                          "before": before, "end": end})
             row = EventRow(clock.new_id("e", now), now, "purge", None, human.name if human else None, safe=fields)
             events.add(conn, [row])
+    while found and not dry:
+        with parts.db.write() as conn:
+            if not audit_bodies.purge(conn, log.first, end, before):
+                break
     lingers = bool(found or human) and not dry and not parts.db.flush()  # also what an earlier one could not
     return Purged(found, held, before, lingers)
 

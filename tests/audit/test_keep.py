@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 import tarfile
+import threading
+import time
 
 import pytest
 
 from githarness import settings, wiring
 from githarness.errors import Conflict, NotFound
 from githarness.policy.model import Human
-from githarness.store import db
+from githarness.store import audit_bodies, db
 from githarness.store.audit import EventFilter
 from githarness.store.rows import EventRow
 from githarness.work import audit_keep
@@ -165,3 +169,29 @@ def test_a_purge_beside_a_reader_says_that_bodies_linger(sealed, monkeypatch) ->
     reader.close()
     assert not audit_keep.purge(sealed.harness.parts, OLIVE, before=LATER).lingers
     assert b'"at":3' not in place.read_bytes()
+
+
+def test_a_purge_beside_a_reader_lets_writers_by(sealed, monkeypatch) -> None:
+    """It tries for as long as it may, and keeps nobody waiting meanwhile."""
+    sealed.harness.db.close()
+    monkeypatch.setattr(db, "WAIT", 2.0)
+    place = sealed.folder / ".git/githarness/harness.db"
+    reads = f"import sqlite3; c = sqlite3.connect({str(place)!r}); c.execute('BEGIN'); print(c.execute(" \
+            "'SELECT count(*) FROM events').fetchone(), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", reads], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdout and reader.stdout.readline()
+        purging = threading.Thread(target=lambda: audit_keep.purge(sealed.harness.parts, OLIVE, before=LATER))
+        purging.start()
+        while purging.is_alive():
+            with sealed.harness.db.write(wait=1.0) as conn:
+                conn.execute("SELECT 1")
+            time.sleep(0.01)
+        reader.communicate(b"\n")
+    assert sealed.verify().purged
+
+
+def test_a_purge_goes_in_steps(sealed, monkeypatch) -> None:
+    """One event says all of it; what was not done when it was cut short, the next one does."""
+    monkeypatch.setattr(audit_bodies, "BATCH", 2)
+    assert audit_keep.purge(sealed.harness.parts, OLIVE, before=LATER).bodies > 4
+    assert sealed.verify().faults == [] and audit_keep.purge(sealed.harness.parts, OLIVE, before=LATER).bodies <= 1
