@@ -22,6 +22,7 @@ from githarness.errors import Integrity, Unavailable
 
 CONFIG = ".githarness/config.toml"
 CONFIG_VERSION = 1
+_LOGINS = Path("/run/user")
 _CHOICES = {"humans": ("warn", "signed"), "gate": ("deny", "hold", "off")}
 # The names that git gives branches (git-check-ref-format), short enough for any file system.
 _BRANCH = re.compile(r"(?![-./]|@$)(?!.*(?:\.\.|@\{|//|/\.|\.lock(?:/|$)))"
@@ -89,6 +90,9 @@ def of_hook(name: Literal["GIT_INDEX_FILE", "GIT_AUTHOR_EMAIL", "GIT_QUARANTINE_
 def _runtime_dir(env: Mapping[str, str]) -> Path:
     if env.get("XDG_RUNTIME_DIR"):
         return Path(env["XDG_RUNTIME_DIR"]) / "githarness"
+    login = _LOGINS / str(os.getuid())  # a job of cron is told nothing, and looks where services of its user are
+    if login.is_dir() and login.stat().st_uid == os.getuid():
+        return login / "githarness"
     return Path(tempfile.gettempdir()) / f"githarness-{os.getuid()}"
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from githarness import settings
+
 VERIFIER = shutil.which("systemd-analyze")
 
 
@@ -140,6 +142,15 @@ def test_after_a_boot_an_agent_gets_its_secret(cli, governed: Path, units: Path,
         assert cli("vault", "status", "--json", cwd=governed).json["pid"] == booted.pid  # no command did it itself
         booted.terminate()
     assert Path(path).is_socket()  # it is systemd's, for the next start
+
+
+def test_a_job_of_cron_looks_where_the_services_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without XDG_RUNTIME_DIR: in the folder of its user's login, as long as that is theirs."""
+    monkeypatch.setattr(settings, "_LOGINS", tmp_path)
+    elsewhere = settings.load({}).runtime_dir
+    (tmp_path / str(os.getuid())).mkdir()
+    assert elsewhere.name == f"githarness-{os.getuid()}"
+    assert settings.load({}).runtime_dir == tmp_path / str(os.getuid()) / "githarness"
 
 
 def unit(units: Path, kind: str, end: str, key: str) -> str:
