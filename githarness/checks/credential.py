@@ -58,7 +58,7 @@ def _request(data: bytes) -> dict[str, str]:
     if len(data) > _LARGEST or b"\0" in data or b"\r" in data:
         raise ValueError("git's request is too long, or holds CR or NUL")
     told = {}
-    for line in data.decode().split("\n\n")[0].splitlines():
+    for line in data.decode().partition("\n\n")[0].removesuffix("\n").split("\n"):
         key, equals, value = line.partition("=")
         if not equals or (key in told and key in _KNOWN):
             raise ValueError("git's request is not of the form 'key=value'")

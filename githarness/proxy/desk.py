@@ -183,7 +183,7 @@ class Desk:
         self.leases.check(caller, ask.name)
         request = Request(caller.agent or "", (), "secret", ask.name, chain=caller.chain, tier=caller.tier,
                           host=ask.host, method=ask.method)
-        url = ask.path if ask.host else None
+        url = ask.path if ask.method else None
         decision = self.ground.decide(request, url)
         if self.spool.waiting and any(limit.what == "calls" for limit in decision.limits):
             self.settle()
@@ -214,7 +214,7 @@ class Desk:
         if TIERS.index(caller.tier) < TIERS.index(header.tier) and not caller.human:
             raise Denied(f"'{ask.name}' takes {header.tier}, and {caller.who} asks as {caller.tier}",
                          details={"rule": "tier"}, fix="start the agent with githarness run")
-        if ask.mode == "proxy" and not admits(header.hosts, ask.host):
+        if (ask.host or ask.mode == "proxy") and not admits(header.hosts, ask.host):
             raise Denied(f"'{ask.name}' is not for host '{ask.host}'", details={"rule": "hosts"},
                          fix="githarness vault list")
         if header.methods and ask.mode == "proxy" and ask.method not in header.methods:
