@@ -23,6 +23,9 @@ from githarness.policy.widening import Change, Side
 from githarness.work import policies, policy_replay
 from githarness.work.governance import Governed
 
+_MARKS = {"wider": Painted("+ wider   ", "red"), "approval": Painted("+ approval", "yellow"),
+          "narrower": Painted("- narrower", "green")}
+
 
 @command
 def diff(
@@ -55,7 +58,7 @@ def _side(reader: Reader, rev: str) -> Side:
 def _change(change: Change) -> dict[str, object]:
     return {"agent": change.agent or None, "known": change.known, "action": change.action,
             "examples": list(change.what), "count": change.count, "before": change.before, "after": change.after,
-            "wider": change.wider}
+            "wider": change.wider, "kind": change.kind}
 
 
 def _changes(sh: Shell, changes: Sequence[Change], wider: int) -> None:
@@ -66,9 +69,10 @@ def _changes(sh: Shell, changes: Sequence[Change], wider: int) -> None:
     for change, actions in acts.items():
         alike.setdefault(replace(change, action=", ".join(actions), agent=""), []).append(change.agent)
     for change, names in alike.items():
-        mark = Painted("+ wider   ", "red") if change.wider else Painted("- narrower", "green")
-        sh.line(mark, f" {replace(change, agent=', '.join(names)).text}")
-    sh.line(f"{out.counted(wider, 'change')} wider, {len(changes) - wider} narrower")
+        sh.line(_MARKS[change.kind], f" {replace(change, agent=', '.join(names)).text}")
+    held = sum(change.kind == "approval" for change in changes)
+    of_them = f" ({held} of them with approval only)" if held else ""
+    sh.line(f"{out.counted(wider, 'change')} wider{of_them}, {len(changes) - wider} narrower")
 
 
 @command

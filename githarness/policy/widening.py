@@ -54,10 +54,18 @@ class Change:
     known: bool = True  # False: a name that is no agent's yet, for all that could have it
 
     @property
+    def kind(self) -> str:
+        """`wider`, `narrower`, or `approval`: wider, for what was denied needs approval now."""
+        held = self.before.startswith(f"{DENY} ") and self.after.startswith(f"{APPROVAL} ")
+        return "approval" if held else "wider" if self.wider else "narrower"
+
+    @property
     def text(self) -> str:
         who = (self.agent or "all") + ("" if self.known else " (a name that is free)")
         more = f" and {self.count - len(self.what)} more" if self.count > len(self.what) else ""
-        return f"{who} {self.action} {', '.join(self.what)}{more}: {self.before} -> {self.after}"
+        made_up = "e.g. " if self.agent else ""  # texts that globs match: no file need have such a name
+        note = " (needs approval now, was denied)" if self.kind == "approval" else ""
+        return f"{who} {self.action} {made_up}{', '.join(self.what)}{more}: {self.before} -> {self.after}{note}"
 
 
 def compare(old: Side, new: Side, now: float) -> list[Change]:

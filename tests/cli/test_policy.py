@@ -127,8 +127,18 @@ def test_diff_exits_with_1_on_what_is_wider(fleet: Path, git: Git, cli: Cli) -> 
     assert (back.code, back.json["wider"]) == (0, 0)
     assert back.json["items"][0] | {"examples": [], "count": 0} == {
         "agent": "deployer", "known": True, "action": "write", "examples": [], "count": 0,
-        "before": "allow by p/docs", "after": "deny by default-deny", "wider": False}
+        "before": "allow by p/docs", "after": "deny by default-deny", "wider": False, "kind": "narrower"}
     assert cli("policy", "diff", "HEAD", cwd=fleet).code == 2
+
+
+def test_diff_says_what_was_denied_and_needs_approval_now(fleet: Path, git: Git, cli: Cli) -> None:
+    """It is wider, and the exit says so; but nobody may do it alone."""
+    _commit(fleet, git, RULES)
+    _commit(fleet, git, RULES + "  - {id: held, effect: require_approval, actions: [write], paths: [src/x]}\n")
+    done = cli("policy", "diff", "HEAD~1..HEAD", cwd=fleet)
+    assert done.code == 1 and "+ approval deployer, scribe" in done.out, done.out + done.err
+    assert "e.g. src/x: deny by default-deny -> require_approval" in done.out and "was denied)" in done.out
+    assert "of them with approval only), 0 narrower" in done.out
 
 
 def test_diff_has_one_line_for_actions_that_change_alike(fleet: Path, git: Git, cli: Cli) -> None:
@@ -136,7 +146,7 @@ def test_diff_has_one_line_for_actions_that_change_alike(fleet: Path, git: Git, 
     _commit(fleet, git, RULES)
     _commit(fleet, git, RULES.replace("[write]", "[append, write]").replace("docs", "texts"))
     lines = cli("policy", "diff", "HEAD~1..HEAD", cwd=fleet).out.splitlines()
-    assert [line for line in lines if line.startswith("+ wider    deployer append, write texts/")], lines
+    assert [line for line in lines if line.startswith("+ wider    deployer append, write e.g. texts/")], lines
 
 
 def test_diff_has_one_line_for_agents_that_change_alike(fleet: Path, git: Git, cli: Cli) -> None:
@@ -145,7 +155,7 @@ def test_diff_has_one_line_for_agents_that_change_alike(fleet: Path, git: Git, c
     _commit(fleet, git, RULES)
     _commit(fleet, git, RULES.replace("[deployer]", "[deployer, scribe, third]"))
     lines = cli("policy", "diff", "HEAD..HEAD~1", cwd=fleet).out.splitlines()
-    assert [line for line in lines if line.startswith("- narrower scribe, third write docs/x: ")], lines
+    assert [line for line in lines if line.startswith("- narrower scribe, third write e.g. docs/x: ")], lines
 
 
 def test_simulate_asks_a_candidate_about_what_was_done(fleet: Path, git: Git, cli: Cli) -> None:
