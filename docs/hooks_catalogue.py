@@ -35,7 +35,9 @@ HOOKS = (
          ("types: []", "types_or: [file, symlink]", "require_serial: true", "stages: [pre-commit, pre-push, manual]")),
     Hook("githarness-frontmatter", "frontmatter loads everywhere",
          (r"files: (?i)\.(md|mdc|markdown)$", "stages: [pre-commit, pre-push, manual]")),
-    Hook("githarness-secrets", "no secrets", ("types: [text]", "stages: [pre-commit, pre-push, manual]")),
+    # Every file: the vault's values are looked for in binary ones, links and names too.
+    Hook("githarness-secrets", "no secrets",
+         ("types: []", "types_or: [file, symlink]", "stages: [pre-commit, pre-push, commit-msg, manual]")),
     Hook("githarness-pinned", "actions and hooks are pinned by commit id",
          (r"files: (^|/)(\.pre-commit-config|action|\.(github|gitea|forgejo)/workflows/[^/]+)\.ya?ml$",
           "stages: [pre-commit, pre-push, manual]")),

@@ -13,6 +13,7 @@ app = lazy_group("Credentials for agents: encrypted in git, used under policy an
     "rm": "vault_records:rm",
     "rotate": "vault_records:rotate",
     "exec": "vault_exec:exec_",
+    "scan": "vault_scan:scan",
     "exposures": "vault_due:exposures",
     "rotate-due": "vault_due:rotate_due",
     "rekey": "vault_keys:rekey",

@@ -24,6 +24,7 @@ class Found(NamedTuple):
     line: int  # from 1; 0 where the path has it
     name: str  # empty where the asker may not know it
     form: str
+    of: str  # the path itself, not to be shown
 
 
 class Asks(Protocol):
@@ -43,11 +44,11 @@ def _looked(vault: Asks, contents: Iterable[Content]) -> Iterator[Found]:
         named = _found(vault, [Content(path, path.encode("utf-8", "surrogateescape")) for path in paths])
         for path, hits in named.items():
             paths[path] = _without(path, hits)
-            yield from (Found(paths[path], 0, hit["name"], hit["form"]) for hit in hits)
+            yield from (Found(paths[path], 0, hit["name"], hit["form"], path) for hit in hits)
         for number, hits in _hits(vault, [content.data for content in batch]).items():
             path, data, line = batch[number]
-            yield from (Found(paths[path], line + data.count(b"\n", 0, hit["offset"]), hit["name"], hit["form"])
-                        for hit in hits)
+            yield from (Found(paths[path], line + data.count(b"\n", 0, hit["offset"]), hit["name"], hit["form"],
+                              path) for hit in hits)
 
 
 def _found(vault: Asks, contents: Sequence[Content]) -> dict[str, list[dict[str, Any]]]:

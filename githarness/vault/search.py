@@ -30,7 +30,6 @@ _JOINTS = tuple(map(re.compile, (
     rb"""["']?[ \t]{0,99}(?:[+.,&]|\\)?[ \t]{0,99}(?:\r?\n){1,2}[ \t]{0,99}(?:(?:[+.&#*]|//)[ \t]{0,99})?["']?""")))
 _WIDE = 15  # bytes; what is at least as long has an aligned word of 8
 _BLOCK = 4096  # bytes of content between two places whose position without marks is known
-_AROUND = 99  # bytes of marks at a form's ends
 _EACH = 100  # findings of one value in one content
 
 
@@ -118,12 +117,14 @@ def _checked(
 
 
 def _compared(one: Sought, content: bytes, begin: int, end: int) -> Hit | None:
-    """`begin`, `end`: of its bytes that are no marks."""
-    first = max(begin - _AROUND, 0)
-    near = content[first : end + _AROUND]
-    if (at := near.find(one.text)) >= 0:
-        return Hit(one.name, one.kind, first + at, len(one.text))
-    if any(one.text in joint.sub(b"", near) for joint in _JOINTS):
+    """`begin`, `end`: of the form's bytes that are no marks, and of what stands between them."""
+    whole = begin - (len(one.text) - len(one.text.lstrip(_MARKS)))
+    if whole >= 0 and content.startswith(one.text, whole):
+        return Hit(one.name, one.kind, whole, len(one.text))
+    there, core = content[begin:end], one.text.strip(_MARKS)
+    if there == core:
+        return Hit(one.name, one.kind, begin, end - begin)
+    if any(joint.sub(b"", there) == core for joint in _JOINTS):
         return Hit(one.name, f"{one.kind}, split", begin, end - begin)
     return None
 

@@ -75,6 +75,11 @@ def test_a_value_of_marks() -> None:
     assert [hit.offset for hit in search([("a", b'" + "\' \'a')], b'xx" + "\' \'a')] == [2]
 
 
+def test_occurrences_next_to_each_other() -> None:
+    """Each is told at its own place."""
+    assert [hit.offset for hit in search([("a", VALUE)], b"x\n" + (VALUE + b"\n") * 3)] == [2, 33, 64]
+
+
 def test_each_of_many_values() -> None:
     """Each occurrence of each value, in the order of places."""
     secrets = [(f"s{number}", b"token-%04d-0123456789" % number) for number in range(300)]
