@@ -404,7 +404,8 @@ def test_activation(vaulted: Path, home: Path) -> None:
     """A socket that systemd made is served, and stays when the daemon ends."""
     path = home / "run" / "given.sock"
     code = ("import os, socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); "
-            "os.dup2(s.fileno(), 3); os.set_inheritable(3, True); os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '1'}; "
+            "os.dup2(s.fileno(), 3); os.set_inheritable(3, True); "
+            "os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '1'}; "
             "os.execv(sys.executable, [sys.executable, '-m', 'githarness', '--json', 'vault', 'serve'])")
     with subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=vaulted, stdout=subprocess.PIPE) as process:
         assert process.stdout and json.loads(process.stdout.readline())["socket"] == str(path)
