@@ -17,7 +17,8 @@ _MOST = 60  # lines of one message; the rest is counted
 _LONGEST = 500  # characters of a line: what agents name shall not make a message that cannot be sealed
 _WORDS = {"intent": "write", "denial": "denial", "refusal": "refusal", "read": "read", "tool": "tool call",
           "secret": "secret use"}
-_QUIET = ("read", "outcome")  # too many to tell one by one, or told with their intent
+_COORDINATED = ("state", "lease", "channel", "task")
+_QUIET = ("read", "outcome", *_COORDINATED)  # too many to tell one by one, or told with their intent
 # What people do to an agent; where nobody is named, githarness did it by itself.
 _VERDICTS = {"approve": "approved", "reject": "rejected"}
 _SECRETLY = {"get": "read", "exec": "ran a program with", "sign": "signed with", "proxy": "used", "set": "set",
@@ -55,6 +56,8 @@ def sentence(leaf: Leaf) -> str:
     what = ", ".join(str(path["path"] if isinstance(path, dict) else path) for path in fields.get("paths", ()))
     what = what or (_secret(fields) if "secret" in fields else
                     str(fields.get("tool") or fields.get("path") or fields.get("what") or ""))
+    if leaf.kind in _COORDINATED:
+        what = str(fields.get("key") or fields.get("name") or fields.get("task") or "")
     if "allow" in fields:
         what = f"{', '.join(map(str, fields['allow']))} on {what}"
     told = [f"{_deed(leaf, fields)} {what}".rstrip()]
@@ -63,7 +66,7 @@ def sentence(leaf: Leaf) -> str:
         told.append(f"on behalf of {' > '.join(map(str, fields['chain']))}")
     if leaf.commit and leaf.kind == "intent":
         told.append(f"commit {leaf.commit[:12]}")
-    why = fields.get("why") if leaf.kind in (*_DEEDS, "approval") else None
+    why = fields.get("why") if leaf.kind in (*_DEEDS, "approval", "lease") else None
     return ", ".join(told) + (f": {why}" if why else "")
 
 
@@ -81,6 +84,8 @@ def _deed(leaf: Leaf, fields: dict[str, Any]) -> str:
         return f"{leaf.human or 'githarness'} {_DEEDS[leaf.kind]} {leaf.agent}"
     if leaf.kind == "approval":
         return f"{leaf.human} {_VERDICTS[fields['verdict']]} what {leaf.agent or 'a person'} asked for:"
+    if leaf.kind in _COORDINATED:
+        return f"{_who(leaf)} {leaf.kind} {fields.get('what', '')}"
     verb = {"intent": "wrote", "read": "read", "denial": "was denied", "refusal": f"was refused ({leaf.outcome})",
             "secret": _SECRETLY.get(str(fields.get("mode") or fields.get("what"))), "tool": "called",
             "outcome": f"{leaf.intent} {leaf.outcome}"}.get(leaf.kind)

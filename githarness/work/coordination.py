@@ -186,13 +186,16 @@ class Act:
         human, _ = people.acting(self.turn.parts, self.turn.governance, name=self.caller.human, mail="")
         people.require(human, role, what)
 
-    def record(self, kind: str, fields: Mapping[str, Json], body: Json = None) -> str:
-        """An event by this caller; its id. `fields` are for everybody, the body is kept apart (DESIGN §8)."""
+    def record(self, kind: str, fields: Mapping[str, Json], body: Json = None, *, outcome: str | None = None) -> str:
+        """An event by this caller; its id. `fields` are for everybody, the body is kept apart (DESIGN §8).
+
+        With an `outcome` the story in git tells it by a line of its own.
+        """
         told = {name: _shown(value) if isinstance(value, str) else value for name, value in fields.items()}
         told |= {"tier": self.tier, "chain": list[Json]((*self.run.chain, *self.caller.chain))}
         event = clock.new_id("e", self.turn.now)
         self.turn.events.append(EventRow(
-            event, self.turn.now, kind, self.caller.agent, self.caller.human, self.caller.run,
+            event, self.turn.now, kind, self.caller.agent, self.caller.human, self.caller.run, outcome=outcome,
             safe=line.safe(told), body="{}" if body is None else audit_record.body(body)))
         return event
 

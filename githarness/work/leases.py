@@ -140,7 +140,7 @@ def steal(act: Act, ask: StealAsk) -> dict[str, Json]:
     act.must_last()
     leases.let_go(act.conn, lease.name, act.turn.boot)
     act.record("lease", {"name": lease.name, "token": lease.token, "what": "steal", "why": ask.why,
-                         "holder": lease.agent or lease.human})
+                         "holder": lease.agent or lease.human}, outcome="stolen")
     return shown(lease)
 
 

@@ -195,13 +195,13 @@ def _added(act: Act, entry: Entry, what: str) -> dict[str, Json]:
     return shown(entry)
 
 
-def tell(act: Act, entry: Entry, what: str) -> None:
+def tell(act: Act, entry: Entry, what: str, *, outcome: str | None = None) -> None:
     """The event of a new version; a large value stands in the history alone."""
     value = entry.value or ""
     body: dict[str, Json] = {"sha256": canon.sha256(value.encode()), "size": len(value)}
     if len(value) <= _SMALL:
-        body["value"] = entry.value
-    act.record("state", {"key": entry.key, "version": entry.version, "what": what}, body)
+        body["value"] = json.loads(entry.value) if entry.value is not None else None
+    act.record("state", {"key": entry.key, "version": entry.version, "what": what}, body, outcome=outcome)
 
 
 def _at(act: Act, ask: GetAsk) -> Entry | None:

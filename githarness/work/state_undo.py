@@ -89,7 +89,7 @@ def _undo(act: Act, selection: Selection) -> list[Undo]:
             entry = Entry(one.latest.key, one.latest.version + 1, one.value, None, act.caller.human, act.caller.run,
                           act.turn.now, *(was[7:10] if was else (None, None, None)), was.version if was else 0)
             state.add(act.conn, entry)
-            tell(act, entry, "rollback")
+            tell(act, entry, "rollback", outcome="rolled-back")
     return found
 
 
