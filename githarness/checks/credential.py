@@ -15,10 +15,13 @@ import os
 import sys
 import time
 
-try:
-    from _sha2 import sha256  # type: ignore[import-not-found]  # new in 3.12, and private: hashlib loads OpenSSL
+try:  # hashlib loads OpenSSL, which takes longer than all the rest
+    from _sha2 import sha256  # type: ignore[import-not-found]
 except ImportError:
-    from hashlib import sha256
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found]  # Python 3.11
+    except ImportError:
+        from hashlib import sha256
 
 _LARGEST = 16384
 _TTL = 300  # seconds: of a lease that the daemon makes by itself
