@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from hashlib import sha256
+from itertools import islice
 from typing import NamedTuple
 
 from githarness.canon import Json
@@ -18,6 +19,8 @@ from githarness.canon import Json
 SALT = 16  # bytes; without it, a digest would tell a short body to who guesses
 _LONGEST = 1000  # characters of one text
 _MOST = 100  # items of one list
+_WHOLE = 128 * 1024  # bytes of all safe fields
+_SHORTER = ((20, _LONGEST), (10, 200), (3, 80))  # items and characters, one after the other until it fits
 _text = json.encoder.encode_basestring_ascii
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -66,21 +69,32 @@ def digest(salt: bytes, body: str) -> bytes:
 
 
 def safe(fields: Mapping[str, Json]) -> str:
-    """Canonical JSON in ASCII; what is empty is left out, long texts and lists are cut and say so."""
+    """Canonical JSON in ASCII; what is empty is left out, long texts and lists are cut and say so.
+
+    Of what is over 128 KiB all the same, lists and then texts are cut shorter, and `left_out` has size and SHA-256 of
+    the whole.
+    """
     there = {name: value for name, value in fields.items() if value not in (None, [], "")}
-    text = _ENCODER.encode(there)
+    whole = text = _ENCODER.encode(there)
     if len(text) > _LONGEST or text.count(",") >= _MOST:  # else nothing in it can be too long
         text = _ENCODER.encode({name: cut(value) for name, value in there.items()})
+    for most, longest in _SHORTER:
+        if len(text) <= _WHOLE:
+            break
+        less: dict[str, Json] = {name: cut(value, most, longest) for name, value in there.items()}
+        left_out = {"bytes": len(whole), "sha256": sha256(whole.encode("ascii")).hexdigest()}
+        text = _ENCODER.encode(less | {"left_out": left_out})
     return _harmless(text)
 
 
-def cut(value: Json) -> Json:
+def cut(value: Json, most: int = _MOST, longest: int = _LONGEST) -> Json:
     if isinstance(value, str):
-        return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}... ({len(value)} characters)"
+        return value if len(value) <= longest else f"{value[:longest]}... ({len(value)} characters)"
     if isinstance(value, list):
-        return [cut(item) for item in value[:_MOST]] + ([f"... ({len(value)} items)"] if len(value) > _MOST else [])
+        return [cut(item, most, longest) for item in value[:most]] + (
+            [f"... ({len(value)} items)"] if len(value) > most else [])
     if isinstance(value, dict):
-        return {name[:_LONGEST]: cut(item) for name, item in value.items()}
+        return {name[:longest]: cut(item, most, longest) for name, item in islice(value.items(), _MOST)}
     return value
 
 

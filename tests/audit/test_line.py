@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 
 import pytest
 
 from githarness.audit import line
 from githarness.audit.line import Leaf
+from githarness.canon import Json
 
 LEAF = Leaf(7, "e-1", 1.5, "read", "bot", None, "r-1", None, None, None, None, '{"paths":[]}', b"\x01" * 32)
 HOSTILE = "a\nb\x1b[31m\x7f\u202e\u200b\x9b\ud800\U000e0041"
@@ -37,3 +39,14 @@ def test_huge_fields_are_cut() -> None:
 def test_a_digest_depends_on_salt_and_body(salt: bytes, body: str) -> None:
     """So that equal bodies cannot be told from outside."""
     assert line.digest(salt, body) != line.digest(b"b" * 16, "{}")
+
+
+@pytest.mark.parametrize("what", ["x", "\u20ac"])
+def test_safe_fields_are_bounded_together(what: str) -> None:
+    """Lists of long paths too, also of what JSON writes with six characters each; a digest tells what was there."""
+    paths: Json = [{"path": f"{at}{what * 900}"} for at in range(5000)]
+    text = line.safe({"paths": paths, "rules": paths, "why": "because"})
+    fields = json.loads(text)
+    assert len(text) <= 128 * 1024 and fields["why"] == "because" and fields["paths"][-1] == "... (5000 items)"
+    whole = json.dumps({"paths": paths, "rules": paths, "why": "because"}, separators=(",", ":"))
+    assert fields["left_out"] == {"bytes": len(whole), "sha256": sha256(whole.encode()).hexdigest()}
