@@ -156,7 +156,7 @@ def test_an_agent_without_a_run_has_that_of_its_session(vault: Served) -> None:
 
 
 def test_the_helper_loads_next_to_nothing() -> None:
-    """Git starts it for every fetch: neither what types nor what hashes with OpenSSL is loaded, nor our own settings."""
+    """Git starts it for every fetch: neither what types nor what hashes with OpenSSL is loaded, nor our settings."""
     heavy = ("typing", "dataclasses", "hashlib", "socket", "githarness.settings", "githarness.errors", "pathlib")
     show = f"import sys, githarness.checks.credential; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
