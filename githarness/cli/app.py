@@ -68,6 +68,7 @@ COMMANDS: dict[str, Row] = {
     "runs": Row("Runs", "cmd_runs:app", "List runs, begin and end them from scripts, cancel them."),
     "state": Row("Coordination", "cmd_state:app", "Share values: versions, compare-and-set, history, watch."),
     "lease": Row("Coordination", "cmd_lease:app", "Take turns: locks that end by themselves, with fencing tokens."),
+    "channel": Row("Coordination", "cmd_channel:app", "Send messages to agents, delivered until they acknowledge."),
     "install": Row("Doors", "cmd_install:install", "Write the files by which GitHub, GitLab or pre-commit run checks."),
     "serve": Row("Doors", "cmd_serve:serve", "Run the daemon: faster writes for many clients."),
     "skills": Row("Skills and index", "cmd_skills:app", "Check skills, list them, see how they came to be so."),

@@ -3,7 +3,7 @@
 File header: `application_id` says that the file is ours, `user_version` which version it has; both change in the
 transaction of the migration, which also adds its row to `migrations`. Truth that git does not have: events,
 open_intents, audit, audit_holds, bases, runs, stops, ends, exposures, state, fences, leases, lease_waits, channels,
-messages, cursors, tasks. Derived from git and disposable: commits, paths,
+messages, cursors, tasks, needs. Derived from git and disposable: commits, paths,
 changes, chains, operations, registry, artifacts, bands, verdicts, and the tables of words, which `store/search.py`
 makes as far as SQLite is able to. There object ids are 20 bytes, lists of them are concatenated, modes are the digits
 of git's mode as an integer, and paths are raw bytes, interned where commits name them.
@@ -137,20 +137,27 @@ _VERSION_7 = (
         pid_start INTEGER NOT NULL, until_boot REAL NOT NULL)""",
     "CREATE INDEX lease_waits_name ON lease_waits (name, ticket)",
     """CREATE TABLE channels (
-        name TEXT PRIMARY KEY, next INTEGER NOT NULL, most INTEGER NOT NULL, keep_seconds REAL) WITHOUT ROWID""",
+        name TEXT PRIMARY KEY, last INTEGER NOT NULL, most INTEGER NOT NULL, keep_seconds REAL, gone INTEGER NOT NULL)
+        WITHOUT ROWID""",
     """CREATE TABLE messages (
-        channel TEXT, seq INTEGER, id TEXT NOT NULL, time REAL NOT NULL, agent TEXT, human TEXT, run TEXT,
-        audience TEXT, reply_to TEXT, refs TEXT, body TEXT NOT NULL, PRIMARY KEY (channel, seq)) WITHOUT ROWID""",
+        channel TEXT, seq INTEGER, id TEXT NOT NULL, time REAL NOT NULL, boot TEXT NOT NULL, at_boot REAL NOT NULL,
+        agent TEXT, human TEXT, run TEXT, audience TEXT NOT NULL, reply_to TEXT, refs TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (channel, seq)) WITHOUT ROWID""",
+    "CREATE UNIQUE INDEX messages_id ON messages (id)",
     "CREATE INDEX messages_reply ON messages (reply_to) WHERE reply_to IS NOT NULL",
     """CREATE TABLE cursors (
-        channel TEXT, subscriber TEXT, seen INTEGER NOT NULL, acked INTEGER NOT NULL, boot TEXT, until_boot REAL,
-        PRIMARY KEY (channel, subscriber)) WITHOUT ROWID""",
+        channel TEXT, subscriber TEXT, acked INTEGER NOT NULL, seen INTEGER NOT NULL, boot TEXT NOT NULL,
+        until_boot REAL NOT NULL, PRIMARY KEY (channel, subscriber)) WITHOUT ROWID""",
+    """CREATE TRIGGER cursors_grow BEFORE UPDATE ON cursors WHEN new.acked < old.acked
+        BEGIN SELECT RAISE(ABORT, 'cursors only grow'); END""",
     """CREATE TABLE tasks (
         seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, key TEXT UNIQUE, text TEXT NOT NULL, status TEXT NOT NULL,
-        needs TEXT NOT NULL, want_role TEXT, want_skill TEXT, by_agent TEXT, by_human TEXT, by_run TEXT, agent TEXT,
-        human TEXT, run TEXT, token INTEGER, boot TEXT, until_boot REAL, ttl REAL, attempts INTEGER NOT NULL,
-        most INTEGER NOT NULL, result TEXT, created REAL NOT NULL, updated REAL NOT NULL, handed TEXT)""",
+        needs TEXT NOT NULL, want_role TEXT, want_skill TEXT, by_agent TEXT, by_human TEXT, by_run TEXT,
+        handed TEXT, agent TEXT, human TEXT, run TEXT, token INTEGER, boot TEXT, until_boot REAL, ttl REAL, expires REAL,
+        attempts INTEGER NOT NULL, most INTEGER NOT NULL, result TEXT, note TEXT, bundle TEXT, created REAL NOT NULL,
+        updated REAL NOT NULL)""",
     "CREATE INDEX tasks_status ON tasks (status, seq)",
+    "CREATE TABLE needs (need TEXT, task TEXT, PRIMARY KEY (need, task)) WITHOUT ROWID",
     "ALTER TABLE runs ADD COLUMN boot TEXT",
     "ALTER TABLE runs ADD COLUMN beat REAL",
     "ALTER TABLE runs ADD COLUMN attempt INTEGER",

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from githarness.canon import Json
-from githarness.work import leases, state
+from githarness.work import channels, leases, state
 from githarness.work.coordination import Act, Caller, Step
 
 
@@ -32,6 +32,15 @@ VERBS: dict[str, Verb] = {
     "lease.leave": Verb(leases.LeaveAsk, leases.leave, durable=False),
     "lease.steal": Verb(leases.StealAsk, leases.steal),
     "lease.list": Verb(leases.ListAsk, leases.listed, durable=False),
+    "channel.publish": Verb(channels.PublishAsk, channels.publish),
+    "channel.reply": Verb(channels.ReplyAsk, channels.reply),
+    "channel.read": Verb(channels.ReadAsk, channels.read, durable=False),
+    "channel.ack": Verb(channels.AckAsk, channels.ack),
+    "channel.answer": Verb(channels.AnswerAsk, channels.answer, durable=False),
+    "channel.set": Verb(channels.SetAsk, channels.settle),
+    "channel.leave": Verb(channels.LeaveAsk, channels.leave),
+    "channel.show": Verb(channels.ShowAsk, channels.show, durable=False),
+    "channel.list": Verb(channels.ListAsk, channels.listed, durable=False),
 }
 _NAMES = {verb.ask: name for name, verb in VERBS.items()}
 
