@@ -26,7 +26,7 @@ _BLOCK = re.compile(rf"^{FRESH}$|^```(console|python)\n(.*?)^```$", re.MULTILINE
 _MASKS = [
     (r"\b[0-9a-f]{64}\b|\b[0-9a-f]{40}\b", "OBJECT"),
     (r"\b[0-9a-f]{12}\b|\b[0-9a-f]{7}\b", "OBJECT"),
-    (r"\b([aeghlr])-(session-)?[0-9a-z]{20}\b", r"\1-ID"),
+    (r"\b([aeghlrv])-(session-)?[0-9a-z]{20}\b", r"\1-ID"),
     (r"\broot [A-Za-z0-9+/]{43}=", "root ROOT"),
     (r"Audit: l-ID \d+ [A-Za-z0-9+/=]{44}", "Audit: l-ID SIZE ROOT"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
