@@ -23,8 +23,9 @@ class Entry(NamedTuple):
 
 def entries(file: Path) -> list[Entry]:
     """By service. Raises Integrity, Unavailable."""
+    how = "mode=ro" if file.with_name(file.name + "-wal").exists() else "immutable=1"  # which leaves no files beside it
     try:
-        conn = sqlite3.connect(f"file:{quote(str(file.resolve()))}?mode=ro", uri=True)
+        conn = sqlite3.connect(f"file:{quote(str(file.resolve()))}?{how}", uri=True)
         try:
             rows = conn.execute("SELECT service, url, username, password_encrypted, note FROM credentials "
                                 "ORDER BY service").fetchall()
