@@ -70,7 +70,8 @@ def test_the_hooks_are_those_of_the_catalogue() -> None:
     assert catalogue.MANIFEST.read_text() == catalogue.manifest()
     assert catalogue.TEMPLATE.read_text() == catalogue.template()
     ids = {hook.id for hook in catalogue.HOOKS}
-    assert ids | {"githarness-ci", "githarness-hook"} == PROJECT["project"]["scripts"].keys() - {"githarness"}
+    others = {"githarness-ci", "githarness-hook", "git-credential-githarness"}
+    assert ids | others == PROJECT["project"]["scripts"].keys() - {"githarness"}
     assert [name for name in sorted(ids) if f"| `{name}` |" not in page] == []
 
 

@@ -66,8 +66,9 @@ class Doors:
                 "ssh_agent": str(self._seat.path)}
 
     def route(self, session: Session, said: dict[str, Any]) -> Fields:
-        """`route {name, host?, methods?, ttl?}` gives {url, lease, expires}."""
-        name, host, ttl = (_text(said, each) for each in ("name", "host", "ttl"))
+        """`route {name, methods?, ttl?}` gives {url, lease, host, expires}; after a name `@HOST` says which is meant."""
+        name, _, host = _text(said, "name").partition("@")
+        ttl = _text(said, "ttl")
         methods = said.get("methods", [])
         if not isinstance(methods, list) or not all(isinstance(each, str) for each in methods):
             raise Usage("'methods' is no list of texts", fix="see docs/vault-protocol.md")

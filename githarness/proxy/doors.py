@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import githarness
+from githarness import hardening
 
 # Isolated: nothing of the surroundings is imported; but it is of this very tree.
 _START = ("import sys, runpy; root, module = sys.argv[1:]; root in sys.path or sys.path.insert(0, root); "
@@ -64,7 +64,7 @@ def _spawned(module: str, line: int, listener: int, environ: Mapping[str, str]) 
     actions = [(os.POSIX_SPAWN_DUP2, high[0], _LINE), (os.POSIX_SPAWN_DUP2, high[1], _LISTENER),
                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
     try:
-        words = [sys.executable, "-I", "-c", _START, str(Path(githarness.__file__).parent.parent), module]
+        words = [sys.executable, "-I", "-c", _START, str(Path(hardening.__file__).parent.parent), module]
         return os.posix_spawn(sys.executable, words, environ, file_actions=actions,
                               setsigdef=range(1, signal.SIGRTMIN), setsigmask=())
     finally:

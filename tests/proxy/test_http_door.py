@@ -136,7 +136,7 @@ def test_v42_another_host_than_the_records_is_no_route(vault: Served, foreign: S
     """V40, V42: the record says where a secret goes; nobody else does."""
     done = pytest.raises(Exception, match="is not for host")
     with done:
-        vault.url("api/key", host=f"127.0.0.1:{foreign.port}")
+        vault.url(f"api/key@127.0.0.1:{foreign.port}")
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/echo/raw"), ("GET", "/status/200"), ("GET", "/echo/%2e%2e/x")])
