@@ -69,12 +69,12 @@ class Screen:
     def started(self, pid: int) -> None:
         self.pid = pid
         self._close_childs()
+        if self._keys:
+            self._keys.begin()  # before anything is shown: from here on our terminal changes nothing of it
         for descriptor, sink in self._pumps:
             thread = threading.Thread(target=_pump, args=(descriptor, sink, Redactor(self._patterns)), daemon=True)
             thread.start()
             self._threads.append(thread)
-        if self._keys:
-            self._keys.begin()
 
     def _pipe(self, sink: int) -> int:
         source, end = os.pipe()
