@@ -5,6 +5,7 @@ Nothing here or in a test may touch the home folder of who runs the suite.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from hypothesis import settings as hypothesis_settings
 
 from githarness import settings
 from githarness.settings import Settings
+from tests.warm import Warm
 
 ROOT = Path(__file__).resolve().parent.parent
 GITCONFIG = """\
@@ -46,10 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis_settings.load_profile("repeatable")
 
 
-def _enter(patch: pytest.MonkeyPatch, home: Path) -> None:
+def _enter(patch: pytest.MonkeyPatch, home: Path, bytecode: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("GIT_", "GITHARNESS_", "XDG_")) or name in ("SSH_AUTH_SOCK", "NO_COLOR", "DISPLAY"):
             patch.delenv(name)
+    patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     (home / "run").mkdir(mode=0o700)
     (home / "tmp").mkdir()
     (home / ".gitconfig").write_text(GITCONFIG)
@@ -64,6 +68,7 @@ def _enter(patch: pytest.MonkeyPatch, home: Path) -> None:
         "GIT_CONFIG_GLOBAL": home / ".gitconfig",
         "GIT_CONFIG_NOSYSTEM": "1",
         "PYTHONPATH": ROOT,  # so that child processes run this tree
+        "PYTHONPYCACHEPREFIX": bytecode,  # compiled once for all of them, and nothing of it into the tree
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "COLUMNS": "80",
@@ -75,7 +80,7 @@ def _enter(patch: pytest.MonkeyPatch, home: Path) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _session_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        _enter(patch, tmp_path_factory.mktemp("s"))
+        _enter(patch, tmp_path_factory.mktemp("s"), tmp_path_factory.getbasetemp() / "pyc")
         yield
 
 
@@ -83,7 +88,7 @@ def _session_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def home(_session_world: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The test's own home folder; its path is short, because sockets below it may have 107 bytes."""
     folder = tmp_path_factory.mktemp("h")
-    _enter(monkeypatch, folder)
+    _enter(monkeypatch, folder, tmp_path_factory.getbasetemp() / "pyc")
     return folder
 
 
@@ -166,14 +171,25 @@ class Ran:
 
 
 Cli = Callable[..., Ran]
+COLD = "HARNESS_TESTS_COLD" in os.environ  # each run of the command loads it anew, as its users do
+
+
+@cache
+def _warm() -> Warm:
+    warm = Warm()
+    atexit.register(warm.close)
+    return warm
 
 
 def run_cli(
     *args: str | Path, cwd: Path, stdin: bytes | str | None = None, env: Mapping[str, str] | None = None
 ) -> Ran:
     given = stdin.encode() if isinstance(stdin, str) else (stdin or b"")
-    surroundings = {**os.environ, **(env or {})}
-    command = [sys.executable, "-m", "githarness", *map(str, args)]
+    surroundings, words = {**os.environ, **(env or {})}, [str(arg) for arg in args]
+    if not COLD and not any(name.startswith(("PYTHON", "LC_", "LANG")) for name in env or ()):
+        code, out, err = _warm().run(words, cwd, given, surroundings)
+        return Ran(code, out.decode(errors="surrogateescape"), err.decode(errors="replace"))
+    command = [sys.executable, "-m", "githarness", *words]
     done = subprocess.run(command, cwd=cwd, input=given, capture_output=True, check=False, env=surroundings)
     return Ran(done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode(errors="replace"))
 
