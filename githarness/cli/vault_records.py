@@ -36,7 +36,7 @@ class Use:
     header: Annotated[str, typer.Option(
         metavar="TEXT", help="The header that mode proxy adds, {} for the value [Authorization: Bearer {}].")] = ""
     tier: Annotated[str, typer.Option(help="What of its identity who asks must have proven: T0, T1 or T2.")] = "T0"
-    audit: Annotated[str, typer.Option(help="durable: on disk before it is used; written: survives no crash.")
+    audit: Annotated[str, typer.Option(help="durable: on disk before it is used; written: a power cut may lose it.")
                      ] = "durable"
 
     @property

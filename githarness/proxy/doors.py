@@ -66,7 +66,7 @@ def _spawned(module: str, line: int, listener: int, environ: Mapping[str, str]) 
     try:
         words = [sys.executable, "-I", "-c", _START, str(Path(hardening.__file__).parent.parent), module]
         return os.posix_spawn(sys.executable, words, environ, file_actions=actions,
-                              setsigdef=range(1, signal.SIGRTMIN), setsigmask=())
+                              setsigdef=signal.valid_signals(), setsigmask=())
     finally:
         for each in high:
             os.close(each)
