@@ -69,6 +69,7 @@ COMMANDS: dict[str, Row] = {
     "state": Row("Coordination", "cmd_state:app", "Share values: versions, compare-and-set, history, watch."),
     "lease": Row("Coordination", "cmd_lease:app", "Take turns: locks that end by themselves, with fencing tokens."),
     "channel": Row("Coordination", "cmd_channel:app", "Send messages to agents, delivered until they acknowledge."),
+    "task": Row("Coordination", "cmd_task:app", "Ask for work once; agents claim it, do it, hand it on."),
     "install": Row("Doors", "cmd_install:install", "Write the files by which GitHub, GitLab or pre-commit run checks."),
     "serve": Row("Doors", "cmd_serve:serve", "Run the daemon: faster writes for many clients."),
     "skills": Row("Skills and index", "cmd_skills:app", "Check skills, list them, see how they came to be so."),

@@ -153,9 +153,9 @@ _VERSION_7 = (
     """CREATE TABLE tasks (
         seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, key TEXT UNIQUE, text TEXT NOT NULL, status TEXT NOT NULL,
         needs TEXT NOT NULL, want_role TEXT, want_skill TEXT, by_agent TEXT, by_human TEXT, by_run TEXT,
-        handed TEXT, agent TEXT, human TEXT, run TEXT, token INTEGER, boot TEXT, until_boot REAL, ttl REAL, expires REAL,
-        attempts INTEGER NOT NULL, most INTEGER NOT NULL, result TEXT, note TEXT, bundle TEXT, created REAL NOT NULL,
-        updated REAL NOT NULL)""",
+        handed TEXT, agent TEXT, human TEXT, run TEXT, token INTEGER, boot TEXT, until_boot REAL, ttl REAL,
+        expires REAL, attempts INTEGER NOT NULL, most INTEGER NOT NULL, result TEXT, note TEXT, bundle TEXT,
+        created REAL NOT NULL, updated REAL NOT NULL)""",
     "CREATE INDEX tasks_status ON tasks (status, seq)",
     "CREATE TABLE needs (need TEXT, task TEXT, PRIMARY KEY (need, task)) WITHOUT ROWID",
     "ALTER TABLE runs ADD COLUMN boot TEXT",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from githarness import clock
 from githarness.audit import line
 from githarness.policy.rates import Rate
-from githarness.store import events, leases, stops
+from githarness.store import events, leases, stops, tasks
 from githarness.store.counts import Span
 from githarness.store.db import Connection
 from githarness.store.rows import EventRow
@@ -30,6 +30,7 @@ def keep(conn: Connection, new: Iterable[Stop]) -> None:
     new = tuple(new)
     stops.put(conn, new)
     leases.end(conn, [stop.agent for stop in new])
+    tasks.end(conn, [stop.agent for stop in new])
     events.add(conn, map(event_of, new))
 
 

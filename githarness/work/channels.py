@@ -102,7 +102,7 @@ def publish(act: Act, ask: PublishAsk) -> dict[str, Json]:
     act.permit("write", _checked(ask.channel))
     if ask.reply_to is not None:
         _answerable(act, ask.reply_to, ask.channel)
-    return _published(act, ask, _audience(act, ask.to))
+    return _published(act, ask, addressed(act, ask.to))
 
 
 def reply(act: Act, ask: ReplyAsk) -> dict[str, Json]:
@@ -295,7 +295,7 @@ def _audiences(act: Act) -> list[str]:
     return [ALL, _subscriber(act), *(f"role:{role}" for role in act.who.roles)]
 
 
-def _audience(act: Act, to: str) -> str:
+def addressed(act: Act, to: str) -> str:
     """Raises NotFound, Conflict where nobody can ever read it."""
     governance = act.turn.governance
     if to == ALL:

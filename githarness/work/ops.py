@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from githarness.canon import Json
-from githarness.work import channels, leases, state
+from githarness.work import channels, handoff, leases, state, tasks
 from githarness.work.coordination import Act, Caller, Step
 
 
@@ -41,6 +41,14 @@ VERBS: dict[str, Verb] = {
     "channel.leave": Verb(channels.LeaveAsk, channels.leave),
     "channel.show": Verb(channels.ShowAsk, channels.show, durable=False),
     "channel.list": Verb(channels.ListAsk, channels.listed, durable=False),
+    "task.add": Verb(tasks.AddAsk, tasks.add),
+    "task.claim": Verb(tasks.ClaimAsk, tasks.claim, durable=False),
+    "task.beat": Verb(tasks.BeatAsk, tasks.beat, durable=False),
+    "task.done": Verb(tasks.DoneAsk, tasks.done),
+    "task.fail": Verb(tasks.FailAsk, tasks.fail),
+    "task.handoff": Verb(handoff.HandoffAsk, handoff.handoff),
+    "task.show": Verb(handoff.ShowAsk, handoff.show, durable=False),
+    "task.list": Verb(tasks.ListAsk, tasks.listed, durable=False),
 }
 _NAMES = {verb.ask: name for name, verb in VERBS.items()}
 
