@@ -13,6 +13,7 @@ from pathlib import Path
 
 from githarness import settings, wiring
 from githarness.canon import printable
+from githarness.checks import vault_values
 from githarness.errors import HarnessError, NotFound
 
 _MOST_LINES = 40  # of reasons; a person reads them behind `remote: `
@@ -60,7 +61,8 @@ def _pre_push(remote: str) -> int:
         _say(f"hint: {verdict.divergence.fix}")
     if verdict is not None and verdict.blocks:
         return 1
-    return _refused("these commits break the rules of their own repository", harness.judge_pushed(updates))
+    return (_refused("these commits break the rules of their own repository", harness.judge_pushed(updates))
+            or _refused("this push has secrets of the vault", vault_values.of_push(harness.repo, updates)))
 
 
 def _refused(what: str, found: Sequence[str]) -> int:

@@ -57,6 +57,17 @@ def _of_history(repo: Repo, scope: Scope) -> Iterator[Content]:
     yield from vault_contents.of_labels(settings.load(), repo, reader, frozenset(reader.walk(head, hidden)))
 
 
+def of_push(repo: Repo, updates: str) -> list[str]:
+    """What git's lines for pre-push bring along of the vault's values, as lines."""
+    if not has_vault(repo):
+        return []
+    from githarness.git.reader import Reader
+    from githarness.work import vault_contents
+
+    found = findings(look(repo, vault_contents.of_push(settings.load(), repo, Reader(repo), updates)))
+    return [f"{one.path}:{one.line}: {one.message}" for one in found]
+
+
 def contents_of(scope: Scope) -> Iterator[Content]:
     for path in scope.paths:
         if scope.files.mode(path) in (FILE, EXECUTABLE, LINK):

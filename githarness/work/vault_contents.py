@@ -31,15 +31,28 @@ def of_commits(reader: Reader, tips: Sequence[str], hidden: Sequence[str]) -> It
             yield Content(f"{oid[:12]}:{change.path}", reader.blob(new.oid))
 
 
-def of_labels(settings: Settings, repo: Repo, reader: Reader, commits: frozenset[str] | None) -> Iterator[Content]:
-    """Tags and notes, of these commits or of all."""
+def of_labels(settings: Settings, repo: Repo, reader: Reader, commits: frozenset[str]) -> Iterator[Content]:
+    """Tags and notes of these commits; `commits` may have ids of tags, too."""
     listed = Git(settings, repo.common_dir).run("for-each-ref", f"--format={_TAG}", "refs/tags")
     fields = listed.decode("utf-8", "surrogateescape").split("\0")
     for own, target, ref, text in zip(*(fields[at::4] for at in range(4)), strict=False):
-        if commits is None or (target or own.strip()) in commits:
+        if not commits.isdisjoint((target, own.strip())):
             yield Content(f"tag {ref.strip()}", text.encode("utf-8", "surrogateescape"))
     for ref, tip in refs.under(repo.common_dir, "refs/notes/").items():
         for path, entry in reader.files(tip):
             about = path.replace("/", "")
-            if commits is None or about in commits:
+            if about in commits:
                 yield Content(f"note {ref} of {about[:12]}", reader.blob(entry.oid))
+
+
+def of_push(settings: Settings, repo: Repo, reader: Reader, updates: str) -> Iterator[Content]:
+    """What a push brings, from git's lines for pre-push: all that no remote is known to have."""
+    lines = [line.split(" ") for line in updates.splitlines()]
+    sent = [fields[1] for fields in lines if len(fields) == 4 and fields[1] != refs.ZERO]
+    known = [fields[3] for fields in lines if len(fields) == 4 and fields[3] != refs.ZERO and reader.has(fields[3])]
+    remotes = refs.under(repo.common_dir, "refs/remotes/")
+    hidden = [reader.resolve(oid + "^{commit}") for oid in (*known, *remotes.values())]
+    tips = [reader.resolve(oid + "^{commit}") for oid in sent]
+    yield from of_commits(reader, tips, hidden)
+    commits = {oid for tip in tips for oid in reader.walk(tip, hidden)}
+    yield from of_labels(settings, repo, reader, frozenset(commits.union(sent)))
