@@ -81,6 +81,7 @@ class Desk:
         self.clients: Callable[[], int] = lambda: 0
         self.before_turn: Callable[[], None] = lambda: None  # until the other file of the spool is empty
         self.more: dict[str, Callable[[Session, dict[str, Any]], dict[str, Json]]] = {}  # what only a daemon can do
+        self.trouble = ""  # why governance or database cannot be looked at now
         self.now = self.clock.now()
         self.booted = self.clock.boot()
 
@@ -123,7 +124,7 @@ class Desk:
         ready = session.ready.get(header[comma:])
         if ready is None or ready.epoch != self.epoch or not header[6:comma].isdigit():
             return None
-        if self.spool.blocked or not ready.lease.spend(self.booted):
+        if self.spool.blocked or self.trouble or not ready.lease.spend(self.booted):
             return None
         self.spool.note(ready.line, self.now, durable=ready.durable)
         text = b'{"id":%b%b' % (header[6:comma], ready.rest)
@@ -162,6 +163,8 @@ class Desk:
         if self.spool.blocked:
             raise Unavailable(f"uses of secrets cannot be recorded: {self.spool.blocked}",
                               fix="make room on the disk of the repository", details={"state": "audit-blocked"})
+        if self.trouble:
+            raise Unavailable(f"nothing can be decided now: {self.trouble}", fix="githarness doctor")
         try:
             decision = self.decide(caller, ask)
             held = self._fit(caller, ask)

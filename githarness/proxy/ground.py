@@ -12,7 +12,6 @@ from githarness.git import refs
 from githarness.policy import evaluate
 from githarness.policy.model import Decision, Human, Request
 from githarness.store import runs
-from githarness.store.db import Connection
 from githarness.store.rows import RunRow
 from githarness.store.stops import Stop, in_force
 from githarness.work import breaker, ends, people
@@ -38,7 +37,6 @@ class Ground:
         self._stamps: object = None
         self._stops: dict[str, Stop] = {}
         self._open_runs: dict[str, bool] = {}
-        self._conn: Connection | None = None
         self._version = -1
         self._late: list[Stop] = []
         self._minute = -1
@@ -55,8 +53,9 @@ class Ground:
         if stamps != self._stamps:
             self._stamps = stamps
             self._read_head()
-        if self._data_version() != self._version:
-            self._version = self._data_version()
+        version = self.parts.db.changes()
+        if version != self._version:
+            self._version = version
             self._read_database()
         minute = int(now // _MINUTE)
         if minute != self._minute or now >= self._next_end:  # windows of policies begin and end with a minute
@@ -76,12 +75,6 @@ class Ground:
     def _plan_end(self, now: float) -> None:
         with contextlib.suppress(HarnessError):
             self._next_end = min((at for at in self.governance().ends.values() if at > now), default=float("inf"))
-
-    def _data_version(self) -> int:
-        if self._conn is None:
-            with self.parts.db.read() as conn:
-                self._conn = conn
-        return int(self._conn.execute("PRAGMA data_version").fetchone()[0])
 
     def _read_database(self) -> None:
         with self.parts.db.read() as conn:

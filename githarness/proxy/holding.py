@@ -6,6 +6,7 @@ the others are served on.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from githarness.settings import Settings
 from githarness.vault import folder, keyslots, marks, opening, record
 from githarness.vault.arena import Arena, Slot
 from githarness.vault.keyslots import Offer
+from githarness.vault.marks import Mark
 from githarness.vault.record import Header
 from githarness.work import vault_records
 from githarness.work.governance import Governance
@@ -46,6 +48,7 @@ class Holding:
         self.why_locked = "the vault has not been unlocked"
         self._keks: dict[str, Slot] = {}
         self._digest = ""
+        self._missing = False  # whether a record is sealed with a key that is not open here
         self._held: dict[str, Held] = {}
         self.refused: dict[str, str] = {}
         self.removed: set[str] = set()
@@ -131,36 +134,55 @@ class Holding:
         if gone or any(name in self._held for name in fresh):
             self.withdraw()
         self._drop(gone)
-        self._take(vault, governance, {name: there[name] for name in fresh})
+        self._take(vault, governance, {name: there[name] for name in fresh}, again=again)
+        if self._missing and self._more_keys(vault):  # somebody sealed all anew
+            self._take(vault, governance, there, again=True)
         self._digest = governance.digest
         self.epoch += 1
+
+    def _more_keys(self, vault: Vault) -> bool:
+        """Whether the vault's keys of now could be had without a person."""
+        for offer in opening.automatic(vault.place, self._settings):
+            with contextlib.suppress(VaultLocked):
+                self._keep(keyslots.unlock(vault.place, [offer]))
+                return True
+        return False
 
     def _entries(self, governance: Governance) -> dict[str, str]:
         at = governance.config.vault
         files = self._ground.parts.reader.files(governance.commit, at + "/")
         return {name: entry.oid for path, entry in files if (name := folder.name_of(at, path)) is not None}
 
-    def _take(self, vault: Vault, governance: Governance, wanted: dict[str, str]) -> None:
-        seen = marks.load(vault.place)
+    def _take(self, vault: Vault, governance: Governance, wanted: dict[str, str], *, again: bool) -> None:
+        """`again`: what is wanted is all that there is."""
+        seen, reader = marks.load(vault.place), self._ground.parts.reader
+        self._missing = False
+        each = vault_records.every(reader, governance) if again else (
+            vault_records.find(reader, governance, name) for name in wanted)
         newer: list[tuple[str, int, bytes]] = []
-        for name, oid in wanted.items():
-            self._drop([name])
-            self.refused.pop(name, None)
-            self.removed.discard(name)
-            found = vault_records.find(self._ground.parts.reader, governance, name)
-            try:
-                if found and found.record:
-                    marks.check(seen, name, found.version, found.data)
-                    self._open(vault, found, oid)
-                    newer.append((name, found.version, found.data))
-                elif found:
-                    self.refused[name] = found.why
-            except HarnessError as error:
-                self.refused[name] = error.message
+        for found in each:
+            if found is not None and self._taken(vault, found, wanted[found.name], seen):
+                newer.append((found.name, found.version, found.data))
         gone = [name for name in seen if name not in self._held and name not in self.refused
                 and name not in self.removed]
         self.refused |= {name: f"its file is gone, and version {seen[name].version} was seen here" for name in gone}
         marks.advance(vault.place, newer)
+
+    def _taken(self, vault: Vault, found: Found, oid: str, seen: dict[str, Mark]) -> bool:
+        """Whether it is held, or known as removed; else why not stands in `refused`."""
+        name = found.name
+        self._drop([name])
+        self.refused.pop(name, None)
+        self.removed.discard(name)
+        try:
+            if found.record:
+                marks.check(seen, name, found.version, found.data)
+                self._open(vault, found, oid)
+                return True
+            self.refused[name] = found.why
+        except HarnessError as error:
+            self.refused[name] = error.message
+        return False
 
     def _open(self, vault: Vault, found: Found, oid: str) -> None:
         known = found.record
@@ -171,6 +193,7 @@ class Holding:
             return
         kek = self._keks.get(known.header.kek)
         if kek is None:
+            self._missing = True
             raise Integrity(f"it is sealed with the key '{known.header.kek}', which is not open here",
                             fix="githarness vault unlock")
         slot = self.arena.take(known.room)

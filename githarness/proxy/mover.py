@@ -52,8 +52,8 @@ class Mover:
         elif said:
             self.problem = said.decode(errors="replace")
         elif self.moving:
-            spool.move(Database(self._home, SYSTEM), self.moving)
-            self.moving = None
+            said = _moved(self._home, self.moving)
+            self.moving, self.problem = (None, "") if said == _DONE else (self.moving, said.decode(errors="replace"))
         return self.moving is None
 
     @property

@@ -87,7 +87,7 @@ class Server:
 
     def _turn(self, timeout: float) -> None:
         ready = self._selector.select(timeout)
-        self._desk.begin()
+        self._begin()
         now = self._desk.clock.monotonic()
         for key, mask in ready:
             if isinstance(key.data, Connection):
@@ -100,6 +100,16 @@ class Server:
                 self._woken.recv(4096)
         self._answer()
         self._tend(now)
+
+    def _begin(self) -> None:
+        """Where it cannot be seen whether something has changed, nothing is given."""
+        try:
+            self._desk.begin()
+            self._desk.trouble = ""
+        except HarnessError as error:
+            self._desk.trouble = error.message
+        except Exception as error:
+            self._desk.trouble = type(error).__name__
 
     def _welcome(self, now: float) -> None:
         for sock in self._door.arrivals():

@@ -192,7 +192,7 @@ class Permit:
 
 def denied(kind: str, request: Request, decision: Decision) -> Denied:
     """`kind` of caller: agent or human."""
-    what = f"may not {_verb(request)} '{request.path or request.tool or request.host}'"
+    what = f"may not {_what(request)} '{request.path or request.tool or request.host}'"
     return Denied(f"{kind} '{request.agent}' {what}" + (f": {decision.why}" if decision.why else ""),
                   fix="ask an owner; githarness human list shows who is one",
                   details={"path": request.path, "action": request.action, "rule": decision.rule, "why": decision.why})
@@ -200,13 +200,13 @@ def denied(kind: str, request: Request, decision: Decision) -> Denied:
 
 def needs_approval(request: Request, decision: Decision) -> NeedsApproval:
     approvers = decision.approvers or Approvers()
-    return NeedsApproval(f"agent '{request.agent}' may {_verb(request)} '{request.path}' with approval only",
+    return NeedsApproval(f"agent '{request.agent}' may {_what(request)} '{request.path}' with approval only",
                          fix="githarness proposals shows what waits",
                          details={"path": request.path, "action": request.action, "rule": decision.rule,
                                   "why": decision.why, "approvers": {"role": approvers.role, "count": approvers.count}})
 
 
-def _verb(request: Request) -> str:
+def _what(request: Request) -> str:
     return "use secret" if request.action == "secret" else request.action
 
 
