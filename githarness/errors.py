@@ -127,7 +127,7 @@ class NotFound(HarnessError):
 class VaultLocked(HarnessError):
     code = "vault-locked"
     exit_code = 15
-    default_fix = "unlock the vault"
+    default_fix = "githarness vault unlock"
 
 
 class Stopped(HarnessError):
