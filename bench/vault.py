@@ -1,9 +1,10 @@
 """Credentials from the vault beside `latchkey` from PyPI and OpenSSH's ssh-agent: latency, rate, start, memory.
 
-python bench/vault.py [--gets 20000] [--records 1000] [--connections 1000] [--latchkey PYTHON] [--attacks]
+python bench/vault.py [--gets 20000] [--records 1000] [--connections 1000] [--latchkey PYTHON] [--attacks] [--all]
 
 All in one run on one machine. A get of ours is decided by policy and recorded before it is answered; latchkey's is
 neither. ssh-agent signs, which is what it is for. `written` and `durable` say how a use is recorded (docs/vault.md).
+HTTP and git are measured by vault_http.py, scans by vault_scan.py; --all runs these too.
 """
 
 from __future__ import annotations
@@ -37,6 +38,18 @@ RULES = """\
     agents: [bench]
     actions: [secret]
     paths: ["**"]
+"""
+_LOAD = """
+import time
+from pathlib import Path
+from githarness import settings
+from githarness.git.repo import discover
+from githarness.proxy import serve
+found = settings.load()
+repo = discover(Path("."))
+begun, spent = time.perf_counter(), time.process_time()
+desk = serve.opened(found, serve.parts_of(found, repo, "refs/heads/main"))
+print(f"{time.perf_counter() - begun:.2f} s, CPU {time.process_time() - spent:.2f} s, {desk.state}")
 """
 _FILL = """
 import sys
@@ -213,24 +226,8 @@ def connections(ours: Ours, number: int) -> None:
         sock.close()
 
 
-def helper(ours: Ours) -> None:
-    """CPU time of children, in turns: wall time says more about what else runs here."""
-    script = Path(sys.executable).with_name("git-credential-githarness")
-    if not script.exists():
-        print("git helper: not installed as a console script here")
-        return
-    asked = b"protocol=https\nhost=git.example.org\n\n"
-    tried = {"python -IS -c pass": [sys.executable, "-IS", "-c", "pass"], "helper": [str(script), "get"]}
-    env = {**ENV, "GITHARNESS_AGENT": AGENT, "GITHARNESS_RUN": RUN}
-    took: dict[str, list[float]] = {name: [] for name in tried}
-    for _ in range(30):
-        for name, args in tried.items():
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run(args, input=asked, cwd=ours.repo, env=env, capture_output=True)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            took[name].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    base, full = (min(times) * 1000 for times in took.values())
-    print(f"{'git helper / python -IS -c pass, CPU':44} {full:.0f} ms / {base:.0f} ms = {full / base:.1f} x")
+
+
 
 
 @contextmanager
@@ -255,6 +252,7 @@ def main() -> None:
     options.add_argument("--connections", type=int, default=1000)
     options.add_argument("--latchkey", metavar="PYTHON", help="where latchkey is installed already")
     options.add_argument("--attacks", action="store_true", help="the table of attacks only")
+    options.add_argument("--all", action="store_true", help="also vault_http.py and vault_scan.py")
     wanted = options.parse_args()
     print(machine())
     with scratch() as folder, peers(folder, wanted.latchkey, wanted.records) as (peer, agent):
@@ -263,12 +261,18 @@ def main() -> None:
             measure(ours, peer, agent, wanted)
         vault_attacks.table(ours, peer)
         ours.stop()
+    for script in ("vault_http.py", "vault_scan.py") if wanted.all else ():
+        print(f"\n{script}", flush=True)
+        subprocess.run([sys.executable, str(Path(__file__).with_name(script))], check=False)
 
 
 def measure(ours: Ours, peer: Latchkey | None, agent: SshAgent, wanted: argparse.Namespace) -> None:
     took = timed(5, lambda: kdf.from_passphrase(b"a passphrase of some length", b"s" * 16, kdf.Cost()))
     print(f"{'Argon2id of a passphrase':44} {min(took):.2f} s")
     print(f"{f'start until ready, {wanted.records} records':44} {min(started(ours) for _ in range(3)):.2f} s")
+    loads = [subprocess.run([sys.executable, "-c", _LOAD], cwd=ours.repo, env=ENV, capture_output=True, text=True,
+                            check=True).stdout.strip() for _ in range(3)]
+    print(f"{f'of that, {wanted.records} records opened':44} {min(loads)}")
     ours.start()
     if peer:
         print(f"{'latchkey, start until it answers':44} {peer.start():.2f} s")
@@ -276,7 +280,6 @@ def measure(ours: Ours, peer: Latchkey | None, agent: SshAgent, wanted: argparse
     latencies(ours, peer, agent, wanted.gets)
     rates(ours, peer)
     connections(ours, wanted.connections)
-    helper(ours)
 
 
 def started(ours: Ours) -> float:

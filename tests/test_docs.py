@@ -210,14 +210,18 @@ GOVERNANCE = """01 02 03 04 05 06 08 09 10 11 13 14 16 18 20 21 23 24 25 27 28 3
 
 def _rows_of_attacks() -> dict[str, str]:
     """What is said of each case."""
-    rows = [line.split("|") for line in ATTACKS.splitlines() if re.match(r"\| [GI]\d\d", line)]
+    rows = [line.split("|") for line in ATTACKS.splitlines() if re.match(r"\| [GIV]\d\d", line)]
     return {case: row[3] for row in rows for case in row[1].split()}
 
 
-@pytest.mark.parametrize("case", GOVERNANCE.split())
+# The same of the attacks on the vault.
+VAULT = "01 02 03 05 06 08 10 11 13 15 16 17 18 19 20 21 22 23 25 26 27 28 30 32 33 35 36 38 39 40 41 42 44 45 47 48"
+
+
+@pytest.mark.parametrize("case", [*(f"G{n}" for n in GOVERNANCE.split()), *(f"V{n}" for n in VAULT.split())])
 def test_every_attack_has_its_test(case: str) -> None:
     """A row names a test, says why the case does not apply, or what it waits for."""
-    said = _rows_of_attacks()[f"G{case}"]
+    said = _rows_of_attacks()[case]
     assert re.search(r"`[\w/]+\.py(?:::\w+)?`", said) or re.search(r"\bwaits? for\b|\bdoes not apply\b", said)
 
 

@@ -27,7 +27,7 @@ def install(sh: Shell, *, remove: bool, dry_run: bool) -> None:
     told = not dry_run and any(one.action != "unchanged" for one in changes) and _told(sh, steps)
     _show(sh, changes, dry_run=dry_run, started=bool(told) and not remove)
     if not (remove or dry_run):
-        _notes(sh, vault=vault, linger=vault_units.linger(sh.settings))
+        _notes(sh, vault=vault, linger=vault_units.linger())
 
 
 def _told(sh: Shell, steps: list[list[str]]) -> bool:

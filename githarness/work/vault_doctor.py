@@ -85,7 +85,7 @@ def _daemon(subject: Subject) -> Finding:
 def _boot(subject: Subject) -> Finding:
     if not vault_units.there(subject.settings, subject.repo, "vault"):
         return Finding("vault at boot", "warn", "nothing starts it after a boot", "githarness install systemd")
-    if not vault_units.linger(subject.settings):
+    if not vault_units.linger():
         return Finding("vault at boot", "warn", "its service starts at your first login, not at boot",
                        "loginctl enable-linger")
     return Finding("vault at boot", "ok", "its service starts at boot")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -53,10 +54,9 @@ def started(repo: Repo, *, vault: bool) -> list[str]:
     return [_name(repo, file) for file in _STARTED if vault or not file.startswith("vault")]
 
 
-def linger(settings: Settings) -> bool:
+def linger() -> bool:
     """Whether this user's services start at boot and outlive the last logout."""
-    user = settings.environ.get("USER") or settings.environ.get("LOGNAME") or ""
-    return bool(user) and os.path.exists(f"/var/lib/systemd/linger/{user}")
+    return os.path.exists(f"/var/lib/systemd/linger/{pwd.getpwuid(os.getuid()).pw_name}")
 
 
 def there(settings: Settings, repo: Repo, kind: str) -> bool:
