@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "githarness"
 EXAMPLES = ROOT / "tests" / "skills" / "examples"
 # Which files a part has; the ledger has the rest. Lines of code, docs/adr/0010 and 0013.
-PARTS = {"skills": ("skills/**/*.py", "checks/[!p]*.py", "checks/pinned.py", "cli/cmd_skills.py", "cli/skills_*.py",
+PARTS = {"skills": ("skills/**/*.py", "checks/[!cpv]*.py", "checks/ci.py", "checks/pinned.py", "cli/cmd_skills.py", "cli/skills_*.py",
                     "cli/cmd_search.py",
                     "cli/cmd_install.py", "demo/malformed.py", "store/artifacts.py", "store/search.py",
                     "store/verdicts.py", "work/artifacts.py", "work/check.py", "work/crew.py",
@@ -43,7 +43,8 @@ PARTS = {"skills": ("skills/**/*.py", "checks/[!p]*.py", "checks/pinned.py", "cl
                    "work/line_origin.py", "cli/cmd_blast.py", "cli/cmd_why.py"),
          "vault": ("vault/*.py", "proxy/*.py", "seal/aead.py", "seal/kdf.py", "seal/exchange.py", "work/vault*.py",
                    "work/judge_vault.py", "cli/*vault*.py", "checks/credential.py", "store/exposures.py",
-                   "store/latchkey.py", "seal/fernet.py", "checks/policy_vault.py"),
+                   "store/latchkey.py", "seal/fernet.py", "checks/policy_vault.py", "checks/vault_values.py",
+                   "runner/lent.py", "runner/redacted.py"),
          "coordination": ("store/state.py", "store/leases.py", "store/fences.py", "store/channels.py", "store/tasks.py",
                           "work/coordination.py", "work/combine.py", "work/ops.py", "work/state.py",
                           "work/state_*.py", "work/lease*.py", "work/channel*.py", "work/task*.py", "work/handoff.py",

@@ -15,12 +15,12 @@ from githarness.checks import door, judging
 from githarness.checks.scope import Scope
 from githarness.errors import NotFound
 from githarness.git.repo import Repo, discover
-from githarness.settings import CONFIG
 from githarness.skills.document import Document
 from githarness.skills.gates import gh050
 from githarness.skills.model import Finding
 
 _BINARY_WINDOW = 8000  # bytes in which git looks for NUL
+_CONFIG = ".githarness/config.toml"  # settings.CONFIG, which is not loaded for repositories without it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +46,7 @@ def _governed() -> Repo | None:
         repo = discover(Path.cwd())
     except NotFound:
         return None
-    return repo if os.path.exists((repo.worktree or repo.git_dir) / CONFIG) else None
+    return repo if os.path.exists((repo.worktree or repo.git_dir) / _CONFIG) else None
 
 
 def _shapes(scope: Scope, path: str, message: bytes) -> Iterator[Finding]:
