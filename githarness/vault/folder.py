@@ -5,7 +5,7 @@
       marks                 the newest version of each secret that was seen (`marks`)
       keyfile               where `init` made one
       locked                empty; while it is there nothing unlocks by itself
-      lock                  for who changes keyslots
+      lock, marks.lock      for who changes keyslots, and marks
 """
 
 from __future__ import annotations

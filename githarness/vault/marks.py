@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from githarness import canon, private
+from githarness import canon, flock, private
 from githarness.errors import Integrity, Unavailable
 
 FILE = "marks"
+_LOCK = "marks.lock"  # writers, clones and the daemon of one user all add to it
 _LARGEST = 1 << 26
 
 
@@ -46,17 +47,13 @@ def check(marks: Mapping[str, Mark], name: str, version: int, data: bytes) -> No
 
 
 def advance(folder: Path, seen: Iterable[tuple[str, int, bytes]]) -> None:
-    """`seen`: name, version, file. What is not newer than its mark changes nothing. Raises Integrity, Unavailable.
-
-    For who holds `keyslots.changing`, or is the only one that serves this vault.
-    """
-    marks, end = _parsed(_data(folder), folder / FILE)
-    text = ""
-    for name, version, data in seen:
-        if name not in marks or version > marks[name].version:
-            text += _line(name, version, canon.sha256(data))
-    if text:
-        _append(folder / FILE, text.encode(), end)
+    """`seen`: name, version, file. What is not newer than its mark changes nothing. Raises Integrity, Unavailable."""
+    with flock.exclusive(folder / _LOCK, what="the marks of the vault"):
+        marks, end = _parsed(_data(folder), folder / FILE)
+        text = "".join(_line(name, version, canon.sha256(data)) for name, version, data in seen
+                       if name not in marks or version > marks[name].version)
+        if text:
+            _append(folder / FILE, text.encode(), end)
 
 
 def _append(path: Path, data: bytes, end: int) -> None:

@@ -37,6 +37,9 @@ def automatic(place: Path, settings: Settings) -> Iterator[Offer]:
     for slot in sorted(keyslots.load(place).slots, key=lambda slot: _ORDER.index(slot.kind)):
         try:
             secret = _secret(slot, place, settings)
+        except NotFound as error:
+            problem = problem or VaultLocked(error.message, fix=error.fix)
+            continue
         except HarnessError as error:
             problem = problem or error
             continue

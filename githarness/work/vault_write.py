@@ -8,7 +8,7 @@ from pathlib import Path
 
 from githarness import clock
 from githarness.audit import line
-from githarness.errors import Conflict, Integrity, NotFound, Usage
+from githarness.errors import Conflict, Integrity, Locked, NotFound, Usage
 from githarness.git.objects import FOLDER
 from githarness.policy.model import Human
 from githarness.seal.signer import Signer
@@ -98,6 +98,8 @@ def put(desk: Desk, settings: Settings, items: Sequence[Item], keks: Keks, *, wh
 
     def made(making: Making) -> Iterator[tuple[Header, bytes]]:
         current = keyslots.load(making.vault.place).current
+        if current not in keks:
+            raise Locked("somebody gave the vault a new key meanwhile", fix="repeat the command")
         for item in items:
             header = _header(desk, making, item, current)
             yield header, record.build(header, item.value, keks[current], making.signer)

@@ -190,7 +190,7 @@ def test_keyfile_and_passphrase_file_open_it_without_a_person(home: Path, place:
         keyslots.save(place, Keyslots(VAULT, (slot,)).with_kek(KEK))
         assert keyslots.unlock(place, opening.automatic(place, settings.load()))
         file.unlink()
-        with pytest.raises(NotFound, match=f"no {kind} at"):
+        with pytest.raises(VaultLocked, match=f"no {kind} at"):
             keyslots.unlock(place, opening.automatic(place, settings.load()))
 
 

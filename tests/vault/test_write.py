@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from githarness.errors import Conflict, Denied, Integrity, NotFound, Unavailable, Usage, VaultLocked
+from githarness.errors import Conflict, Denied, Integrity, Locked, NotFound, Unavailable, Usage, VaultLocked
 from githarness.settings import load as load_settings
 from githarness.settings import parse_config
 from githarness.vault import keyslots, marks, opening
-from githarness.work.vault_write import Terms
+from githarness.work import vault_write
+from githarness.work.vault_write import Item, Terms
 from tests.conftest import Cli, Git
 from tests.vault.safe import AT, Safe
 
@@ -168,6 +169,25 @@ def test_rekey_seals_everything_anew_and_drops_the_old_key(safe: Safe) -> None:
     assert safe.git("rev-list", "--count", f"{head}..main").strip() == "1" and safe.codes() == set()
 
 
+def test_a_key_that_came_meanwhile_is_told(safe: Safe) -> None:
+    """Between unlocking and writing; nothing is sealed with a key that is gone."""
+    former = safe.keks()
+    safe.rekey()
+    with pytest.raises(Locked, match="new key"):
+        vault_write.put(safe.desk, safe.settings, [Item("a", OLD, Terms())], former)
+
+
+MARKER = "import sys; from pathlib import Path; from githarness.vault import marks\n" \
+         "for n in range(60): marks.advance(Path(sys.argv[1]), [(f'{sys.argv[2]}/{n}', 1, b'x')])\n"
+
+
+def test_marks_of_several_processes_are_all_kept(safe: Safe) -> None:
+    """Two clones and a daemon add to one file."""
+    writers = [subprocess.Popen([sys.executable, "-c", MARKER, str(safe.place), name]) for name in ("a", "b", "c")]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert len(marks.load(safe.place)) == 180
+
+
 def test_rekey_stops_at_a_record_that_is_not_to_be_believed(safe: Safe) -> None:
     """It would sign what somebody else wrote; the old key stays."""
     safe.set("a", OLD)
@@ -198,7 +218,7 @@ def test_a_vault_without_its_keys_stays_locked(safe: Safe) -> None:
     safe.set("a", OLD)
     place = safe.place
     (place / "keyfile").unlink()
-    with pytest.raises(NotFound, match="no keyfile"):
+    with pytest.raises(VaultLocked, match="no keyfile"):
         safe.set("a", NEW)
     assert "keyfile" not in os.listdir(place)
     shutil.rmtree(place)
@@ -246,7 +266,7 @@ def test_the_command_shows_what_it_did(fleet: Path, cli: Cli) -> None:
     assert (listed[0]["name"], listed[0]["writer"], listed[0]["good"]) == ("a", "olive", True)
     assert told.out.startswith("a version 1 modes exec, get by olive at ")
     locked = cli("vault", "set", "b", "--json", cwd=fleet, stdin="some-secret\n")
-    assert locked.code == 14 and "no keyfile" in json.loads(locked.out)["error"]["message"]
+    assert locked.code == 15 and "no keyfile" in json.loads(locked.out)["error"]["message"]
 
 
 def test_a_value_comes_from_a_file_or_stdin_whole(fleet: Path, cli: Cli, tmp_path: Path) -> None:
