@@ -36,6 +36,8 @@ _ROOM = 256 << 10  # bytes of an ask; a larger one waits for the lock by itself
 _ASKED, _BACK, _TAKEN, _DONE, _SIZE, _BODY = 0, 1, 2, 3, 4, 8  # offsets
 _NUMBERS = 250
 _PATIENCE = 0.05  # seconds without a bell
+_ROOM_FOR_OTHERS = 0.002  # seconds that who led for others lets one of them lead: else it would lead for ever
+_CROWDED = 2
 _MOST = 64  # asks that are served at once
 _AGAIN = 64  # times that the places are served before the folder is read anew: its time is coarse
 _COUNT = itertools.count()
@@ -135,7 +137,6 @@ class _Known:
     def put(self, text: bytes) -> None:
         os.pwrite(self.fd, len(text).to_bytes(4, "big") + text, _SIZE)
         os.pwrite(self.fd, os.pread(self.fd, 1, _TAKEN), _DONE)
-        self.ring()
 
     def ring(self) -> None:
         with contextlib.suppress(OSError):
@@ -150,6 +151,7 @@ class Combined:
         self._folder = parts.repo.home / "desk" / clock.boot_id()
         self._local = threading.local()
         self._known = _Places(self._folder)
+        self._crowded = 0  # asks for which we let somebody else lead first, as we led for others just now
 
     def ask(self, caller: Caller, ask: object) -> dict[str, Json]:
         """The answer of the verb that `ask` belongs to; raises what it raises."""
@@ -160,8 +162,9 @@ class Combined:
 
     def _asked(self, caller: Caller, ask: object) -> Found:
         batch = _Batch(caller, ask, self._known)
-        with contextlib.suppress(flock.Held):
-            return batch.served(self._parts, wait=0.0)
+        if not self._crowded:
+            with contextlib.suppress(flock.Held):
+                return self._led(batch)
         text = canon.dumps(ops.packed(caller, ask)).encode()
         if len(text) > _ROOM:
             return batch.served(self._parts, wait=WAIT)
@@ -171,11 +174,15 @@ class Combined:
 
     def _wait(self, batch: _Batch, place: Place) -> Found:
         deadline = SYSTEM.monotonic() + WAIT
+        patience = _ROOM_FOR_OTHERS if self._crowded else 0.0
         while SYSTEM.monotonic() < deadline:
-            with contextlib.suppress(flock.Held, _InHand):
-                return batch.served(self._parts, wait=0.0)
-            place.rung(_PATIENCE)
+            if not patience:
+                with contextlib.suppress(flock.Held, _InHand):
+                    return self._led(batch)
+            place.rung(patience or _PATIENCE)
+            patience = 0.0
             if (answer := place.answer()) is not None:
+                self._crowded = 0
                 return _unpacked(answer)
         if place.taken_back():
             batch.place = None
@@ -183,6 +190,11 @@ class Combined:
         self._local.place = None  # it may still be written to
         raise Unavailable("another process has this in hand: whether it happens is not known yet",
                           fix="look whether it has; ask again only if it has not", details={"outcome": "unknown"})
+
+    def _led(self, batch: _Batch) -> Found:
+        found = batch.served(self._parts, wait=0.0)
+        self._crowded = _CROWDED if batch.taken else max(0, self._crowded - 1)
+        return found
 
     def _place(self) -> Place:
         place: Place | None = vars(self._local).get("place")
@@ -248,8 +260,11 @@ class _Batch:
                 raise
             found = [error] * len(self.steps)
         finally:
-            for place, one in zip(self.taken, found or (), strict=False):
-                place.put(_packed(one))
+            answered = [(place, _packed(one)) for place, one in zip(self.taken, found or (), strict=False)]
+            for place, answer in answered:
+                place.put(answer)
+            for place in self.taken:  # all at once: whoever wakes up takes the processor
+                place.ring()
         for place, _ in self.places.asked():
             place.ring()
             break
