@@ -35,7 +35,7 @@ def _tried(on: Any, case: str) -> str:
         on.ready()
         held = getattr(on, case)()
     except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
-        return f"error {type(error).__name__}"
+        return "BROKEN, it ended" if on.ended else f"error {type(error).__name__}"
     return "-" if held is None else "held" if held else "BROKEN"
 
 
@@ -84,9 +84,17 @@ class _Latchkey:
 
     def ready(self) -> None:
         """An attack before this one may have ended it."""
-        if self.peer.process.poll() is not None:
-            self.peer.start()
-            self._fresh()
+        with contextlib.suppress(OSError, ValueError):
+            self.peer.ask({"action": "ping"}, timeout=15)  # what it still has in hand may end it too
+            return
+        self.peer.stop()
+        self.peer.start()
+        self._fresh()
+
+    @property
+    def ended(self) -> bool:
+        time.sleep(0.5)
+        return self.peer.process.poll() is not None
 
     def _sql(self, code: str) -> None:
         done = self.peer.run(self.sql + code + "\nc.commit()")
@@ -209,6 +217,10 @@ class _Ours:
 
     def ready(self) -> None:
         """Nothing ends it."""
+
+    @property
+    def ended(self) -> bool:
+        return self.ours.process.poll() is not None
 
     def _command(self, *args: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "githarness", *args], cwd=self.repo, env=ENV, input=given,

@@ -43,6 +43,7 @@ PARTS = {"skills": ("skills/**/*.py", "checks/[!cpv]*.py", "checks/ci.py", "chec
                    "work/line_origin.py", "cli/cmd_blast.py", "cli/cmd_why.py"),
          "vault": ("vault/*.py", "proxy/*.py", "seal/aead.py", "seal/kdf.py", "seal/exchange.py", "work/vault*.py",
                    "work/judge_vault.py", "cli/*vault*.py", "checks/credential.py", "store/exposures.py",
+                   "runner/services.py", "demo/fingerprint.py",
                    "store/latchkey.py", "seal/fernet.py", "checks/policy_vault.py", "checks/vault_values.py",
                    "runner/lent.py", "runner/redacted.py"),
          "coordination": ("store/state.py", "store/leases.py", "store/fences.py", "store/channels.py", "store/tasks.py",
