@@ -18,6 +18,7 @@ app = lazy_group("Credentials for agents: encrypted in git, used under policy an
     "rotate-due": "vault_due:rotate_due",
     "rekey": "vault_keys:rekey",
     "import": "vault_records:import_",
+    "keys": "vault_signing:app",
     "serve": "vault_daemon:serve_",
     "status": "vault_daemon:status",
     "unlock": "vault_daemon:unlock",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +10,15 @@ from typing import Any
 
 from githarness import clock, sockets
 from githarness.canon import Json
-from githarness.errors import Denied, HarnessError, Usage
+from githarness.errors import Denied, HarnessError, NotFound, Usage
 from githarness.proxy import identity
 from githarness.proxy.desk import Ask, Desk, Reply, Session, failed
-from githarness.proxy.doors import Child
+from githarness.proxy.doors import ADOPTED, Child
 from githarness.proxy.http_routes import Routes, lease_of
 from githarness.proxy.ops import in_scope
 from githarness.settings import Settings
-from githarness.vault import wire
+from githarness.vault import signing, wire
+from githarness.vault.arena import Slot
 
 Fields = dict[str, Json]
 Watch = Callable[[socket.socket, int, Callable[[bytes], Reply]], None]
@@ -33,7 +35,9 @@ class Doors:
     """`watch`: has the server read a door's line, and send what is made of each header."""
 
     def __init__(self, desk: Desk, settings: Settings, common_dir: Path, watch: Watch) -> None:
-        self._desk, self._watch, self._environ = desk, watch, settings.environ
+        self._desk, self._watch, self._settings, self._environ = desk, watch, settings, settings.environ
+        self._adopted: dict[str, tuple[Slot, memoryview]] = {}  # by public key
+        self._stamp = 0
         self.routes = Routes(desk)
         self._seat = sockets.bound(ssh_socket(settings, common_dir), stop="githarness vault serve --stop")
         self._seat.listener.settimeout(None)
@@ -47,7 +51,9 @@ class Doors:
         """Now and then: what is needed runs, and what is over is forgotten."""
         self.routes.sweep()
         self._bound = {each: one for each, one in self._bound.items() if clock.process_start(each[0]) == each[1]}
-        if any("sign" in header.modes for header in self._desk.holding.headers()):
+        with contextlib.suppress(HarnessError):  # said to who asks for a signature
+            self._look_for_adopted()
+        if self._adopted or any("sign" in header.modes for header in self._desk.holding.headers()):
             self._ssh.ensure()
         if self._http and len(self.routes):
             self._http.ensure()
@@ -66,7 +72,7 @@ class Doors:
                 "ssh_agent": str(self._seat.path)}
 
     def route(self, session: Session, said: dict[str, Any]) -> Fields:
-        """`route {name, methods?, ttl?}` gives {url, lease, host, expires}; after a name `@HOST` says which is meant."""
+        """`route {name, methods?, ttl?}` gives {url, lease, host, expires}; after a name, `@HOST` says which one."""
         name, _, host = _text(said, "name").partition("@")
         ttl = _text(said, "ttl")
         methods = said.get("methods", [])
@@ -110,10 +116,12 @@ class Doors:
             if said["op"] == "outcome":
                 self.routes.outcome(said["route"], said["version"], said["status"])
                 return Reply(wire.head({"id": number}), id=number)
-            session = self._who(said["pid"])
-            if said["op"] == "key":
-                return self._key(number, session, said["name"])
-            return Reply(wire.head({"id": number, "keys": self._keys(session)}), id=number)
+            self._look_for_adopted()
+            if said["op"] == "keys":
+                return Reply(wire.head({"id": number, "keys": self._keys(said["pid"])}), id=number)
+            if adopted := self._adopted.get(str(said["name"]).removeprefix(ADOPTED)):
+                return Reply(wire.head({"id": number, "version": 0}, len(adopted[1])), adopted[1], number)
+            return self._key(number, self._who(said["pid"]), said["name"])
         except HarnessError as error:
             return failed(number, error)
 
@@ -128,7 +136,30 @@ class Doors:
                 return Session(pid, identity.introduce(self._desk.ground, pid, {}))
         raise Denied("this process is of no run and of no githarness vault exec", fix="githarness vault exec --ssh")
 
-    def _keys(self, session: Session) -> list[Json]:
+    def _look_for_adopted(self) -> None:
+        """Agents' own signing keys, which are for every process of this user; also while the vault is locked."""
+        with contextlib.suppress(NotFound):
+            place = self._desk.holding.vault().place
+            if (stamp := signing.stamp(place)) != self._stamp:
+                old, self._adopted = self._adopted, {}
+                for slot, _ in old.values():
+                    slot.free()
+                slots: list[Slot] = []
+                found = signing.load(self._settings, place, lambda size: self._room(slots, size))
+                self._adopted = {public: (slots[-1], view) for public, view in found}
+                self._stamp = stamp
+
+    def _room(self, slots: list[Slot], size: int) -> memoryview:
+        slots.append(self._desk.holding.arena.take(size))
+        return slots[-1].view
+
+    def _keys(self, pid: int) -> list[Json]:
+        found: list[Json] = [{"name": ADOPTED + public, "public": public} for public in self._adopted]
+        with contextlib.suppress(HarnessError):  # who is nobody has these alone
+            found += self._secrets(self._who(pid))
+        return found
+
+    def _secrets(self, session: Session) -> list[Json]:
         found: list[Json] = []
         for header in in_scope(self._desk, session):
             if "sign" in header.modes:

@@ -20,6 +20,7 @@ from githarness import hardening
 # Isolated: nothing of the surroundings is imported; but it is of this very tree.
 _START = ("import sys, runpy; root, module = sys.argv[1:]; root in sys.path or sys.path.insert(0, root); "
           "runpy.run_module(module, run_name='__main__', alter_sys=True)")
+ADOPTED = "@"  # before an agent's own signing key, where a door names secrets
 _LINE, _LISTENER = 3, 4  # descriptors of a door
 _PASSED = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # an operator's own authorities; no proxy setting is passed on
 

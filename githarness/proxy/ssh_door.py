@@ -14,6 +14,7 @@ import threading
 
 from githarness import clock, hardening, sockets
 from githarness.errors import HarnessError
+from githarness.proxy.doors import ADOPTED
 from githarness.proxy.http_link import Link, Refused
 from githarness.seal import keys, public, wire
 
@@ -25,6 +26,8 @@ _MOST = 64
 _IDLE = 600.0
 _WHOLE = 10.0  # for all of one request
 _KIND = "ssh-ed25519 "
+# What an agent's own signing key signs: for git and for githarness, and nothing else.
+_COMMITS = (b"SSHSIG" + wire.string(b"git"), *(b"SSHSIG\0\0\0%cgitharness" % size for size in range(10, 40)))
 
 
 class Door:
@@ -70,6 +73,9 @@ class Door:
         """Names and public keys that this process may use. Raises Refused."""
         found = []
         for item in self._link.ask("keys", pid=pid).header["keys"]:
+            if "public" in item:
+                found.append((item["name"], item["public"]))
+                continue
             known = item["name"], item["version"]
             if known not in self._known:
                 with contextlib.suppress(HarnessError, Refused):
@@ -81,8 +87,8 @@ class Door:
     def _sign(self, pid: int, key: str, data: bytes) -> bytes:
         """Raises Refused, HarnessError."""
         name = next((name for name, one in self._keys(pid) if one == key), None)
-        if name is None:
-            raise Refused("not-found", "there is no such key")
+        if name is None or (name.startswith(ADOPTED) and not data.startswith(_COMMITS)):
+            raise Refused("not-found", "there is no such key, or it does not sign this")
         private = self._private(pid, name)
         if private.public != key:
             raise Refused("not-found", "the key was replaced")

@@ -3,6 +3,7 @@
     FINGERPRINT        the private key, mode 0600, in OpenSSH's format without a passphrase
     FINGERPRINT.pub    its public key and comment, for people
     FINGERPRINT.path   instead of a key: where an existing key of a person lies; it is used in place, never copied
+    FINGERPRINT.vault  instead of a key: the ssh-agent of the vault that keeps it (githarness vault keys adopt)
 
 `/` and `+` of a fingerprint are `_` and `-` here. A key that others could read or swap is not used. Files appear
 whole: a temporary file, fsync, rename, fsync of the folder.
@@ -98,6 +99,9 @@ class Keyring:
         elif os.path.lexists(pointer := name.with_name(name.name + ".path")):
             self._check_folders()
             signer = self._open(Path(os.fsdecode(_read(pointer, own=True).removesuffix(b"\n"))), passphrase)
+        elif os.path.lexists(kept := name.with_name(name.name + ".vault")):
+            self._check_folders()
+            signer = _kept(os.fsdecode(_read(kept, own=True).removesuffix(b"\n")), key)
         else:
             return None
         if signer.public != key:
@@ -130,6 +134,25 @@ class Keyring:
         held = sshagent.identities(self._socket) if self._socket else []
         return next((sshagent.AgentSigner(self._socket, key) for key in keys if key in held), None)
 
+    def plain(self, key: str) -> bytes | None:
+        """The private key's file, None where it has none."""
+        name = self._folder / _file_name(key)
+        return _read(name, own=True) if os.path.lexists(name) else None
+
+    def give_away(self, key: str, socket: Path) -> None:
+        """The ssh-agent there has the key from now on, and its file goes."""
+        name = _file_name(key)
+        self._put(name + ".vault", os.fsencode(socket) + b"\n")
+        (self._folder / name).unlink()
+        private.sync_folder(self._folder)
+        self._signers.pop(key, None)
+
+    def take_back(self, key: str, pem: bytes) -> None:
+        """The key is a file again."""
+        self._put(_file_name(key), pem)
+        (self._folder / (_file_name(key) + ".vault")).unlink(missing_ok=True)
+        self._signers.pop(key, None)
+
     def _check_folders(self) -> None:
         """The folder itself is no link and ours alone; nobody else may put another one in its place."""
         private.check_folder(self._folder)
@@ -151,6 +174,13 @@ def _public(data: bytes) -> str:
         return public_keys.line(data.decode("utf-8", "replace"))
     known = private_keys.public_of(data) or ""
     return known if known or private_keys.is_encrypted(data) else private_keys.load(data).public
+
+
+def _kept(socket: str, key: str) -> Signer:
+    if key not in sshagent.identities(socket):
+        raise Unavailable("the vault keeps this key, and its daemon does not serve it here",
+                          fix="githarness vault serve", details={"socket": socket})
+    return sshagent.AgentSigner(socket, key)
 
 
 def _file_name(public: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -96,7 +95,8 @@ class Served:
         self.daemon = subprocess.Popen(command, cwd=self.folder, env={**os.environ, **self.env}, text=True,
                                        stdout=subprocess.PIPE)
         assert self.daemon.stdout
-        assert json.loads(self.daemon.stdout.readline())["event"] == "ready"
+        said = self.daemon.stdout.readline()
+        assert '"ready"' in said, said + self.daemon.stdout.read()
 
     def stop(self) -> None:
         if self.daemon:
