@@ -12,6 +12,7 @@ import pytest
 
 from githarness import settings
 from githarness.errors import HarnessError, Integrity, NotFound, Unavailable, Usage, VaultLocked
+from githarness.seal import exchange
 from githarness.settings import Settings
 from githarness.vault import folder, keyslots, opening, record
 from githarness.vault.keyslots import FILE, Keyslots, Offer, Slot
@@ -258,3 +259,12 @@ def test_a_locked_vault_offers_nothing_by_itself(place: Path, made: Keyslots) ->
 def test_a_secret_does_not_show_in_an_offer() -> None:
     """Not in its repr, which a traceback may print."""
     assert "correct horse" not in repr(PHRASE)
+
+
+def test_a_box_with_another_key_in_it_is_refused(place: Path, made: Keyslots) -> None:
+    """Whoever can write the file can close a box; a key has to be the one that it is named for."""
+    name = record.kek_id(KEK)
+    boxes = tuple(exchange.close(slot.public, bytearray(32), keyslots._aad(VAULT, name)) for slot in made.slots)
+    keyslots.save(place, replace(made, keks=(replace(made.keks[0], boxes=boxes),)))
+    with pytest.raises(Integrity, match="not the one"):
+        keyslots.unlock(place, [SECRET])
