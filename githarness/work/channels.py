@@ -251,7 +251,7 @@ def references(act: Act, names: Iterable[str]) -> list[Json]:
     parts, found = act.turn.parts, list[Json]()
     head = refs.head(parts.repo.common_dir, parts.ref)
     for name in names:
-        run = runs.get(act.conn, name) if name.startswith("r-") else None
+        run = act.run if name == act.run.id else runs.get(act.conn, name) if name.startswith("r-") else None
         if run:
             found.append({"run": run.id, "agent": run.agent, "status": run.status})
             continue
@@ -266,9 +266,9 @@ def references(act: Act, names: Iterable[str]) -> list[Json]:
 
 
 def excerpt(text: str) -> dict[str, Json]:
-    """What an event keeps of a text that somebody gave: all of a short one."""
+    """What an event keeps of canonical JSON that somebody gave: all of a short one."""
     found: dict[str, Json] = {"sha256": canon.sha256(text.encode()), "size": len(text)}
-    return found | {"text": text} if len(text) <= _SMALL else found
+    return found | {"value": json.loads(text)} if len(text) <= _SMALL else found
 
 
 def _cursor(act: Act, channel: Channel) -> Cursor:

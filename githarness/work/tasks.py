@@ -88,7 +88,7 @@ def add(act: Act, ask: AddAsk) -> dict[str, Json]:
     task = Task(0, identity, ask.key, ask.text, status, canon.dumps(needs), ask.role, ask.skill, caller.agent,
                 caller.human, caller.run, most=ask.retries + 1, created=turn.now, updated=turn.now)
     tasks.add(act.conn, task, needs)
-    record(act, task, "add", channels.excerpt(ask.text))
+    record(act, task, "add", channels.excerpt(canon.dumps(ask.text)))
     return {**shown(task), "repeated": False}
 
 
