@@ -246,3 +246,29 @@ def test_one_daemon_for_each_repository(daemon: Daemon) -> None:
     done = run_cli("--json", "vault", "serve", "--stop", cwd=daemon.folder)
     assert done.json == {"pid": daemon.pid, "stopped": True} and daemon.process.wait(10) == 0
     assert settings.load().runtime_dir.exists()
+
+
+def test_a_grant_ends_for_a_connection_that_has_a_lease(daemon: Daemon, cli: Cli) -> None:
+    """At its second, not when the lease would end."""
+    words = ("grant", "scribe", "--allow", "secret", "--path", "other/*", "--for", "8s", "--why", "a test")
+    assert cli(*words, cwd=daemon.folder).code == 0
+    with daemon.client("scribe", "r-scribe") as vault:
+        assert vault.ask("get", name="other/key", mode="get").body
+        with pytest.raises(Denied):
+            while True:
+                vault.ask("get", name="other/key", mode="get")
+
+
+def test_the_commands_of_leases(daemon: Daemon, cli: Cli) -> None:
+    """One is asked for, listed, used and revoked."""
+    who = ("--agent", "deployer", "--run", "r-cli")
+    lease = cli("vault", "lease", "github/*", *who, "--uses", "2", "--json", cwd=daemon.folder).json["lease"]
+    row, = cli("vault", "leases", "--json", cwd=daemon.folder).json["items"]
+    assert (row["lease"], row["names"], row["uses"], row["run"]) == (lease, ["github/*"], 2, "r-cli")
+    get = ("vault", "get", "github/fast", *who, "--lease", lease)
+    assert cli(*get, cwd=daemon.folder).out == value_of("github/fast")
+    assert cli("vault", "revoke", "--lease", lease, "--json", cwd=daemon.folder).json == {"revoked": 1}
+    assert cli(*get, cwd=daemon.folder).code == 10
+    assert cli("vault", "revoke", cwd=daemon.folder).code == 2
+    daemon.end()
+    assert cli("audit", "log", "--kind", "revoke", cwd=daemon.folder).code == 0
