@@ -1,0 +1,162 @@
+"""Holders as real processes: stopped, woken too late, killed, and many at once; a lock without tokens must fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.coordination.conftest import Table
+from tests.coordination.holding import violations
+
+ROOT = Path(__file__).resolve().parents[2]
+Holder = subprocess.Popen[str]
+Start = Callable[..., Holder]
+
+
+@pytest.fixture
+def start(fleet: Path) -> Iterator[Start]:
+    """`start("a", "fenced", rounds=3, ttl=2.0)`: a holder, see holding.py."""
+    running: list[Holder] = []
+
+    def make(name: str, kind: str = "fenced", rounds: int = 1, ttl: float = 30.0) -> Holder:
+        command = [sys.executable, "-m", "tests.coordination.holding", str(fleet), name, kind, str(rounds), str(ttl)]
+        running.append(subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        return running[-1]
+
+    yield make
+    for one in running:
+        one.kill()
+        one.communicate()
+
+
+def step(holder: Holder) -> str:
+    """Lets it write what it is about to, and what became of it."""
+    assert holder.stdin and holder.stdout
+    holder.stdin.write("go\n")
+    holder.stdin.flush()
+    return holder.stdout.readline().strip()
+
+
+def has_read(holder: Holder) -> None:
+    assert holder.stdout and holder.stdout.readline() == "read\n"
+
+
+def judged(table: Table) -> list[str]:
+    with table.harness.db.read() as conn:
+        rows = conn.execute("SELECT value FROM state WHERE key = 'counter' ORDER BY version").fetchall()
+        given = conn.execute("SELECT safe FROM events WHERE kind = 'lease' AND safe LIKE '%acquire%' ORDER BY seq")
+        tokens = [json.loads(row[0])["token"] for row in given]
+    return violations([json.loads(row[0]) for row in rows], tokens)
+
+
+def paused(table: Table, start: Start, kind: str) -> tuple[str, list[str]]:
+    """A holder is stopped between reading and writing until another has had its turn: what its write becomes."""
+    sleeper = start("sleeper", kind, ttl=1.0)
+    has_read(sleeper)
+    os.kill(sleeper.pid, signal.SIGSTOP)
+    other = start("other", kind)
+    has_read(other)
+    assert step(other) == "set"
+    os.kill(sleeper.pid, signal.SIGCONT)
+    return step(sleeper), judged(table)
+
+
+def test_a_holder_that_wakes_up_too_late_writes_nothing(table: Table, start: Start) -> None:
+    """Its token is old: the check is in the transaction of the write."""
+    assert paused(table, start, "fenced") == ("lease-lost", [])
+
+
+def test_a_lock_without_tokens_loses_an_update(table: Table, start: Start) -> None:
+    """The negative control: the same holder, which only trusts its time to live."""
+    became, found = paused(table, start, "ttl-only")
+    assert became == "set"
+    assert any(one.startswith("L3") for one in found) and any(one.startswith("lost") for one in found)
+
+
+def test_a_killed_holder_is_followed(table: Table, start: Start) -> None:
+    """When its time is over, without anybody's help; the next one's token is greater."""
+    first = start("first", ttl=1.0)
+    has_read(first)
+    first.kill()
+    second = start("second")
+    has_read(second)
+    assert step(second) == "set"
+    assert judged(table) == []
+
+
+def test_many_holders_lose_nothing(table: Table, start: Start) -> None:
+    """Each has its turn, in the order of asking, and every update counts."""
+    holders = [start(f"h{number}", rounds=5) for number in range(4)]
+    for one in holders:
+        assert one.stdin
+        one.stdin.write("go\n" * 5)
+        one.stdin.flush()
+    said = [one.communicate()[0].split() for one in holders]
+    assert said == [["read", "set"] * 5] * 4
+    assert judged(table) == [] and table.value("counter")["n"] == 20
+
+
+SETTER = """\
+import sys
+from pathlib import Path
+from githarness import settings, wiring
+from githarness.work import state
+from githarness.work.coordination import Caller
+harness = wiring.open(Path(sys.argv[1]), settings.load())
+caller = Caller("deployer", None, f"r-{sys.argv[2]}")
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(int(sys.argv[3])):
+    harness.combined.ask(caller, state.SetAsk(f"k/{sys.argv[2]}", str(number)))
+    print(number, flush=True)
+"""
+
+
+def setters(fleet: Path, count: int, each: int) -> list[Holder]:
+    running = []
+    for number in range(count):
+        command = [sys.executable, "-c", SETTER, str(fleet), str(number), str(each)]
+        running.append(subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    for one in running:
+        assert one.stdout and one.stdout.readline() == "ready\n"
+    for one in running:
+        assert one.stdin
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    return running
+
+
+def values(table: Table, number: int) -> list[Any]:
+    with table.harness.db.read() as conn:
+        rows = conn.execute("SELECT value FROM state WHERE key = ? ORDER BY version", (f"k/{number}",)).fetchall()
+    return [json.loads(row[0]) for row in rows]
+
+
+def test_what_others_carry_out_happens_once(table: Table) -> None:
+    """Eight processes at once: each of their entries is there, once, in their order."""
+    said = [one.communicate()[0].split() for one in setters(table.folder, 8, 30)]
+    assert all(one == [str(number) for number in range(30)] for one in said)
+    assert [values(table, number) for number in range(8)] == [list(range(30))] * 8
+
+
+def test_a_killed_leader_takes_nothing_acknowledged_along(table: Table) -> None:
+    """Whoever is killed, at whatever point: what was acknowledged is there, in order, and the others go on."""
+    running = setters(table.folder, 6, 40)
+    for one in running[:3]:
+        assert one.stdout
+        for _ in range(5):
+            one.stdout.readline()
+        one.kill()
+    acknowledged = [len(one.communicate()[0].split()) for one in running[3:]]
+    assert acknowledged == [40] * 3
+    for number in range(6):
+        kept = values(table, number)
+        assert kept == list(range(len(kept))) and len(kept) >= (5 if number < 3 else 40)
