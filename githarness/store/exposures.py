@@ -34,7 +34,7 @@ class Exposure(NamedTuple):
 
 def note(conn: sqlite3.Connection, rows: Iterable[EventRow]) -> None:
     """For the transaction in which `events.add` adds these rows: each once; other events are passed over."""
-    uses = [(row, json.loads(row.safe)) for row in rows if row.kind == "secret"]
+    uses = [(row, json.loads(row.safe)) for row in rows if row.kind == "secret" and not row.outcome]
     conn.executemany(_ADD, [_values(row, used) for row, used in uses if "mode" in used])
 
 

@@ -17,13 +17,14 @@ _MOST = 60  # lines of one message; the rest is counted
 _LONGEST = 500  # characters of a line: what agents name shall not make a message that cannot be sealed
 _WORDS = {"intent": "write", "denial": "denial", "refusal": "refusal", "read": "read", "tool": "tool call",
           "secret": "secret use"}
-_COORDINATED = ("state", "lease", "channel", "task")
+_COORDINATED = ("state", "lease", "channel", "task", "run")
 _QUIET = ("read", "outcome", *_COORDINATED)  # too many to tell one by one, or told with their intent
 # What people do to an agent; where nobody is named, githarness did it by itself.
 _VERDICTS = {"approve": "approved", "reject": "rejected"}
 _SECRETLY = {"get": "read", "exec": "ran a program with", "sign": "signed with", "proxy": "used", "set": "set",
              "rotate": "changed", "rm": "removed", "import": "imported", "rekey": "sealed anew"}
-_DEEDS = {"grant": "granted", "revoke": "took from", "quarantine": "quarantined", "release": "released"}
+_DEEDS = {"grant": "granted", "revoke": "took from", "quarantine": "quarantined", "release": "released",
+          "guard": "paused"}
 
 
 def message(leaves: Sequence[Leaf], stated: Checkpoint) -> str:
@@ -58,6 +59,9 @@ def sentence(leaf: Leaf) -> str:
                     str(fields.get("tool") or fields.get("path") or fields.get("what") or ""))
     if leaf.kind in _COORDINATED:
         what = str(fields.get("key") or fields.get("name") or fields.get("task") or "")
+    if leaf.kind == "revoke" and fields.get("what") == "vault":
+        whose = [f"{name} {fields[name]}" for name in ("lease", "run", "agent", "secret") if name in fields]
+        return f"{_who(leaf)} ended {fields['leases']} leases of secrets: {', '.join(whose) or 'all'}"
     if "allow" in fields:
         what = f"{', '.join(map(str, fields['allow']))} on {what}"
     told = [f"{_deed(leaf, fields)} {what}".rstrip()]
@@ -86,6 +90,8 @@ def _deed(leaf: Leaf, fields: dict[str, Any]) -> str:
         return f"{leaf.human} {_VERDICTS[fields['verdict']]} what {leaf.agent or 'a person'} asked for:"
     if leaf.kind in _COORDINATED:
         return f"{_who(leaf)} {leaf.kind} {fields.get('what', '')}"
+    if leaf.kind == "secret" and leaf.outcome:
+        return f"{_who(leaf)} was answered '{leaf.outcome}' with"
     verb = {"intent": "wrote", "read": "read", "denial": "was denied", "refusal": f"was refused ({leaf.outcome})",
             "secret": _SECRETLY.get(str(fields.get("mode") or fields.get("what"))), "tool": "called",
             "outcome": f"{leaf.intent} {leaf.outcome}"}.get(leaf.kind)

@@ -76,6 +76,19 @@ def test_a_use_of_a_secret_says_what_was_done_with_it(mode: str) -> None:
     assert audit_story.sentence(leaf("secret", "bot", None, **fields)) == told
 
 
+def test_what_an_upstream_answered_is_no_second_use() -> None:
+    """The type of its refusal, and for which secret."""
+    said = {"secret": "ci/token", "version": 3, "mode": "proxy", "host": "api.example.org", "status": 401}
+    told = audit_story.sentence(leaf("secret", "bot", None, **said)._replace(outcome="credential-rejected"))
+    assert told == "bot was answered 'credential-rejected' with secret ci/token version 3 for api.example.org"
+
+
+def test_ended_leases_of_secrets_are_told() -> None:
+    """By whom, and whose they were."""
+    told = audit_story.sentence(leaf("revoke", None, "olive", what="vault", leases=2, secret="ci/token"))
+    assert told == "olive ended 2 leases of secrets: secret ci/token"
+
+
 @pytest.mark.parametrize(("what", "deed"), [("set", "set"), ("rotate", "changed"), ("rm", "removed")])
 def test_who_keeps_secrets_is_told_too(what: str, deed: str) -> None:
     """A record that a person wrote, with its version."""

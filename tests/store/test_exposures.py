@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,10 +44,11 @@ def test_an_event_may_stand_for_a_crowd(conn: Connection) -> None:
 
 
 def test_only_uses_count(conn: Connection) -> None:
-    """A denial about a secret, its record that was written, and events of any other kind, expose nothing."""
+    """What was denied, a record that was written, what an upstream answered, and other events expose nothing."""
     denied = EventRow("e-1", 1.0, "denial", "bot", safe=line.safe({"secret": "db", "mode": "get"}))
     kept = EventRow("e-3", 3.0, "secret", human="olive", safe=line.safe({"secret": "db", "version": 1, "what": "set"}))
-    exposures.note(conn, [denied, kept, EventRow("e-2", 2.0, "read", "bot")])
+    answered = replace(use(4, "db", 1, "proxy"), outcome="credential-rejected")
+    exposures.note(conn, [denied, kept, answered, EventRow("e-2", 2.0, "read", "bot")])
     assert exposures.listed(conn) == []
 
 
