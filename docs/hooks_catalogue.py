@@ -37,7 +37,8 @@ HOOKS = (
          (r"files: (?i)\.(md|mdc|markdown)$", "stages: [pre-commit, pre-push, manual]")),
     # Every file: the vault's values are looked for in binary ones, links and names too.
     Hook("githarness-secrets", "no secrets",
-         ("types: []", "types_or: [file, symlink]", "stages: [pre-commit, pre-push, commit-msg, manual]")),
+         ("types: []", "types_or: [file, symlink]", "require_serial: true",
+          "stages: [pre-commit, pre-push, commit-msg, manual]")),
     Hook("githarness-pinned", "actions and hooks are pinned by commit id",
          (r"files: (^|/)(\.pre-commit-config|action|\.(github|gitea|forgejo)/workflows/[^/]+)\.ya?ml$",
           "stages: [pre-commit, pre-push, manual]")),

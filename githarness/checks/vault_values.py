@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from time import sleep
 
 from githarness import settings
 from githarness.canon import printable
 from githarness.checks.scope import Scope
-from githarness.errors import HarnessError
+from githarness.errors import HarnessError, RateLimited
 from githarness.git.modes import EXECUTABLE, FILE, LINK
 from githarness.git.repo import Repo
 from githarness.settings import CONFIG, parse_config
@@ -25,6 +27,7 @@ from githarness.vault.scanning import Content, Found
 
 GATE = "GH086"
 _LARGEST = 64 << 20
+_TRIES = 10  # seconds; hooks that run side by side wait for each other
 _FIX = "take it out, also of commits that have it; githarness vault rotate '{}' if it has left this machine"
 
 
@@ -75,7 +78,12 @@ def contents_of(scope: Scope) -> Iterator[Content]:
 
 
 def look(repo: Repo, contents: Iterable[Content]) -> list[Found]:
+    contents = list(contents)
     try:
+        for _ in range(_TRIES):
+            with suppress(RateLimited), Client(settings.load(), repo.common_dir) as vault:
+                return list(scanning.look(vault, contents))
+            sleep(1.0)
         with Client(settings.load(), repo.common_dir) as vault:
             return list(scanning.look(vault, contents))
     except HarnessError as error:

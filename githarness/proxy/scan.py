@@ -20,12 +20,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from githarness.canon import Json
-from githarness.errors import HarnessError, Unavailable, Usage, VaultLocked
+from githarness.errors import HarnessError, RateLimited, Usage, VaultLocked
 from githarness.proxy import identity, ops
 from githarness.proxy.desk import Desk, Session, failed
 from githarness.vault import search, wire
 
-_AT_ONCE = 4
+_AT_ONCE = 8
 _TIME = 60  # seconds of processor time for one connection
 LARGEST = 48 << 20  # bytes of one content
 _NUMPY = 8 << 20  # to load it takes as long as to look through so much without it
@@ -40,10 +40,10 @@ class Scans:
 
     def hand_over(self, connection: socket.socket, values: Values, shown: Collection[str], header: bytes,
                   body: bytes | bytearray) -> None:
-        """The child answers, and goes on with what comes; the connection is no longer ours. Raises Unavailable."""
+        """The child answers, and goes on with what comes; the connection is no longer ours. Raises RateLimited."""
         self.reap()
         if len(self._children) >= _AT_ONCE:
-            raise Unavailable("the vault daemon looks through other contents", fix="try again in a moment")
+            raise RateLimited("the vault daemon looks through other contents", fix="try again in a moment")
         if pid := os.fork():
             self._children.add(pid)
             return

@@ -137,8 +137,12 @@ def _read(source: int) -> bytes:
 
 
 def _write(sink: int, data: bytes) -> None:
+    """Also to what somebody made non-blocking."""
     while data:
-        data = data[os.write(sink, data) :]
+        try:
+            data = data[os.write(sink, data) :]
+        except BlockingIOError:
+            select.select([], [sink], [])
 
 
 def _copy_terminal(ours: int, childs: int) -> None:

@@ -166,16 +166,16 @@ def test_names_out_of_scope_are_not_told(vaulted: Path, daemon: Any) -> None:  #
 
 def test_the_daemon_goes_on(vaulted: Path, daemon: Any) -> None:  # noqa: F811
     """A scan that is not ended holds nobody up; one too many is told so at once; a large content is cut."""
-    from githarness.errors import Unavailable
+    from githarness.errors import RateLimited
     from githarness.vault import scanning
     from githarness.vault.scanning import Content
 
-    waiting: list[Client] = [daemon.client() for _ in range(4)]
+    waiting: list[Client] = [daemon.client() for _ in range(8)]
     for one in waiting:
         assert one.ask("scan", b"x" * 1000, more=True).header.keys() == {"id"}
     with daemon.client() as vault:
         assert vault.ask("get", name="github/token", mode="get").body == RAW
-        with pytest.raises(Unavailable, match="looks through other"):
+        with pytest.raises(RateLimited, match="looks through other"):
             vault.ask("scan", b"x")
     (found,) = scanning.look(waiting[0], [Content("big", b"line\n" * (4 << 20) + RAW)])
     assert (found.name, found.line) == ("github/token", (4 << 20) + 1)
