@@ -21,7 +21,6 @@ from typing import Any
 import pytest
 
 from githarness import clock
-from githarness.runner import process
 from githarness.vault.forms import forms
 from tests.proxy.conftest import _vault_template, daemon, events, start, value_of, vaulted  # noqa: F401
 
@@ -166,7 +165,7 @@ def test_signals_are_handed_on(vaulted: Path) -> None:  # noqa: F811
         one.send_signal(signal.SIGTERM)
         assert one.stdout.readline() == "ended\n"
         assert one.wait() == 9
-    assert not process.is_alive(left, began)
+    assert not clock.is_alive(left, began)
 
 
 def test_nobody_reads_any_more(vaulted: Path) -> None:  # noqa: F811
