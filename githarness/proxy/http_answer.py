@@ -71,7 +71,8 @@ def hand_back(answer: Answer, upstream: Wire, agent: Wire, patterns: Patterns) -
         agent.send(http_message.rendered(first, fields))
         return
     hide, pieces = Redactor(patterns), _decoded(upstream.body(answer.framing), answer.coding)
-    if not answer.framing.chunked and not answer.framing.to_the_end and answer.framing.length <= _WHOLE:
+    most = _WHOLE // 8 if answer.coding else _WHOLE  # it may unfold to a thousand times that
+    if not answer.framing.chunked and not answer.framing.to_the_end and answer.framing.length <= most:
         try:
             whole = b"".join(map(hide.feed, pieces)) + hide.close()
         except (Closed, OSError) as error:

