@@ -14,7 +14,8 @@ from githarness.policy.model import Agent
 from githarness.proxy.door_ops import ssh_socket
 from githarness.work import vault_records, vault_signing
 
-app = group("Keep agents' signing keys behind the vault, where no process reads them.")
+app = group("Keep agents' signing keys behind the vault, where no process reads them. "
+            "Example: githarness vault keys adopt --all")
 Name = Annotated[str | None, typer.Argument(metavar="AGENT", help="Whose keys.")]
 All = Annotated[bool, typer.Option("--all", help="Those of every agent on this host.")]
 
