@@ -27,6 +27,7 @@ _CHOICES = {"humans": ("warn", "signed"), "gate": ("deny", "hold", "off")}
 # The names that git gives branches (git-check-ref-format), short enough for any file system.
 _BRANCH = re.compile(r"(?![-./]|@$)(?!.*(?:\.\.|@\{|//|/\.|\.lock(?:/|$)))"
                      r"[^\x00-\x20\x7f~^:?*\[\\]{1,200}(?<![./])")
+_CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,7}")
 # A folder that has nothing else of governance in it.
 _VAULT = re.compile(r"\.githarness/(?!(?:agents|approvals|grants|humans|logs|policies|allowed_signers)(?:/|$))"
                     r"[a-z0-9][a-z0-9_-]*(?:/[a-z0-9][a-z0-9_-]*)*")
@@ -102,6 +103,14 @@ def _session() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Where operators are told what stops agents: a channel, a command that gets it as JSON on stdin, or both."""
+
+    channel: str | None = None
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RepoConfig:
     fleet: str
     branch: str  # short name of the governed branch
@@ -111,6 +120,7 @@ class RepoConfig:
     humans: str = "warn"  # or "signed"
     gate: str = "deny"  # what becomes of a write that brings an error into a skill; or "hold", "off"
     vault: str = ".githarness/vault"  # the folder of its records
+    notify: Notify | None = None
 
     @property
     def ref(self) -> str:
@@ -144,6 +154,8 @@ def _typed_config(table: dict[str, Any], version: object) -> RepoConfig:
     if why := _why_not(table, lists, texts, version):
         raise Integrity(f"'.githarness/config.toml' is not of the form of schemas/config.schema.json: {why}")
     fields = texts | {name: tuple(globs) for name, globs in lists.items()}
+    if (notify := table.get("notify")) is not None:
+        fields["notify"] = Notify(notify.get("channel"), tuple(notify.get("command", ())))
     branch_ref(texts["branch"])
     return RepoConfig(**fields)
 
@@ -161,8 +173,17 @@ def _why_not(table: dict[str, Any], lists: dict[str, Any], texts: dict[str, Any]
         return f"'{wrong[0]}' is {texts[wrong[0]]!r}, not {' or '.join(_CHOICES.get(wrong[0], ('text',)))}"
     if "vault" in texts and not _VAULT.fullmatch(texts["vault"]):
         return "'vault' is no folder of its own below '.githarness/'"
+    if "notify" in table and not _is_notify(table["notify"]):
+        return "'notify' is not of the form {channel = \"NAME\", command = [\"PROGRAM\", ...]}"
     return next((f"'{name}' is no list of globs" for name, value in lists.items() if not _is_texts(value)), "")
 
 
 def _is_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_notify(value: object) -> bool:
+    if not isinstance(value, dict) or not value or set(value) - {"channel", "command"}:
+        return False
+    channel, command = value.get("channel", "ops"), value.get("command", ["x"])
+    return isinstance(channel, str) and bool(_CHANNEL.fullmatch(channel)) and _is_texts(command) and bool(command)

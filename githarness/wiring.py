@@ -179,8 +179,23 @@ class Harness:
 
         if maintenance.is_due(self.repo):
             maintenance.maintain(self.git, self.repo)
+        self.watch()
         audit_seal.seal_if_due(self.parts)  # late: a log that was changed is refused, and stops nothing before it
         self._retention.purge_if_due(self.parts)
+
+    def watch(self) -> None:
+        """Closes runs that nobody runs, pauses agents that fail or fell silent, and tells operators what is due."""
+        from githarness.work import guard, notify
+
+        guard.watch(self.parts)
+        notify.tell(self.parts, self._deliver if "githarness.branch" in self.config_values else None)
+
+    def _deliver(self, command: Sequence[str], message: bytes) -> str:
+        """Only where `init` has set this clone up: nobody is to run a program by reading a repository."""
+        from githarness.runner import tell
+
+        environ = {name: value for name, value in self.settings.environ.items() if not name.startswith("GITHARNESS_")}
+        return tell.tell(command, message, directory=self.repo.worktree or self.repo.git_dir, environ=environ)
 
     @cached_property
     def _retention(self) -> Retention:

@@ -98,6 +98,28 @@ def rotate_key(ctx: typer.Context, name: Name) -> None:
     show_change(sh, harness, done.agent, done.commit, what="rotated the key of")
 
 
+@app.command("guard")
+@command
+def guard(
+    ctx: typer.Context,
+    name: Name,
+    *,
+    failures: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=9999, help="Failed runs in a row; 0: never.")] = None,
+    silence: Annotated[
+        str | None, typer.Option(metavar="T", help="Time without a heartbeat of an open run; 0s: never.")] = None,
+) -> None:
+    """Set when an agent is paused by itself: after so many failed runs in a row (5), after so long a silence (never).
+
+    Example: githarness agent guard deployer --failures 3 --silence 10m
+    """
+    sh = shell(ctx)
+    harness = sh.open()
+    quiet = None if silence is None else int(clock.seconds(silence))
+    done = agents.guard(desk(harness), name, failures=failures, silence=quiet)
+    show_change(sh, harness, done.agent, done.commit, what="guarded")
+
+
 @app.command("retire")
 @command
 def retire(ctx: typer.Context, name: Name) -> None:

@@ -60,6 +60,15 @@ class Fields:
                 raise self.error(name, f"has an item {number} that is not a mapping")
             yield Fields(item, f"{self._where}: {name} {number}")
 
+    def mapping_if_there(self, name: str) -> Fields | None:
+        value = self._left.pop(name, None)
+        if value is not None and not isinstance(value, dict):
+            raise self.error(name, "is not a mapping")
+        return None if value is None else Fields(value, f"{self._where}: {name}")
+
+    def text_if_there(self, name: str) -> str | None:
+        return self.text(name) if name in self._left else None
+
     def time(self, name: str) -> str:
         """UTC to the second, in the one form that githarness prints."""
         text = self.text(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 ACTIONS = ("read", "write", "append", "delete", "rename", "exec", "tool", "api", "secret", "approve", "delegate")
 
@@ -22,6 +23,15 @@ class Key:
         return self.retired is None and self.compromised_since is None
 
 
+class Guard(NamedTuple):
+    """When an agent is paused by itself."""
+
+    failures: int = 5  # runs in a row that failed; 0: never
+    silence: int = 0  # seconds without a heartbeat of a run of its own; 0: never
+
+
+SHIPPED_GUARD = Guard()
+
 @dataclass(frozen=True, slots=True)
 class Agent:
     name: str
@@ -32,6 +42,7 @@ class Agent:
     retired: str | None = None
     expires: str | None = None  # from when on it may do nothing, as `agent add --expires` said
     quarantined: str | None = None  # since when an operator stopped it, until released
+    guard: Guard = SHIPPED_GUARD
 
 
 @dataclass(frozen=True, slots=True)

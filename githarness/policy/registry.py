@@ -4,6 +4,7 @@
     roles: [writer]          an agent's; a human has `mail` and `role`
     purpose, owner           an agent's, left out where empty
     expires, quarantined     an agent's: from when on, and since when, it may do nothing
+    guard: {failures: 3, silence: 10m}   an agent's: when it is paused by itself
     keys: [{key, host, added, retired, compromised-since}]
     retired                  where it is
 
@@ -21,8 +22,9 @@ from typing import TypeVar
 from githarness import strictyaml
 from githarness.canon import Json
 from githarness.errors import Integrity, Usage
+from githarness.policy import rates
 from githarness.policy.fields import Fields
-from githarness.policy.model import Agent, Human, Key, Registry
+from githarness.policy.model import Agent, Guard, Human, Key, Registry
 from githarness.seal import public
 
 VERSION = 1
@@ -68,11 +70,24 @@ def parse_agent(data: bytes, path: str) -> Agent:
         retired=fields.time_if_there("retired"),
         expires=fields.time_if_there("expires"),
         quarantined=fields.time_if_there("quarantined"),
+        guard=_guard(fields.mapping_if_there("guard")),
     )
     fields.end()
     if agent.owner:
         fields.checked("owner", agent.owner, check_mail)
     return agent
+
+
+def _guard(fields: Fields | None) -> Guard:
+    if fields is None:
+        return Guard()
+    failures, silence = fields.text_if_there("failures"), fields.text_if_there("silence")
+    fields.end()
+    if failures is not None and not re.fullmatch(r"0|[1-9][0-9]{0,3}", failures):
+        raise fields.error("failures", "is not a number from 0 to 9999")
+    if silence is not None:
+        fields.checked("silence", silence, lambda text: str(rates.seconds(text)))
+    return Guard(Guard().failures if failures is None else int(failures), rates.seconds(silence) if silence else 0)
 
 
 def parse_human(data: bytes, path: str) -> Human:
@@ -117,6 +132,9 @@ def render_agent(agent: Agent) -> bytes:
     more = (("purpose", agent.purpose), ("owner", agent.owner), ("expires", agent.expires),
             ("quarantined", agent.quarantined))
     table |= {name: text for name, text in more if text}
+    if agent.guard != Guard():
+        silence = {"silence": f"{agent.guard.silence}s"} if agent.guard.silence else {}
+        table["guard"] = {"failures": str(agent.guard.failures), **silence}
     return _rendered(agent, table, parse_agent)
 
 

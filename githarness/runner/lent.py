@@ -115,7 +115,7 @@ def sweep(settings: Settings) -> None:
         with contextlib.suppress(OSError):
             for name in os.listdir(place):
                 owner = _FOLDER.fullmatch(name)
-                if owner and not process.is_alive(int(owner[1]), int(owner[2])):
+                if owner and not clock.is_alive(int(owner[1]), int(owner[2])):
                     shutil.rmtree(place / name, ignore_errors=True)
 
 

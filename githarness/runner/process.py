@@ -33,6 +33,10 @@ _MORE = 4096  # processes and threads that a tree may add to what the user has
 Processes = Callable[[], list[int]]
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     code: int  # as a shell says it: 128 + N for signal N
@@ -49,6 +53,7 @@ class Job:
     timeout: float | None = None
     streams: tuple[int | None, int | None, int | None] = (None, None, None)  # stdin, stdout, stderr; None: ours
     terminal: bool = False  # whether its stdout is a terminal to be its own, in a session of its own
+    tick: Callable[[], None] = _nothing  # called several times a second while it runs
 
 
 @contextlib.contextmanager
@@ -90,9 +95,13 @@ def run(job: Job, seen: Sequence[int], started: Callable[[int], None] = lambda _
             _reap({child.pid, *ours})
             return descendants(us, without=ours) or ([child.pid] if child.poll() is None else [])
 
+        def tidy() -> None:
+            _reap({child.pid, *ours})
+            job.tick()
+
         try:
             started(child.pid)
-            timed_out = _wait(child, job.timeout, seen, lambda: _reap({child.pid, *ours}))
+            timed_out = _wait(child, job.timeout, seen, tidy)
         finally:
             left = end(tree)
     code = -signal.SIGKILL if child.returncode is None else child.returncode
@@ -234,25 +243,32 @@ def descendants(root: int, *, without: Collection[int] = ()) -> list[int]:
     return [one for one in found if one not in dead]
 
 
-def of_environment(entry: str) -> list[int]:
-    """Pids of the living, but for us, that were started with `NAME=VALUE` in their environment."""
-    wanted, found = entry.encode(), []
+def of_run(entry: str, folder: Path) -> list[int]:
+    """Pids of the living, but for us, that were started with `NAME=VALUE` in their environment, or are in the folder,
+    and of all that is below them: where a child has cleared its environment, it has not left the folder, mostly."""
+    wanted, inside, us = entry.encode(), f"{folder}/", os.getpid()
+    found = set()
     for process in _processes():
-        with contextlib.suppress(OSError), open(f"/proc/{process}/environ", "rb") as file:
-            if process != os.getpid() and wanted in file.read().split(b"\0"):
-                found.append(process)
-    return found
+        with contextlib.suppress(OSError):
+            if f"{os.readlink(f'/proc/{process}/cwd')}/".startswith(inside) or wanted in _environment(process):
+                found.add(process)
+    found.discard(us)
+    ours = {us, *_ancestors(us)}
+    return sorted(found.union(*(descendants(process) for process in found)) - ours)
+
+
+def _environment(process: int) -> list[bytes]:
+    with open(f"/proc/{process}/environ", "rb") as file:
+        return file.read().split(b"\0")
+
+
+def _ancestors(process: int) -> Iterator[int]:
+    """A person who looks into the worktree with a shell, and cancels from there, is no part of the run."""
+    while process > 1:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            process = int(file.read().rpartition(b")")[2].split()[1])
+        yield process
 
 
 def _processes() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()] if os.path.isdir("/proc/self") else []
-
-
-def is_alive(pid: int, start: int) -> bool:
-    """Whether the process that started then lives: its pid may be somebody else's by now."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return False
-    return int(fields[19]) == start and fields[0] not in b"ZX"

@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from githarness.canon import Json
 from githarness.errors import Conflict, HarnessError, NotFound, Unavailable
 from githarness.git import refs, repo
 from githarness.git.porcelain import Git
@@ -47,6 +49,7 @@ class Ending:
     note: str
     message: str
     busy: str = ""
+    exit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +61,36 @@ class Settled:
 
 def settle(stage: Stage, row: RunRow, ending: Ending) -> Settled:
     """Raises what capturing raises; then nothing is changed but what has landed."""
-    tree = tree_of(stage, row.id)
+    tree = tree_of(stage, row)
     git_dir = repo.linked_dir(stage.parts.repo, tree)
     captured, note = Captured(None), ending.note
     if row.worktree is None or not tree.is_dir():
         note += ", the worktree was gone"
     else:
-        captured = _capture(stage, row, ending, git_dir)
+        captured = captured_of(stage, row, ending.message, git_dir)
         note += f", {len(captured.held)} held" if captured.held else ""
     why = ending.busy or (clear(stage, row, Checkout(tree, git_dir), captured.nested) if git_dir else "")
     note += f", the worktree is left at {tree}: {why}" if why else ""
-    return Settled(finished(stage.parts, row.id, ending.status, note), captured, tree if why else None)
+    outcome: dict[str, Json] = {"exit": ending.exit, "commit": captured.written.commit if captured.written else None,
+                                "held": [one.id for one in captured.held]}
+    return Settled(finished(stage.parts, row.id, ending.status, note, outcome), captured, tree if why else None)
 
 
-def tree_of(stage: Stage, run: str) -> Path:
-    return stage.settings.data_dir.resolve() / "worktrees" / run
+def tree_of(stage: Stage, row: RunRow) -> Path:
+    """Where it is, or is going to be."""
+    return Path(row.worktree) if row.worktree else stage.settings.data_dir.resolve() / "worktrees" / row.id
 
 
-def _capture(stage: Stage, row: RunRow, ending: Ending, git_dir: Path | None) -> Captured:
-    tree = tree_of(stage, row.id)
+def captured_of(stage: Stage, row: RunRow, message: str, git_dir: Path | None) -> Captured:
+    """What lies in its worktree becomes its writes. Raises what capturing raises."""
+    tree = tree_of(stage, row)
     try:
         if git_dir is None:
             raise NotFound(f"git no longer knows the worktree '{tree}'", fix="save what you need of it and remove it")
         if not os.path.lexists(tree / ".git"):  # may be no more than a file system that went away
             raise NotFound(f"the worktree '{tree}' has lost its '.git'",
                            fix=f"if it is whole otherwise: echo 'gitdir: {git_dir}' > '{tree}/.git'")
-        ask = Ask(row.agent, row.id, (), message=ending.message, token=runs.token_of(stage.parts.repo, row.id))
+        ask = Ask(row.agent, row.id, (), message=message, token=runs.token_of(stage.parts.repo, row.id))
         source = Source(row, Checkout(tree, git_dir), ask)
         return capture(stage.parts, Git(stage.settings, tree, git_dir), stage.lane, source)
     except HarnessError as error:
@@ -91,10 +98,10 @@ def _capture(stage: Stage, row: RunRow, ending: Ending, git_dir: Path | None) ->
         raise
 
 
-def finished(parts: Parts, run: str, status: str, note: str) -> RunRow:
+def finished(parts: Parts, run: str, status: str, note: str, outcome: Mapping[str, Json] | None = None) -> RunRow:
     """The record as it ended; an outcome that somebody else gave it stands."""
     try:
-        return runs.finish(parts, run, status, note=note)
+        return runs.finish(parts, run, status, note=note, outcome=outcome)
     except Conflict:
         with parts.db.read() as conn:
             return runs.get(conn, run)

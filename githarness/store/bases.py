@@ -46,6 +46,11 @@ def drop(conn: sqlite3.Connection, run: str, paths: Iterable[str]) -> None:
     conn.executemany("DELETE FROM bases WHERE run = ? AND path = ?", [(run, _key(path)) for path in paths])
 
 
+def hand_over(conn: sqlite3.Connection, run: str, to: str) -> None:
+    """What one run has seen, another has seen from here on."""
+    conn.execute("INSERT OR IGNORE INTO bases SELECT ?, path, blob FROM bases WHERE run = ?", (to, run))
+
+
 def forget(conn: sqlite3.Connection, run: str) -> None:
     """All of a run that has ended."""
     conn.execute("DELETE FROM bases WHERE run = ?", (run,))

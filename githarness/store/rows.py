@@ -78,7 +78,7 @@ class RunRow:
     started: float
     parent: str | None = None
     chain: tuple[str, ...] = ()  # outermost first, without the run's own agent
-    status: str = "open"  # open | ok | failed | cancelled | timeout
+    status: str = "open"  # open | ok | failed | cancelled | timeout | interrupted
     finished: float | None = None
     tier: str = "T0"
     start_commit: str | None = None
@@ -88,3 +88,9 @@ class RunRow:
     command: str = ""
     note: str = ""
     token_hash: str | None = None  # SHA-256 of the bearer token, hex
+    boot: str | None = None  # of the machine that it was last heard of on; None for a session, which does not beat
+    beat: float | None = None  # when that was, by the clock of that boot
+    attempt: int | None = None  # 1 for the first of several
+    retries: int | None = None  # how many more were to follow at most
+    once_key: str | None = None  # work that is to be done once, in whichever run
+    outcome: str | None = None  # canonical JSON: exit, commit, held

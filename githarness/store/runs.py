@@ -43,8 +43,8 @@ def add(conn: sqlite3.Connection, row: RunRow) -> None:
         row.beat, row.attempt, row.retries, row.once_key, row.outcome))
 
 
-def placed(conn: sqlite3.Connection, run: str, worktree: str) -> None:
-    """The run's own worktree is there, whole, and its command is about to start in it."""
+def placed(conn: sqlite3.Connection, run: str, worktree: str | None) -> None:
+    """The run's own worktree is there, whole, and its command is about to start in it; None: another run has it now."""
     conn.execute("UPDATE runs SET worktree = ? WHERE id = ?", (worktree, run))
 
 

@@ -3,7 +3,7 @@
 File header: `application_id` says that the file is ours, `user_version` which version it has; both change in the
 transaction of the migration, which also adds its row to `migrations`. Truth that git does not have: events,
 open_intents, audit, audit_holds, bases, runs, stops, ends, exposures, state, fences, leases, lease_waits, channels,
-messages, cursors, tasks, needs. Derived from git and disposable: commits, paths,
+messages, cursors, tasks, needs, notices. Derived from git and disposable: commits, paths,
 changes, chains, operations, registry, artifacts, bands, verdicts, and the tables of words, which `store/search.py`
 makes as far as SQLite is able to. There object ids are 20 bytes, lists of them are concatenated, modes are the digits
 of git's mode as an integer, and paths are raw bytes, interned where commits name them.
@@ -165,6 +165,9 @@ _VERSION_7 = (
     "ALTER TABLE runs ADD COLUMN once_key TEXT",
     "ALTER TABLE runs ADD COLUMN outcome TEXT",
     "CREATE UNIQUE INDEX runs_once ON runs (once_key) WHERE once_key IS NOT NULL",
+    "CREATE INDEX runs_ended ON runs (agent, finished) WHERE finished IS NOT NULL",
+    "CREATE INDEX runs_beating ON runs (beat) WHERE status = 'open' AND beat IS NOT NULL",
+    "CREATE TABLE notices (cause TEXT PRIMARY KEY, told REAL NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6,

@@ -14,14 +14,18 @@ from typing import NamedTuple
 class Stop(NamedTuple):
     agent: str
     since: float
-    by: str  # "human:NAME", "limit" or "breaker"
+    by: str  # "human:NAME", "limit", "breaker" or "guard"
     why: str
 
 
 def put(conn: sqlite3.Connection, stops: Iterable[Stop]) -> None:
-    """In force from here on; who is stopped already stays so since then, for the reason that came first."""
+    """In force from here on; who is stopped already stays so since then, for the reason that came first.
+
+    A pause gives way to any other stop.
+    """
     conn.executemany("""INSERT INTO stops VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO UPDATE SET since = excluded.since,
-        by = excluded.by, why = excluded.why, released = NULL WHERE released IS NOT NULL""", stops)
+        by = excluded.by, why = excluded.why, released = NULL
+        WHERE released IS NOT NULL OR (stops.by = 'guard' AND excluded.by <> 'guard')""", stops)
 
 
 def in_force(conn: sqlite3.Connection) -> dict[str, Stop]:

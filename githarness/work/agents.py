@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from githarness import clock
 from githarness.errors import Conflict, NotFound, Unavailable, Usage
 from githarness.policy import registry, roles
-from githarness.policy.model import Agent, Key
+from githarness.policy.model import Agent, Guard, Key
 from githarness.store.keyring import Keyring
 from githarness.work import founder, govern, quarantine
 from githarness.work.govern import Desk, Edit
@@ -41,6 +41,18 @@ def add(desk: Desk, name: str, *, wanted: tuple[str, ...], purpose: str, owner: 
         if end and there.expires != end:
             return Edit(f"let agent {name} expire at {end}", (replace(there, expires=end),))
         return None
+
+    return _changed(desk, name, govern.change(desk, edit))
+
+
+def guard(desk: Desk, name: str, *, failures: int | None, silence: int | None) -> Changed:
+    """When it is paused by itself; None leaves it as it is. `silence`: seconds."""
+
+    def edit(governance: Governance) -> Edit | None:
+        agent = active(governance, name)
+        wanted = Guard(agent.guard.failures if failures is None else failures,
+                       agent.guard.silence if silence is None else silence)
+        return None if wanted == agent.guard else Edit(f"guard agent {name}", (replace(agent, guard=wanted),))
 
     return _changed(desk, name, govern.change(desk, edit))
 

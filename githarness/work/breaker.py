@@ -13,6 +13,8 @@ from githarness.store.db import Connection
 from githarness.store.rows import EventRow
 from githarness.store.stops import Stop
 
+GUARD = "guard"  # who stopped an agent that is paused, and not quarantined
+
 
 def tripped(
     conn: Connection, agent: str, now: float, *, what: str, rates: Sequence[Rate], count: Callable[[Span, int], int],
@@ -36,7 +38,8 @@ def keep(conn: Connection, new: Iterable[Stop]) -> None:
 
 def event_of(stop: Stop) -> EventRow:
     human = stop.by.removeprefix("human:") if stop.by.startswith("human:") else None
-    return EventRow(clock.new_id("e", stop.since), stop.since, "quarantine", stop.agent, human,
+    kind = "guard" if stop.by == GUARD else "quarantine"
+    return EventRow(clock.new_id("e", stop.since), stop.since, kind, stop.agent, human,
                     safe=line.safe({"by": stop.by, "why": stop.why}))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from githarness import clock
 from githarness.clock import Clock
-from githarness.errors import Denied, NeedsApproval, NotFound, Quarantined, RateLimited
+from githarness.errors import Denied, NeedsApproval, NotFound, Paused, Quarantined, RateLimited, Stopped
 from githarness.policy import delegation
 from githarness.policy.delegation import PERSON
 from githarness.policy.model import Agent, Approvers, Decision, Grant, Human, Limit, Request
@@ -45,7 +45,7 @@ class Permit:
     def agent(self, name: str, acting: str = "") -> Agent:
         """The agent, if it may act at all; `acting`: who acts on its behalf.
 
-        Raises NotFound, Denied where it was retired or has expired, Quarantined.
+        Raises NotFound, Denied where it was retired or has expired, Quarantined, Paused.
         """
         if not acting:
             self._owed = {}  # those of an ask that was refused before its limits were looked at
@@ -58,9 +58,9 @@ class Permit:
             raise Denied(f"{who} expired at {agent.expires}", details={"rule": "expired"},
                          fix=f"githarness agent add {name} --expires 30d, as an owner")
         if stop := self.stopped.get(name):
-            raise _quarantined(who, name, clock.rfc3339(stop.since), stop.why)
+            raise _stopped(who, name, clock.rfc3339(stop.since), stop.why, paused=stop.by == breaker.GUARD)
         if agent.quarantined:
-            raise _quarantined(who, name, agent.quarantined, "")
+            raise _stopped(who, name, agent.quarantined, "")
         return agent
 
     def chain(self, chain: Sequence[str], acting: str) -> None:
@@ -75,7 +75,7 @@ class Permit:
     def may_act(self, name: str) -> bool:
         try:
             self.agent(name)
-        except (NotFound, Denied, Quarantined):
+        except (NotFound, Denied, Stopped):
             return False
         return True
 
@@ -210,10 +210,11 @@ def _what(request: Request) -> str:
     return "use secret" if request.action == "secret" else request.action
 
 
-def _quarantined(who: str, name: str, since: str, why: str) -> Quarantined:
-    return Quarantined(f"{who} is quarantined since {since}" + (f": {why}" if why else ""),
-                       fix=f"githarness agent release {name}, as an operator",
-                       details={"agent": name, "rule": "quarantine", "why": why})
+def _stopped(who: str, name: str, since: str, why: str, *, paused: bool = False) -> Stopped:
+    kind, word = (Paused, "paused") if paused else (Quarantined, "quarantined")
+    return kind(f"{who} is {word} since {since}" + (f": {why}" if why else ""),
+                fix=f"githarness agent release {name}, as an operator",
+                details={"agent": name, "rule": "guard" if paused else "quarantine", "why": why})
 
 
 def _of_human(human: Human, request: Request) -> Decision:

@@ -77,9 +77,10 @@ def release(desk: Desk, names: Sequence[str] | None, why: str = "") -> Changed:
 
 
 def _before(governance: Governance, agents: Sequence[str], here: Mapping[str, Stop]) -> dict[str, Grant | None]:
-    """What was granted before a stop that nobody signed: a limit or the breaker stopped the agent."""
+    """What was granted before a limit or the breaker stopped the agent, which nobody signed; a pause ends no grant."""
     return {name: None for name, grant in governance.grants.items()
-            if grant.agent in agents and grant.agent in here and grant.granted <= here[grant.agent].since}
+            if grant.agent in agents and grant.agent in here and grant.granted <= here[grant.agent].since
+            and here[grant.agent].by != breaker.GUARD}
 
 
 def _acting(desk: Desk) -> tuple[Governance, str]:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from githarness import clock
+from githarness import canon, clock
+from githarness.canon import Json
 from githarness.errors import Conflict, Denied, HarnessError, NotFound
 from githarness.git import refs
 from githarness.git.repo import Repo
-from githarness.store import bases, counts, runs
+from githarness.store import bases, counts, events, runs
 from githarness.store.db import Connection
 from githarness.store.rows import RunRow
 from githarness.store.stops import Stop
-from githarness.work import breaker, ends
+from githarness.work import breaker, ends, guard
 from githarness.work.changed import book_of
 from githarness.work.parts import Parts
 from githarness.work.permit import Permit
 from githarness.work.runbook import ASSERTED, name_of, tier, token_hash
+
+LONGEST = 100_000  # characters of a command that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +46,32 @@ class Runner:
     command: Sequence[str]
 
 
-def start(parts: Parts, agent: str, *, head: str, cause: Cause | None = None, runner: Runner | None = None) -> RunRow:
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a run is for. `once`: a key of work that is done once. `after`: the run that it repeats, or `resumes`: then
+    it goes on in the other's worktree, with what that has seen."""
+
+    once: str | None = None
+    after: RunRow | None = None
+    retries: int | None = None
+    resumes: bool = False
+
+
+_NOTHING = Errand()
+
+
+def start(parts: Parts, agent: str, *, head: str, cause: Cause | None = None, runner: Runner | None = None,
+          errand: Errand = _NOTHING) -> RunRow:
     """A new run at `head`, its token in `token_file`.
 
     Raises NotFound; Denied for an agent that was retired or has expired, an ended cause, one that hides the run that it
-    is started in; Quarantined.
+    is started in; Quarantined, Paused; Conflict where what is to be done once was begun before.
     """
     governance = parts.governed.at(head)
     ends.note(parts.db, governance.ends, parts.clock)
     now, token = parts.clock.now(), secrets.token_urlsafe(32)
-    row = RunRow(clock.new_id("r", now), agent, now, tier="T1", start_commit=head, token_hash=token_hash(token))
+    row = RunRow(clock.new_id("r", now), agent, now, tier="T1", start_commit=head, token_hash=token_hash(token),
+                 boot=clock.boot_id(), beat=parts.clock.boot(), retries=errand.retries, once_key=errand.once)
     if runner:
         row = replace(row, pid=runner.pid, pid_start=clock.process_start(runner.pid), command=_shown(runner.command))
     with parts.db.write() as conn:
@@ -59,10 +79,52 @@ def start(parts: Parts, agent: str, *, head: str, cause: Cause | None = None, ru
         permit.agent(agent)
         if cause:
             row = replace(row, parent=cause.run, chain=_chain(conn, get(conn, cause.run), cause))
-            permit.chain([name_of(link) for link in row.chain], agent)
+        row = _repeated(conn, row, errand)
+        permit.chain([name_of(link) for link in row.chain], agent)
         runs.add(conn, row)
+        events.add(conn, [guard.event(row, now, "start")])
     _write_token(parts.repo, row.id, token)
     return row
+
+
+def _repeated(conn: Connection, row: RunRow, errand: Errand) -> RunRow:
+    """With what it takes over of the run before it. Raises Conflict."""
+    before = errand.after
+    if errand.once and (there := runs.doing(conn, errand.once)) and (before is None or there.id != before.id):
+        raise _begun(there)
+    if before is None:
+        return replace(row, attempt=1 if errand.retries else None)
+    row = replace(row, parent=before.id, chain=before.chain, attempt=(before.attempt or 1) + 1)
+    runs.free_key(conn, before.id)
+    if errand.resumes:
+        row = replace(row, start_commit=before.start_commit, worktree=before.worktree)
+        for book in (str, book_of):
+            bases.hand_over(conn, book(before.id), book(row.id))
+            bases.forget(conn, book(before.id))
+        runs.finish(conn, before.id, "interrupted", row.started, f"resumed as {row.id}", before.outcome)
+        runs.placed(conn, before.id, None)
+    return row
+
+
+def not_begun(parts: Parts, row: RunRow) -> None:
+    """Its command was not there: what is to be done once is still to be done."""
+    if row.once_key and (row.attempt or 1) == 1:
+        with parts.db.write() as conn:
+            runs.free_key(conn, row.id)
+
+
+def _begun(row: RunRow) -> Conflict:
+    """How the first one ended, as far as anybody can know: one that was interrupted may have done it or not."""
+    unknown = row.status == "interrupted" or (row.status == "open" and guard.is_gone(row))
+    outcome = "unknown" if unknown else row.status
+    said = {"unknown": "was interrupted, and nobody knows how far it came", "open": "is doing it"}.get(
+        outcome, f"has ended ({outcome})")
+    fix = (f"look what it did, then githarness runs finish {row.id} --status ok|failed, as an operator" if unknown
+           else f"githarness runs show {row.id}")
+    found = {**json.loads(row.outcome or "{}")}
+    return Conflict(f"'{row.once_key}' is done once, and run '{row.id}' {said}", fix=fix, details={
+        "once": row.once_key, "run": row.id, "outcome": outcome, "exit": found.get("exit"),
+        "commit": found.get("commit"), "note": row.note})
 
 
 def place(parts: Parts, row: RunRow, worktree: Path) -> RunRow:
@@ -73,7 +135,7 @@ def place(parts: Parts, row: RunRow, worktree: Path) -> RunRow:
 
 
 def _shown(command: Sequence[str]) -> str:
-    return shlex.join(command)[:1000].encode("utf-8", "backslashreplace").decode()
+    return shlex.join(command)[:LONGEST].encode("utf-8", "backslashreplace").decode()
 
 
 def _chain(conn: Connection, parent: RunRow, cause: Cause) -> tuple[str, ...]:
@@ -100,20 +162,47 @@ def get(conn: Connection, run: str) -> RunRow:
     return row
 
 
-def finish(parts: Parts, run: str, status: str, *, note: str = "") -> RunRow:
-    """Ends an open run, once. Raises NotFound, Conflict where it ended otherwise before."""
+def finish(parts: Parts, run: str, status: str, *, note: str = "", outcome: Mapping[str, Json] | None = None) -> RunRow:
+    """Ends a run that is open or was interrupted, once. Raises NotFound, Conflict where it ended otherwise before."""
+    guard_of, now = guard.guards(parts), parts.clock.now()
     with parts.db.write() as conn:
         row = get(conn, run)
-        if row.status not in ("open", status):
+        if row.status not in ("open", "interrupted", status):
             raise Conflict(f"run '{run}' has finished already ({row.status})", fix=f"githarness runs show {run}")
-        if runs.finish(conn, run, status, parts.clock.now(), note):
+        if runs.finish(conn, run, status, now, note, canon.dumps(dict(outcome)) if outcome else None):
             bases.forget(conn, book_of(run))
-            breaker.keep(conn, _tripped(parts, conn, row.agent))
+            events.add(conn, [guard.event(row, now, status, None if status == "ok" else status)])
+            stopped = _tripped(parts, conn, row.agent) if status in guard.FAILURES else []
+            breaker.keep(conn, stopped or guard.failing(conn, row.agent, guard_of(row.agent), now))
         row = get(conn, run)
-    token_file(parts.repo, run).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        token_file(parts.repo, run).parent.rmdir()
+    forget_token(parts.repo, run)
     return row
+
+
+def forget_token(repo: Repo, run: str) -> None:
+    token_file(repo, run).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        token_file(repo, run).parent.rmdir()
+
+
+def adopt(parts: Parts, row: RunRow) -> RunRow:
+    """A run whose runner is gone is ours to end, and nobody else's. Raises Conflict where it is not."""
+    ours = os.getpid(), clock.process_start(os.getpid())
+    with parts.db.write() as conn:
+        if not guard.is_gone(row) or not runs.adopt(conn, row, ours, clock.boot_id(), parts.clock.boot()):
+            raise Conflict(f"run '{row.id}' was not interrupted, or somebody else ends it",
+                           fix=f"githarness runs show {row.id}")
+        return get(conn, row.id)
+
+
+def left(parts: Parts, row: RunRow) -> None:
+    """An adopted run that did not come to its end is interrupted again; the token of one that did is gone."""
+    with parts.db.write() as conn:
+        there = get(conn, row.id)
+        if there.status == "open" and there.pid == os.getpid():
+            runs.interrupt(conn, row.id, parts.clock.now(), "could not be resumed")
+    if there.worktree is None:
+        forget_token(parts.repo, row.id)
 
 
 def _tripped(parts: Parts, conn: Connection, agent: str) -> list[Stop]:

@@ -19,6 +19,7 @@ from githarness.store.exposures import CLEAR, Exposure
 from githarness.store.stops import Stop
 from githarness.vault import folder, record
 from githarness.vault.record import Header
+from githarness.work import breaker
 from githarness.work.governance import Governance
 from githarness.work.parts import Parts
 
@@ -91,7 +92,8 @@ def _agents(conn: Connection, registry: Registry) -> dict[str, _Incident]:
             if when:
                 found[agent.name] = _Incident(clock.instant(when, 0.0) + _SECOND, f"{agent.name} was {what}")
     for stop in stops.ever(conn):
-        if stop.agent not in found or stop.since + _SECOND >= found[stop.agent].when:
+        later = stop.agent not in found or stop.since + _SECOND >= found[stop.agent].when
+        if later and stop.by != breaker.GUARD:  # who fails has not leaked anything
             found[stop.agent] = _Incident(stop.since, _told(stop))
     return found
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from githarness import clock
 from githarness.errors import NotFound, Unavailable
 from githarness.runner import process
 from githarness.runner.process import Ended, Job
@@ -50,7 +51,7 @@ def tagged() -> Iterator[str]:
     """A value of the environment that finds every process of the test, wherever it went."""
     tag = f"RUNNER_TEST={os.getpid()}-{time.monotonic_ns()}"
     yield tag
-    assert process.of_environment(tag) == []
+    assert process.of_run(tag, Path("/nowhere")) == []
 
 
 @pytest.fixture
@@ -178,9 +179,9 @@ def test_a_process_is_known_by_its_start(tmp_path: Path) -> None:
     """A pid that somebody else has by now, or a dead one that nobody took, is not alive."""
     child = subprocess.Popen(["sleep", "60"])
     start = int(Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19])
-    assert process.is_alive(child.pid, start) and not process.is_alive(child.pid, start + 1)
+    assert clock.is_alive(child.pid, start) and not clock.is_alive(child.pid, start + 1)
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert not process.is_alive(child.pid, start)
+    assert not clock.is_alive(child.pid, start)
     child.wait()
-    assert not process.is_alive(child.pid, start)
+    assert not clock.is_alive(child.pid, start)

@@ -70,7 +70,7 @@ def test_a_run_leaves_its_commit_and_nothing_else(do: Callable[..., Outcome], st
     assert git(fleet, "log", "-1", "--format=%an %s") == "deployer run sh"
     assert trees(stage) == [] and git(fleet, "worktree", "list", "--porcelain").count("worktree ") == 1
     assert not (stage.parts.repo.home / "runs" / row.id).exists()
-    assert process.of_environment(f"GITHARNESS_RUN={row.id}") == []
+    assert process.of_run(f"GITHARNESS_RUN={row.id}", Path("/nowhere")) == []
 
 
 def test_the_command_finds_its_environment(do: Callable[..., Outcome], harness: Harness, git: Git,
@@ -230,7 +230,7 @@ def test_a_worktree_that_was_never_whole_captures_nothing(stage: Stage, harness:
                                                           fleet: Path) -> None:
     """Killed while git made it, its missing files are not taken for deletions."""
     row = runs.start(stage.parts, "deployer", head=harness.head(), runner=runs.Runner(1 << 22, ["true"]))
-    tree = settle.tree_of(stage, row.id)
+    tree = settle.tree_of(stage, row)
     tree.parent.mkdir(parents=True)
     harness.git.worktree_add(tree, harness.head())
     (tree / RUNBOOK).unlink()
