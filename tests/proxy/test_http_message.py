@@ -44,8 +44,8 @@ def test_v40_a_body_with_two_lengths_is_refused(fields: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [
-    b"-1\r\n", b"1;\na\r\n0\r\n\r\n", b"0x1\r\na\r\n", b"1\na\r\n", b"1\r\nab\r\n", b"fffffffff\r\n", b"1 \r\na\r\n", b"\r\n",
-    b"1;a\0\r\na\r\n",
+    b"-1\r\n", b"1;\na\r\n0\r\n\r\n", b"0x1\r\na\r\n", b"1\na\r\n", b"1\r\nab\r\n", b"fffffffff\r\n", b"1 \r\na\r\n",
+    b"\r\n", b"1;a\0\r\na\r\n",
 ])
 def test_a_chunk_with_two_readings_is_refused(body: bytes) -> None:
     """The framing inside a body is as strict as its head."""
