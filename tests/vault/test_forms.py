@@ -11,7 +11,7 @@ import subprocess
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from githarness.vault.forms import LEAST, forms
@@ -26,6 +26,7 @@ def _in(text: str | bytes, value: bytes = VALUE) -> bool:
     return any(form.text in raw for form in forms(value, whole=False))
 
 
+@settings(deadline=None)
 @given(VALUES, st.binary(max_size=5), st.binary(max_size=5))
 def test_base64_at_any_place(value: bytes, before: bytes, after: bytes) -> None:
     """V48: base64, standard and URL-safe, at all three alignments, finds the value whatever stands around it."""
@@ -33,12 +34,14 @@ def test_base64_at_any_place(value: bytes, before: bytes, after: bytes) -> None:
     assert _in(base64.urlsafe_b64encode(before + value + after).rstrip(b"="), value)
 
 
+@settings(deadline=None)
 @given(BREAKLESS, st.binary(max_size=80))
 def test_base64_wrapped_over_lines(value: bytes, before: bytes) -> None:
     """V48: as MIME and PEM wrap it."""
     assert _in(base64.encodebytes(before + value), value)
 
 
+@settings(deadline=None)
 @given(BREAKLESS)
 def test_hex_and_percent(value: bytes) -> None:
     """V48: hex and percent-encoding, of every byte or of the special ones, in both letter cases."""
@@ -48,6 +51,7 @@ def test_hex_and_percent(value: bytes) -> None:
         assert _in(text, value)
 
 
+@settings(deadline=None)
 @given(st.text(min_size=8, max_size=40).filter(lambda text: len(text.strip("\r\n").encode("utf-8", "replace")) >= 8))
 def test_json(text: str) -> None:
     """V48: JSON, with and without ASCII only, with `\\/`, and with every character escaped."""
@@ -81,6 +85,7 @@ def test_as_python_and_html_show_it() -> None:
         assert _in(shown), shown
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_no_form_is_short_or_has_breaks(value: bytes) -> None:
     """A text of a few letters is never looked for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from githarness.vault.forms import forms
@@ -27,6 +27,7 @@ def search(secrets: list[tuple[str, bytes]], content: bytes, find: Finder | None
 
 
 @pytest.mark.parametrize("find", FINDERS)
+@settings(deadline=None)
 @given(value=VALUES, before=st.binary(max_size=70), after=st.binary(max_size=20), data=st.data())
 def test_each_form_at_each_place(find: Finder, value: bytes, before: bytes, after: bytes, data: st.DataObject) -> None:
     """V48: whatever stands around it, and at whatever distance from the begin."""
