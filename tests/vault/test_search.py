@@ -76,6 +76,11 @@ def test_a_value_of_marks() -> None:
     assert [hit.offset for hit in search([("a", b'" + "\' \'a')], b'xx" + "\' \'a')] == [2]
 
 
+def test_marks_at_the_ends_are_part_of_it() -> None:
+    """What is told is the whole of it, so that a name can be shown without."""
+    assert [(hit.offset, hit.length) for hit in search([("a", b"+secret-9/")], b"x +secret-9/ y")] == [(2, 10)]
+
+
 def test_occurrences_next_to_each_other() -> None:
     """Each is told at its own place."""
     assert [hit.offset for hit in search([("a", VALUE)], b"x\n" + (VALUE + b"\n") * 3)] == [2, 33, 64]
