@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,11 @@ from githarness.errors import (
     Unavailable,
     VaultLocked,
 )
+from githarness.proxy import ops, serve
+from githarness.proxy.desk import Session
+from githarness.vault import wire
 from tests.conftest import Cli, run_cli, run_git
+from tests.grants.conftest import Fleet
 from tests.proxy.conftest import CANARY, POLICY, Daemon, events, start_run, value_of
 
 
@@ -248,15 +254,24 @@ def test_one_daemon_for_each_repository(daemon: Daemon) -> None:
     assert settings.load().runtime_dir.exists()
 
 
-def test_a_grant_ends_for_a_connection_that_has_a_lease(daemon: Daemon, cli: Cli) -> None:
-    """At its second, not when the lease would end."""
-    words = ("grant", "scribe", "--allow", "secret", "--path", "other/*", "--for", "8s", "--why", "a test")
-    assert cli(*words, cwd=daemon.folder).code == 0
-    with daemon.client("scribe", "r-scribe") as vault:
-        assert vault.ask("get", name="other/key", mode="get").body
-        with pytest.raises(Denied):
-            while True:
-                vault.ask("get", name="other/key", mode="get")
+def test_a_grant_ends_at_its_second(vaulted: Path) -> None:
+    """Also for who has a lease of it."""
+    fleet = Fleet(vaulted)
+    fleet.grant("scribe", ("secret",), ("other/*",), seconds=100)
+    desk, session = serve.opened(fleet.harness.settings, fleet.harness.parts), Session(os.getpid())
+
+    def ask(op: str, **said: str) -> dict[str, Any]:
+        desk.begin()
+        reply = ops.answer(desk, session, wire.head({"id": 1, "op": op, **said})[8:], bytearray())
+        return wire.parse(reply.head[8:])
+
+    ask("hello", agent="scribe", run="r-x")
+    assert ask("get", name="other/key", mode="get")["version"] == 1
+    fleet.clock.passes(99)
+    assert ask("get", name="other/key", mode="get")["version"] == 1
+    fleet.clock.passes(2)
+    assert ask("get", name="other/key", mode="get")["error"]["code"] == "denied"
+    fleet.harness.close()
 
 
 def test_the_commands_of_leases(daemon: Daemon, cli: Cli) -> None:
