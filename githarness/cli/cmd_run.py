@@ -15,15 +15,15 @@ from githarness.cli.shell import Shell, shell
 from githarness.cli.vault_exec import Command
 from githarness.cli.write_options import agent_name
 from githarness.daemon import place
-from githarness.errors import Detail, Unavailable, Usage
+from githarness.errors import Detail, HarnessError, Unavailable, Usage
 from githarness.proxy import local
-from githarness.runner import lent
+from githarness.runner import again, lent
 from githarness.runner import run as runner
 from githarness.runner.run import Lend, Order, Outcome
 from githarness.runner.settle import Stage
 from githarness.store.rows import RunRow
 from githarness.wiring import Harness
-from githarness.work.runs import Cause
+from githarness.work.runs import Cause, Errand
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,10 @@ class How:
     timeout: Annotated[str | None, typer.Option(metavar="T", help="End the process tree after T: 30s, 10m.")] = None
     parent: Annotated[str | None, typer.Option(metavar="RUN", help="The run that caused it [GITHARNESS_RUN].")] = None
     message: Annotated[str | None, typer.Option("-m", "--message", metavar="MSG", help="The commit's message.")] = None
+    retries: Annotated[
+        int, typer.Option(metavar="N", min=0, max=1000, help="Where it fails, run it up to N times more.")] = 0
+    retry_for: Annotated[str, typer.Option(metavar="T", help="But begin no more after T.")] = "1h"
+    once: Annotated[str | None, typer.Option(metavar="KEY", help="Refuse where a run with this KEY was begun.")] = None
     env: Annotated[list[str] | None, typer.Option(
         "--env", metavar="VAR=NAME", help="A secret as a variable, redacted in output; repeatable.")] = None
 
@@ -49,11 +53,27 @@ def run(ctx: typer.Context, words: Command = None, *, how: How) -> None:
     harness = sh.open()
     running = place.announced(harness.repo)
     order = Order(agent_name(sh, how.agent), words, limit, cause(sh, harness, how.parent), how.message,
-                  socket=running.socket if running else None, own_stdout=not sh.json, lend=_lend(harness, how.env))
-    _report(sh, runner.run(stage(sh, harness), order, harness.head()))
+                  socket=running.socket if running else None, own_stdout=not sh.json, lend=lend(harness, how.env),
+                  errand=Errand(once=how.once))
+    harness.watch()
+    limits = again.Limits(how.retries, clock.seconds(how.retry_for))
+    try:
+        done = (again.run(stage(sh, harness), order, harness.head, limits) if how.retries
+                else runner.run(stage(sh, harness), order, harness.head()))
+    finally:
+        told(sh, harness)
+    report(sh, done)
 
 
-def _lend(harness: Harness, env: list[str] | None) -> Lend | None:
+def told(sh: Shell, harness: Harness) -> None:
+    """The guard has its look, and operators hear of it; a run has ended as it has, whether they can be told or not."""
+    try:
+        harness.watch()
+    except HarnessError as error:
+        sh.note(f"operators were not told: {error.message}")
+
+
+def lend(harness: Harness, env: list[str] | None) -> Lend | None:
     if not env:
         return None
     wanted = lent.wanted(env, None)
@@ -77,7 +97,7 @@ def cause(sh: Shell, harness: Harness, parent: str | None) -> Cause | None:
     return Cause(named, token, within=sh.settings.run) if named else None
 
 
-def _report(sh: Shell, done: Outcome) -> None:
+def report(sh: Shell, done: Outcome) -> None:
     """The document or notes, then the exit: the command's own, or what became of its changes."""
     settled, code = done.settled, done.ended.code
     captured, worktree = settled.captured, settled.worktree
@@ -85,7 +105,8 @@ def _report(sh: Shell, done: Outcome) -> None:
     details: dict[str, Detail] = {
         "run": settled.run.id, "agent": settled.run.agent, "status": settled.run.status, "exit": code,
         "commit": written.commit if written else None, "paths": [one.path for one in written.paths] if written else [],
-        "held": rows(captured), "worktree": str(worktree) if worktree else None, "note": settled.run.note}
+        "held": rows(captured), "worktree": str(worktree) if worktree else None, "note": settled.run.note,
+        "attempt": settled.run.attempt, "once": settled.run.once_key}
     note_of(sh, captured)
     if worktree:
         sh.note(f"{settled.run.note}")

@@ -65,6 +65,12 @@ def late_intents(conn: sqlite3.Connection, seconds: float) -> Sequence[EventRow]
     return [EventRow(*row) for row in rows][::-1]
 
 
+def seq_before(conn: sqlite3.Connection, event: str) -> int:
+    """The seq after which come all events whose id, which has their time, is not below this one."""
+    row = conn.execute("SELECT min(seq) - 1 FROM events WHERE id >= ?", (event,)).fetchone()
+    return int(conn.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0] if row[0] is None else row[0])
+
+
 def any_open(conn: sqlite3.Connection) -> bool:
     return conn.execute("SELECT 1 FROM open_intents LIMIT 1").fetchone() is not None
 

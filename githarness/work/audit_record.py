@@ -25,13 +25,13 @@ def shown(fields: Mapping[str, Json]) -> str:
     return line.safe({redacted(name): _redacted(name, value) for name, value in fields.items()})
 
 
-def body(value: Json) -> str:
-    """Canonical JSON; of what is larger than 64 KiB the beginning, its size and its hash."""
+def body(value: Json, *, most: int = _LARGEST) -> str:
+    """Canonical JSON; of what is larger than `most` bytes (64 KiB) the beginning, its size and its hash."""
     text = canon.dumps(_redacted("", value))
     data = text.encode("utf-8", "surrogatepass")
-    if len(data) <= _LARGEST:
+    if len(data) <= most:
         return text
-    return canon.dumps({"cut": text[: _LARGEST // 4], "size": len(data), "sha256": canon.sha256(data)})
+    return canon.dumps({"cut": text[: most // 4], "size": len(data), "sha256": canon.sha256(data)})
 
 
 def redacted(text: str) -> str:

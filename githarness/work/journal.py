@@ -20,6 +20,8 @@ from githarness.work.permit import Permit
 from githarness.work.runbook import Runbook, name_of, tier
 
 _KIND = re.compile(r"[a-z][a-z0-9.-]{0,39}")
+TRANSCRIPT = "transcript"  # what an agent and its model said to each other; a body that is purged like all others
+_LONGEST = 1 << 20  # bytes of one
 _CALLS = ("tool", "exec", "api")
 _OPEN = ("tool", "host", "method", "path")  # of the details, texts that stand in the safe fields
 _OURS = frozenset({"intent", "outcome", "denial", "refusal", "read", "grant", "revoke", "approval", "recovery",
@@ -45,7 +47,7 @@ def add(parts: Parts, entry: Entry) -> str:
     been made and is recorded, and stops its agent.
     """
     _check(entry)
-    body = _body(entry.details)
+    body = _body(entry)
     head, now = refs.head(parts.repo.common_dir, parts.ref), parts.clock.now()
     event = clock.new_id("e", now)
     with parts.db.write() as conn:
@@ -90,9 +92,11 @@ def _check(entry: Entry) -> None:
                     fix='pass {"tool": "NAME", "arguments": ..., "result": ...}')
 
 
-def _body(details: dict[str, Json]) -> str:
+def _body(entry: Entry) -> str:
     try:
-        return audit_record.body(details)
+        if entry.kind == TRANSCRIPT:
+            return audit_record.body(entry.details, most=_LONGEST)
+        return audit_record.body(entry.details)
     except (ValueError, RecursionError) as error:
         raise Usage("what is to be recorded is no JSON, or nested too deeply",
                     fix="pass numbers that are finite, and fewer than 100 levels") from error

@@ -91,7 +91,9 @@ def _repeated(conn: Connection, row: RunRow, errand: Errand) -> RunRow:
     """With what it takes over of the run before it. Raises Conflict."""
     before = errand.after
     if errand.once and (there := runs.doing(conn, errand.once)) and (before is None or there.id != before.id):
-        raise _begun(there)
+        if not guard.is_gone(there) or there.worktree or there.pid is None:
+            raise _begun(there)
+        runs.free_key(conn, there.id)  # its runner was killed before the command began
     if before is None:
         return replace(row, attempt=1 if errand.retries else None)
     row = replace(row, parent=before.id, chain=before.chain, attempt=(before.attempt or 1) + 1)
