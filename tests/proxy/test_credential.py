@@ -118,6 +118,7 @@ def test_a_password_is_for_the_records_hosts_alone(said: str, fits: bool, vault:
     b"protocol=https\nhost=\n\n", b"protocol=https\nhost= \n\n", b"protocol=https\n\n", b"\n", b"",
     b"protocol=https\nhost=evil.test\nhost=git.example.org\n\n", b"protocol=https\nhost=evil.test/git.example.org\n\n",
     b"protocol=https\nhost=evil.test@git.example.org\n\n", b"host\n\n", b"protocol=https\nhost=" + b"a" * 20000,
+    b"protocol=https\nhost=git.example.org\nusername=joe\r\n\n",
     "protocol=https\nhost=git.example.org\u2028\n\n".encode(), b"protocol=https\nhost=git.example.org%0a\n\n",
 ])
 def test_v48_a_request_with_two_readings_gets_nothing(said: bytes, vault: Served) -> None:
