@@ -47,6 +47,7 @@ def _document(found: Why) -> dict[str, object]:
         "read": {"items": [{"path": one.path, "blob": one.blob, "revision": one.revision, "rule": one.rule,
                             "grant": one.grant, "tier": one.tier, "time": clock.rfc3339(one.time),
                             "event": one.event} for one in found.reads], "gap": found.gap or None},
+        "secrets": [{"secret": one.secret, "version": one.version, "mode": one.mode} for one in found.secrets],
         "changed": [{"path": one.change.path, "old": one.change.old_oid, "new": one.change.new_oid,
                      "action": _action(one), "added": one.added, "removed": one.removed} for one in found.changed],
         "allowed": {
@@ -103,6 +104,7 @@ def _read(sh: Shell, found: Why) -> None:
     _title(sh, "read", f"{counted} in run {found.row.run}" if found.row.run else "no run is named")
     _some(sh, [f"{one.path} {one.blob[:12]} at {(one.revision or '')[:12]}, by {one.rule or 'a rule not recorded'}"
                + (f" with grant {one.grant}" if one.grant else "") for one in found.reads[::-1]])
+    _some(sh, [f"secret {one.secret} version {one.version}, by {one.mode}" for one in found.secrets])
     if found.gap and found.row.run:
         sh.line(f"    there may be more: {found.gap}")
 

@@ -14,8 +14,9 @@ from githarness.git.reader import Reader
 from githarness.policy import approval, trailers
 from githarness.policy.approval import Statement
 from githarness.policy.model import Grant
-from githarness.store import commits, reads, runs
+from githarness.store import commits, exposures, reads, runs
 from githarness.store.db import Connection
+from githarness.store.exposures import Exposure
 from githarness.store.reads import Read
 from githarness.store.rows import ChangeRow, CommitRow
 from githarness.work import judge_range, line_origin, rollback_plan
@@ -64,6 +65,7 @@ class Why:
     origin: Origin | None  # of the line that was asked for
     reads: tuple[Read, ...]
     gap: str  # why reads may be missing, else empty
+    secrets: tuple[Exposure, ...]  # that its run had used by then
     changed: tuple[Changed, ...]
     allowed: Allowed
     trailers: dict[str, str]
@@ -83,12 +85,14 @@ def why(ledger: Ledger, target: str) -> Why:
     with parts.db.read() as conn:
         row, origin = _target(conn, parts.reader, target)
         seen, gap = _reads(conn, row)
+        used = exposures.listed(conn, run=row.run) if row.run else ()
         plan = rollback_plan.make(conn, parts.reader, Selection(commits=(row.oid,)))
     pairs = trailers.parse(parts.reader.commit(row.oid).message)
     links = tuple((name_of(value), value.endswith(" " + ASSERTED)) for key, value in pairs if key == "On-Behalf-Of")
     changed = tuple(_changed(parts.reader, change) for change in row.changes)
-    return Why(row, origin, seen, gap, changed, _allowed(parts, row, pairs), dict(pairs), links, _verdict(parts, row),
-               plan)
+    secrets = tuple(one for one in used if one.first < row.time + 1)
+    return Why(row, origin, seen, gap, secrets, changed, _allowed(parts, row, pairs), dict(pairs), links,
+               _verdict(parts, row), plan)
 
 
 def _target(conn: Connection, reader: Reader, target: str) -> tuple[CommitRow, Origin | None]:

@@ -63,6 +63,15 @@ def test_a_rollback_reminds(cli, seen: Path) -> None:
     assert done.json["commit"] and "note: 1 secret to change" in done.err
 
 
+def test_why_names_the_secrets_that_a_run_had(cli, seen: Path) -> None:
+    """Those that its run had used when it made the commit, below what it had read."""
+    assert cli("append", "later.md", "--agent", "deployer", "--run", "r-bad", cwd=seen, stdin="more\n").code == 0
+    assert "    secret ci/token version 1, by get\n" in cli("why", "later.md", cwd=seen).out
+    found = cli("why", "later.md", "--json", cwd=seen).json["secrets"]
+    assert found == [{"secret": "ci/token", "version": 1, "mode": "get"}]
+    assert cli("why", "later.md", "--json", cwd=seen).json["read"]["items"] == []
+
+
 def test_without_uses_nobody_is_reminded(cli, fleet: Path) -> None:
     """A repository without a vault hears nothing of one."""
     done = cli("agent", "quarantine", "deployer", cwd=fleet)
