@@ -146,9 +146,9 @@ def cursors(conn: sqlite3.Connection, channel: str) -> Sequence[Cursor]:
 
 
 def put_cursor(conn: sqlite3.Connection, cursor: Cursor) -> None:
-    """What is acknowledged stays so, whatever `acked` says."""
+    """A trigger holds that it does not go back."""
     conn.execute("""INSERT INTO cursors VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-        acked = max(acked, excluded.acked), seen = excluded.seen, boot = excluded.boot,
+        acked = excluded.acked, seen = excluded.seen, boot = excluded.boot,
         until_boot = excluded.until_boot""", cursor)
 
 
