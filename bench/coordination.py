@@ -2,9 +2,9 @@
 
     python bench/coordination.py [--processes 8] [--seconds 3] [--quick]
 
-Every process works through the library, without a daemon. `leases`: pairs of acquire and release a second, each process
-on a name of its own; `one lease`: all on one name, waiting in turn; `state`: entries a second that are on disk when they
-are acknowledged, each process on a key of its own. `share` is what the slowest process did against the fastest one.
+Every process works through the library, without a daemon. `leases`: pairs of acquire and release a second, each on a
+name of its own; `one lease`: all on one name, waiting in turn; `state`: entries a second that are on disk when they are
+acknowledged, each on a key of its own. `share` is what the slowest process did against the fastest one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def lease_pair(harness: wiring.Harness, caller: Caller, number: int) -> None:
     asking.ask(caller, leases.ReleaseAsk(str(found["lease"])))
 
 
-def one_lease(harness: wiring.Harness, caller: Caller, number: int) -> None:
+def one_lease(harness: wiring.Harness, caller: Caller, number: int) -> None:  # noqa: ARG001
     ask = leases.AcquireAsk("bench/one", 60.0, waiter=os.getpid(), waiter_start=process_start(os.getpid()))
     found = leases.wait_for(harness.parts, caller, ask, harness.combined.ask, wait=30.0)
     harness.combined.ask(caller, leases.ReleaseAsk(str(found["lease"])))
@@ -74,9 +74,9 @@ def measure(folder: Path, name: str, work: Work, processes: int, seconds: float)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     counts = [done for done, _ in found]
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    worst = max(worst for _, worst in found) * 1000
     print(f"  {name:12} {sum(counts) / seconds:8.0f}/s   share {min(counts) / max(max(counts), 1):.2f}"
-          f"   worst {max(worst for _, worst in found) * 1000:6.0f} ms   {cpu / max(sum(counts), 1) * 1e6:6.0f} us cpu each",
-          flush=True)
+          f"   worst {worst:6.0f} ms   {cpu / max(sum(counts), 1) * 1e6:6.0f} us cpu each", flush=True)
 
 
 def main() -> None:
