@@ -10,15 +10,20 @@ One object per thread. A repository talks to the daemon where one listens and wo
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from githarness import clock, settings, wiring
 from githarness.canon import Json
+from githarness.errors import HarnessError
 from githarness.store import commits
+from githarness.work import audit_record, guard, runs
 from githarness.work.asks import Ask, Doc, Op, ReadAsk, Written
 
 if TYPE_CHECKING:
@@ -64,6 +69,10 @@ class Repository:
               assisted_by: str | None = None) -> Actor:
         """`run` defaults to GITHARNESS_RUN, else to one run for this login session."""
         return Actor(self._harness, name, run or self._harness.settings.run_of(name), tuple(on_behalf_of), assisted_by)
+
+    def run(self, agent: str, *, parent: str | None = None, once: str | None = None) -> Running:
+        """`with h.run("hourly-review") as me:` a run of its own for `agent`, which ends as the block does."""
+        return Running(self._harness, agent, parent, once)
 
     def log(self, *, agent: str | None = None, run: str | None = None, since: str | None = None,
             until: str | None = None, path: str | None = None, limit: int | None = None) -> list[CommitRow]:
@@ -149,6 +158,55 @@ class Actor:
         done = self.apply([op], message=message, operation=operation, merge=merge)
         landed = done.at(path)
         return Done(done.commit, landed.path, landed.blob, landed.previous, landed.merged, done.event, done.worktree)
+
+
+class Running:
+    """A run from the beginning of a block to its end: ok, failed where it raises, cancelled at ctrl-c.
+
+    Entering gives the `Actor`, which proves its run by its token, and raises Denied, Quarantined, Paused, Conflict
+    (`once`, work that was begun before), NotFound. A thread says that the run is alive.
+    """
+
+    def __init__(self, harness: wiring.Harness, agent: str, parent: str | None, once: str | None) -> None:
+        self._outer, self._agent, self._parent, self._once = harness, agent, parent, once
+        self._over = threading.Event()
+        self._pulse = threading.Thread(target=self._beat, name="beat", daemon=True)
+
+    def __enter__(self) -> Actor:
+        outer, known = self._outer, self._outer.settings
+        named = self._parent or known.run
+        cause = runs.Cause(named, outer.token() if named == known.run else None, known.run) if named else None
+        outer.watch()
+        runner = runs.Runner(os.getpid(), ())
+        row = runs.start(outer.parts, self._agent, head=outer.head(), cause=cause, runner=runner,
+                         errand=runs.Errand(self._once))
+        own = replace(known, agent=self._agent, run=row.id, token_file=runs.token_file(outer.repo, row.id))
+        self._harness = wiring.Harness(own, outer.repo, ref=outer.ref, clock=outer.clock)
+        self.id = row.id
+        self._pulse.start()
+        return Actor(self._harness, self._agent, row.id, (), None)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._pulse.join()
+        status = "ok" if kind is None else "cancelled" if kind is KeyboardInterrupt else "failed"
+        if isinstance(error, SystemExit) and not error.code:
+            status = "ok"
+        note = f"{kind.__name__}: {error}"[:200] if kind and status != "ok" else ""
+        try:
+            runs.finish(self._harness.parts, self.id, status, note=audit_record.redacted(note))
+            self._harness.watch()
+        finally:
+            self._harness.close()
+
+    def _beat(self) -> None:
+        parts = self._harness.parts
+        while not self._over.wait(guard.BEAT):
+            with contextlib.suppress(HarnessError):  # a turn that does not come now is left to the next time
+                guard.beat(parts, self.id, wait=1.0)
+        parts.db.close()
 
 
 def _bytes(content: Content) -> bytes:

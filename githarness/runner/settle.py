@@ -65,7 +65,7 @@ def settle(stage: Stage, row: RunRow, ending: Ending) -> Settled:
     git_dir = repo.linked_dir(stage.parts.repo, tree)
     captured, note = Captured(None), ending.note
     if row.worktree is None or not tree.is_dir():
-        note += ", the worktree was gone"
+        note += ", the worktree was gone" if row.worktree else ""
     else:
         captured = captured_of(stage, row, ending.message, git_dir)
         note += f", {len(captured.held)} held" if captured.held else ""
