@@ -76,9 +76,8 @@ def _context(act: Act, run: str) -> dict[str, Json]:
     seen = bases.seen(act.conn, run)
     landed = commits.log(act.conn, CommitFilter(run=run, limit=_FILES))
     wrote = {change.path for row in landed for change in row.changes}
-    files = [path for path in sorted(wrote | seen.keys()) if act.may("read", path)][:_FILES]
     artifacts: list[Json] = [{"path": path, "blob": _blob(act, head, path), "seen": seen.get(path),
-                              "wrote": path in wrote} for path in files]
+                              "wrote": path in wrote} for path in sorted(wrote | seen.keys())[:_FILES]]
     told = (one.leaf for one in audit.told(act.conn, EventFilter(run=run), oldest_first=False))
     journal: list[Json] = [{"id": leaf.id, "time": clock.rfc3339(leaf.time), "kind": leaf.kind,
                             "fields": json.loads(leaf.safe)}
@@ -91,7 +90,7 @@ def _context(act: Act, run: str) -> dict[str, Json]:
 
 
 def show(act: Act, ask: ShowAsk) -> dict[str, Json]:
-    """A task; with its bundle, whose artifacts say whether they are still as they were. Raises NotFound, Denied."""
+    """A task; with its bundle, as far as the caller may read it, which says what has changed. Raises NotFound, Denied."""
     lapse(act)
     task = known(act, ask.task)
     if not ask.bundle:

@@ -303,6 +303,34 @@ def test_the_next_stage_starts_from_what_the_last_one_had(table: Table) -> None:
     assert "intent" in [one["kind"] for one in bundle["journal"]]
 
 
+SECRETIVE = """version: 1
+rules:
+  - {id: all, effect: allow, actions: [read, write, append, delete, rename]}
+  - {id: private, effect: deny, agents: [scribe], actions: [read], paths: [notes.md]}
+"""
+
+
+def test_a_bundle_leaves_out_what_its_reader_may_not_see(table: Table) -> None:
+    """Policy as of the reading decides; others see it."""
+    task = handed(table)
+    op = Op("write", ".githarness/policies/main.yaml", SECRETIVE.encode(), if_match="absent")
+    table.harness.local.write_as(Ask("", "r-olive", (op,)), "olive")
+    paths = [[one["path"] for one in table.ask(ShowAsk(task, bundle=True), who)["bundle"]["artifacts"]]
+             for who in ("scribe", "deployer")]
+    assert paths == [["runbooks/release.md"], ["notes.md", "runbooks/release.md"]]
+
+
+def test_policy_gives_tasks_to_some(table: Table) -> None:
+    """Who may not work on tasks claims none, and is told so; its denial is on record, the task stays open."""
+    op = Op("write", ".githarness/policies/main.yaml",
+            SECRETIVE.replace("[read], paths: [notes.md]", "[write], paths: ['@task/**']").encode(), if_match="absent")
+    table.harness.local.write_as(Ask("", "r-olive", (op,)), "olive")
+    task = add(table)
+    with pytest.raises(Denied):
+        claim(table, "scribe")
+    assert status(table, task) == "open" and claim(table)["task"] == task
+
+
 def test_who_may_hand_on(table: Table) -> None:
     """The holder and operators, to one that is there, what is not over."""
     task = add(table)
