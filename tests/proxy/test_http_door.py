@@ -177,7 +177,7 @@ def test_a_stream_is_not_held_back(vault: Served, host: Server, url: str) -> Non
     while not first.endswith(b"\n\n"):
         first += answer.read1(100)
     host.go.set()
-    assert (first, answer.read()) == (b"data: pies\n\n", b"data: end\n\n")
+    assert (first, answer.read()) == (b"data: wait\n\n", b"data: end\n\n")
 
 
 def test_connections_are_kept_on_both_sides(vault: Served, host: Server, url: str) -> None:

@@ -125,7 +125,7 @@ class _Asked(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self._chunk(b"data: pies\n\n")
+        self._chunk(b"data: wait\n\n")
         self.server.go.wait(20)
         self._chunk(b"data: end\n\n")
         self.wfile.write(b"0\r\n\r\n")
