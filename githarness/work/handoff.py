@@ -90,7 +90,7 @@ def _context(act: Act, run: str) -> dict[str, Json]:
 
 
 def show(act: Act, ask: ShowAsk) -> dict[str, Json]:
-    """A task; with its bundle, as far as the caller may read it, which says what has changed. Raises NotFound, Denied."""
+    """A task; with its bundle, as far as the caller may read it, and what changed since. Raises NotFound, Denied."""
     lapse(act)
     task = known(act, ask.task)
     if not ask.bundle:

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from githarness.errors import Conflict, Denied, LeaseLost, NotFound, Quarantined, Usage
 from githarness.store import runs as stored_runs
+from githarness.store import stops
 from githarness.store.stops import Stop
 from githarness.work import breaker, read, runs, tasks
 from githarness.work.asks import Ask, Op, ReadAsk
@@ -167,6 +168,17 @@ def test_a_stopped_agent_holds_no_task(table: Table, fleet: Path, cli: Cli, how:
     with pytest.raises((Quarantined, Denied)):
         done(table, mine)
     assert claim(table, "scribe")["task"] == mine["task"]
+
+
+def test_a_release_brings_no_claim_back(table: Table) -> None:
+    """It ended with the stop, in the same transaction, whether or not anybody looked meanwhile."""
+    add(table)
+    mine = claim(table)
+    with table.harness.db.write() as conn:
+        breaker.keep(conn, [Stop("deployer", 1.0, "limit", "too many")])
+        stops.release(conn, ["deployer"], 2.0)
+    with pytest.raises(LeaseLost):
+        done(table, mine)
 
 
 def test_failing_is_tried_again_up_to_a_limit(table: Table) -> None:
