@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from githarness.canon import Json
+    from githarness.daemon.client import Line
+    from githarness.daemon.table import RemoteTable
     from githarness.git.porcelain import Git
     from githarness.git.reader import Reader
     from githarness.policy.model import Human
@@ -114,11 +116,13 @@ class Harness:
 
     @cached_property
     def parts(self) -> Parts:
+        from githarness.daemon.client import RemoteBell
         from githarness.work.governance import Governed
         from githarness.work.parts import Parts
 
         governed = Governed(self.reader, self._had_policy)
-        return Parts(self.repo, self.ref, self.clock, self.db, self.reader, self.keyring, governed)
+        return Parts(self.repo, self.ref, self.clock, self.db, self.reader, self.keyring, governed,
+                     RemoteBell(self._line))
 
     def _gate(self, config: RepoConfig, conn: Connection, today: date) -> WriteGate:
         """What judges the writes of one group."""
@@ -208,7 +212,20 @@ class Harness:
         """Through the daemon where one listens, else in process, with the same results."""
         from githarness.daemon.client import RemoteLane
 
-        return RemoteLane(self.settings, self.repo, fallback=lambda: self.local)
+        return RemoteLane(self._line, fallback=lambda: self.local)
+
+    @cached_property
+    def _line(self) -> Line:
+        from githarness.daemon.client import Line
+
+        return Line(self.settings, self.repo)
+
+    @cached_property
+    def table(self) -> RemoteTable:
+        """The verbs of coordination, as the lane: through the daemon where one listens."""
+        from githarness.daemon.table import RemoteTable
+
+        return RemoteTable(self._line, fallback=lambda: self.combined)
 
     @cached_property
     def combined(self) -> Combined:

@@ -16,6 +16,17 @@ from githarness.errors import BadPath, HarnessError, NotFound
 from githarness.work.asks import Ask, Doc, Landed, ReadAsk, TooLarge, Written
 
 
+class FakeTable:
+    """Verbs of coordination that answer with what they were asked; where the agent is `nobody`, they fail."""
+
+    def together(self, asks: Sequence[tuple[Any, object]]) -> list[Any]:
+        return [NotFound("no agent 'nobody'") if caller.agent == "nobody" else {"agent": caller.agent}
+                for caller, _ in asks]
+
+    def changes(self) -> int:
+        return 1
+
+
 class FakeLane:
     """A ledger of one journal file: each admitted write is one JSON line, on disk before it is acknowledged.
 

@@ -48,7 +48,7 @@ def publish(ctx: typer.Context, name: Name, *, body: Body, addressed: Addressed,
     text = channels.body_of(sh.content(body.source))
     harness = sh.open()
     ask = PublishAsk(name, text, addressed.to, addressed.reply_to, body.ref or ())
-    _published(sh, harness.combined.ask(caller(harness, acting), ask))
+    _published(sh, harness.table.ask(caller(harness, acting), ask))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def read(ctx: typer.Context, name: Name, *, part: Part, wait: Wait = "0s", actin
     sh = shell(ctx)
     ask = channels.ReadAsk(name, part.after, part.number, clock.seconds(part.hold))
     harness = sh.open()
-    found = channel_wait.read(harness.parts, caller(harness, acting), ask, harness.combined.ask,
+    found = channel_wait.read(harness.parts, caller(harness, acting), ask, harness.table.ask,
                               wait=clock.seconds(wait))
     sh.document(found)
     for item in _items(found):
@@ -95,7 +95,7 @@ def ack(
     """
     sh = shell(ctx)
     harness = sh.open()
-    found = harness.combined.ask(caller(harness, acting), channels.AckAsk(name, cursor))
+    found = harness.table.ask(caller(harness, acting), channels.AckAsk(name, cursor))
     sh.document(found)
     sh.line(Painted("acknowledged", "green"), f" {found['channel']} up to {found['cursor']}")
 
@@ -113,7 +113,7 @@ def ask(
     text = channels.body_of(sh.content(body.source))
     harness = sh.open()
     message = PublishAsk(name, text, addressed.to, addressed.reply_to, body.ref or ())
-    found = channel_wait.ask(harness.parts, caller(harness, acting), message, harness.combined.ask,
+    found = channel_wait.ask(harness.parts, caller(harness, acting), message, harness.table.ask,
                              wait=clock.seconds(wait))
     sh.document(found)
     sh.line(_text(found["reply"]["body"] if isinstance(found["reply"], dict) else None))
@@ -129,7 +129,7 @@ def reply(ctx: typer.Context, message: Id, *, body: Body, acting: Acting) -> Non
     sh = shell(ctx)
     text = channels.body_of(sh.content(body.source))
     harness = sh.open()
-    _published(sh, harness.combined.ask(caller(harness, acting), channels.ReplyAsk(message, text, body.ref or ())))
+    _published(sh, harness.table.ask(caller(harness, acting), channels.ReplyAsk(message, text, body.ref or ())))
 
 
 @app.command("list")
@@ -146,7 +146,7 @@ def show_all(
     """
     sh = shell(ctx)
     harness = sh.open()
-    found = harness.combined.ask(caller(harness, acting), channels.ListAsk(prefix))
+    found = harness.table.ask(caller(harness, acting), channels.ListAsk(prefix))
     sh.document(found)
     for item in _items(found):
         _settings(sh, item)
@@ -161,7 +161,7 @@ def show(ctx: typer.Context, name: Name, *, acting: Acting) -> None:
     """
     sh = shell(ctx)
     harness = sh.open()
-    found = harness.combined.ask(caller(harness, acting), channels.ShowAsk(name))
+    found = harness.table.ask(caller(harness, acting), channels.ShowAsk(name))
     sh.document(found)
     _settings(sh, found)
     subscribers = found["subscribers"]
@@ -188,7 +188,7 @@ def settle(
     sh = shell(ctx)
     harness = sh.open()
     wanted = channels.SetAsk(name, most, clock.seconds(keep) if keep is not None else None)
-    found = harness.combined.ask(caller(harness, acting), wanted)
+    found = harness.table.ask(caller(harness, acting), wanted)
     sh.document(found)
     _settings(sh, found)
 
@@ -208,7 +208,7 @@ def leave(
     """
     sh = shell(ctx)
     harness = sh.open()
-    found = harness.combined.ask(caller(harness, acting), channels.LeaveAsk(name, who))
+    found = harness.table.ask(caller(harness, acting), channels.LeaveAsk(name, who))
     sh.document(found)
     sh.line(f"{found['who']} has left {found['channel']}")
 

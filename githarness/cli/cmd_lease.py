@@ -46,7 +46,7 @@ def acquire(ctx: typer.Context, name: Name, *, wanted: Wanted, acting: Acting) -
     ask = leases.AcquireAsk(name, clock.seconds(wanted.ttl), wanted.note, pid, started, waiter=mine,
                             waiter_start=clock.process_start(mine))
     wait = clock.seconds(wanted.wait) if wanted.wait is not None else 0.0
-    found = leases.wait_for(harness.parts, caller(harness, acting), ask, harness.combined.ask, wait=wait)
+    found = leases.wait_for(harness.parts, caller(harness, acting), ask, harness.table.ask, wait=wait)
     sh.document(found)
     sh.line(str(found["lease"]))
 
@@ -67,7 +67,7 @@ def renew(
     sh = shell(ctx)
     harness = sh.open()
     ask = leases.RenewAsk(lease, clock.seconds(ttl) if ttl is not None else None)
-    _show(sh, harness.combined.ask(caller(harness, acting), ask), "renewed")
+    _show(sh, harness.table.ask(caller(harness, acting), ask), "renewed")
 
 
 @app.command("release")
@@ -79,7 +79,7 @@ def release(ctx: typer.Context, lease: Lease, *, acting: Acting) -> None:
     """
     sh = shell(ctx)
     harness = sh.open()
-    _show(sh, harness.combined.ask(caller(harness, acting), leases.ReleaseAsk(lease)), "released")
+    _show(sh, harness.table.ask(caller(harness, acting), leases.ReleaseAsk(lease)), "released")
 
 
 @app.command("steal")
@@ -97,7 +97,7 @@ def steal(
     """
     sh = shell(ctx)
     harness = sh.open()
-    _show(sh, harness.combined.ask(caller(harness, acting), leases.StealAsk(name, why)), "ended")
+    _show(sh, harness.table.ask(caller(harness, acting), leases.StealAsk(name, why)), "ended")
 
 
 @app.command("list")
@@ -114,7 +114,7 @@ def show_all(
     """
     sh = shell(ctx)
     harness = sh.open()
-    found = harness.combined.ask(caller(harness, acting), leases.ListAsk(prefix))
+    found = harness.table.ask(caller(harness, acting), leases.ListAsk(prefix))
     sh.document(found)
     items = found["items"]
     for item in items if isinstance(items, list) else []:

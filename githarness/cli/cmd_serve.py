@@ -45,10 +45,10 @@ def _serve(sh: Shell) -> None:
         else:
             sh.note(f"serving {harness.repo.common_dir} on {text}" if kind == "ready" else text)
 
-    ledger = harness.served
+    ledger, table = harness.served, harness.combined
     harness.close()  # the daemon forks before it begins, and nothing of SQLite may be carried across
     try:
-        counts = daemon.serve(sh.settings, harness.repo, ledger, say=say, clock=harness.clock)
+        counts = daemon.serve(sh.settings, harness.repo, ledger, table=table, say=say, clock=harness.clock)
     except Locked as error:
         error.fix = "githarness serve --status, or githarness serve --stop"
         raise

@@ -43,7 +43,7 @@ def get(
     """
     sh = shell(ctx)
     harness = sh.open()
-    _show(sh, harness.combined.ask(caller(harness, acting), state.GetAsk(key, at)))
+    _show(sh, harness.table.ask(caller(harness, acting), state.GetAsk(key, at)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def put(ctx: typer.Context, key: Key, *, wanted: Wanted, acting: Acting) -> None
     value, ttl = state.value_of(sh.content(wanted.source)), wanted.ttl
     harness = sh.open()
     ask = state.SetAsk(key, value, wanted.if_version, clock.seconds(ttl) if ttl is not None else None, wanted.lease)
-    _changed(sh, harness.combined.ask(caller(harness, acting), ask))
+    _changed(sh, harness.table.ask(caller(harness, acting), ask))
 
 
 @app.command("delete")
@@ -79,7 +79,7 @@ def delete(
     """
     sh = shell(ctx)
     harness = sh.open()
-    _changed(sh, harness.combined.ask(caller(harness, acting), state.DeleteAsk(key, if_version, lease)))
+    _changed(sh, harness.table.ask(caller(harness, acting), state.DeleteAsk(key, if_version, lease)))
 
 
 @app.command("history")
@@ -98,7 +98,7 @@ def history(
     """
     sh = shell(ctx)
     harness = sh.open()
-    found = harness.combined.ask(caller(harness, acting), state.HistoryAsk(key, number + int(diff)))
+    found = harness.table.ask(caller(harness, acting), state.HistoryAsk(key, number + int(diff)))
     items = _items(found)
     for item, before in zip(items, [*items[1:], None], strict=True):
         if diff:
@@ -119,7 +119,7 @@ def show_all(ctx: typer.Context, prefix: Prefix = "", *, acting: Acting) -> None
     """
     sh = shell(ctx)
     harness = sh.open()
-    found = harness.combined.ask(caller(harness, acting), state.ListAsk(prefix))
+    found = harness.table.ask(caller(harness, acting), state.ListAsk(prefix))
     sh.document(found)
     for item in _items(found):
         _line(sh, item)

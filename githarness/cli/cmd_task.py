@@ -46,7 +46,7 @@ def add(
     sh = shell(ctx)
     harness = sh.open()
     ask = tasks.AddAsk(text, wanted.needs or (), wanted.key, wanted.role, wanted.skill, wanted.retries)
-    found = harness.combined.ask(caller(harness, acting), ask)
+    found = harness.table.ask(caller(harness, acting), ask)
     sh.document(found)
     sh.line(str(found["task"]))
     if found["repeated"]:
@@ -71,7 +71,7 @@ def claim(
     sh = shell(ctx)
     harness = sh.open()
     found = tasks.wait_for(harness.parts, caller(harness, acting), tasks.ClaimAsk(skill or (), clock.seconds(ttl)),
-                           harness.combined.ask, wait=clock.seconds(wait))
+                           harness.table.ask, wait=clock.seconds(wait))
     sh.document(found)
     sh.line(Painted(str(found["task"]), "cyan"), f" {found['text']}")
 
@@ -85,7 +85,7 @@ def beat(ctx: typer.Context, task: Id, *, token: Token = None, acting: Acting) -
     """
     sh = shell(ctx)
     harness = sh.open()
-    _changed(sh, harness.combined.ask(caller(harness, acting), tasks.BeatAsk(task, token)))
+    _changed(sh, harness.table.ask(caller(harness, acting), tasks.BeatAsk(task, token)))
 
 
 @app.command("done")
@@ -98,7 +98,7 @@ def done(ctx: typer.Context, task: Id, *, source: Source = None, token: Token = 
     sh = shell(ctx)
     result = _given(sh, source)
     harness = sh.open()
-    _changed(sh, harness.combined.ask(caller(harness, acting), tasks.DoneAsk(task, result, token)))
+    _changed(sh, harness.table.ask(caller(harness, acting), tasks.DoneAsk(task, result, token)))
 
 
 @app.command("fail")
@@ -117,7 +117,7 @@ def fail(
     """
     sh = shell(ctx)
     harness = sh.open()
-    _changed(sh, harness.combined.ask(caller(harness, acting), tasks.FailAsk(task, note, token)))
+    _changed(sh, harness.table.ask(caller(harness, acting), tasks.FailAsk(task, note, token)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def hand_off(ctx: typer.Context, task: Id, *, passed: Passed, source: Source = N
     harness = sh.open()
     harness.fresh_index()
     ask = handoff.HandoffAsk(task, passed.to, passed.note, questions, passed.ref or (), passed.token)
-    _changed(sh, harness.combined.ask(caller(harness, acting), ask))
+    _changed(sh, harness.table.ask(caller(harness, acting), ask))
 
 
 @app.command("list")
@@ -160,7 +160,7 @@ def show_all(
     """
     sh = shell(ctx)
     harness = sh.open()
-    found = harness.combined.ask(caller(harness, acting), tasks.ListAsk(status, number))
+    found = harness.table.ask(caller(harness, acting), tasks.ListAsk(status, number))
     sh.document(found)
     items = found["items"]
     for item in items if isinstance(items, list) else []:
@@ -182,7 +182,7 @@ def show(
     """
     sh = shell(ctx)
     harness = sh.open()
-    found = harness.combined.ask(caller(harness, acting), handoff.ShowAsk(task, bundle))
+    found = harness.table.ask(caller(harness, acting), handoff.ShowAsk(task, bundle))
     sh.document(found)
     _line(sh, found)
     for name in ("needs", "key", "to", "by", "created", "updated", "note", "result", "bundle"):

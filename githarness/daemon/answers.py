@@ -3,6 +3,7 @@
     {"is":"hello","id":1,"protocol":1,"pid":4242}                 {"is":"pong","id":4}      {"is":"status","id":5,…}
     {"is":"written","id":2,"commit":…,"paths":[{"path","blob","previous","merged"}],"operation":…,"event":…,"worktree":…}
     {"is":"doc","id":3,"path":…,"blob":…,"commit":…,"mode":…}     the body is the content
+    {"is":"done","id":6,"done":{…}}      what the verb of an ask answers         {"is":"changed","id":7,"mark":…}
     {"is":"error","id":2,"error":{"code","message","fix","details"}}
     {"is":"defer","id":3}      too large for the daemon: nothing was done, the client does it in its own process
     {"is":"bye","error":{…}}   the connection ends: no request without an answer was or will be carried out
@@ -13,6 +14,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from githarness import frames
+from githarness.canon import Json
 from githarness.errors import HarnessError, Usage, raised
 from githarness.frames import ANSWER, Frame, Oversize
 from githarness.work.asks import Doc, Landed, Written
@@ -33,6 +35,14 @@ def written(number: int, done: Written) -> bytes:
     header = {"is": "written", "id": number, "commit": done.commit, "paths": paths, "operation": done.operation,
               "event": done.event, "worktree": done.worktree}
     return frames.pack(header, b"", ANSWER)
+
+
+def done(number: int, document: dict[str, Json]) -> bytes:
+    """One that does not fit is deferred: only lists can be so large, and asking them again changes nothing."""
+    try:
+        return frames.pack({"is": "done", "id": number, "done": document}, b"", ANSWER)
+    except Oversize:
+        return bare(number, "defer")
 
 
 def doc(number: int, found: Doc) -> bytes:
@@ -72,6 +82,10 @@ def _value(header: dict[str, Any], body: bytes) -> Written | Doc | HarnessError 
         return Written(header["commit"], paths, header["operation"], header["event"], header["worktree"])
     if kind == "doc":
         return Doc(header["path"], header["blob"], header["commit"], header["mode"], body)
+    if kind == "done":
+        return dict(header["done"])
+    if kind == "changed":
+        return {"mark": int(header["mark"])}
     if kind in ("error", "bye"):
         return raised(header["error"])
     return header

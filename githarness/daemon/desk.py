@@ -11,10 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from githarness import frames
+from githarness.canon import Json
 from githarness.daemon import answers
-from githarness.daemon.requests import Hello, Request
+from githarness.daemon.requests import Asked, Hello, Request
 from githarness.errors import HarnessError, Internal, NotFound, Unavailable
+from githarness.work import ops
 from githarness.work.asks import Ask, Doc, ReadAsk, TooLarge, Written
+from githarness.work.coordination import Caller
 
 Result = Written | HarnessError
 Note = Callable[[str], None]
@@ -36,9 +39,21 @@ class Ledger(Protocol):
     def maintain(self) -> None: ...
 
 
+class Table(Protocol):
+    """The verbs of coordination: all of a group in one transaction, a result for each; a HarnessError: none happened.
+
+    changes: another number once another process has changed anything.
+    """
+
+    def together(self, asks: Sequence[tuple[Caller, object]]) -> list[dict[str, Json] | HarnessError]: ...
+
+    def changes(self) -> int: ...
+
+
 class Desk:
-    def __init__(self, ledger: Ledger, repository: str, note: Note) -> None:
+    def __init__(self, ledger: Ledger, table: Table, *, repository: str, note: Note) -> None:
         self._ledger = ledger
+        self._table = table
         self._repository = repository
         self._note = note
 
@@ -54,7 +69,7 @@ class Desk:
         return answers.error(number, wrong), False
 
     def answer(self, request: Request) -> bytes:
-        """To everything but hello, status and writes."""
+        """To everything but hello, status, changed, writes and asks."""
         if request.verb == "ping":
             return answers.bare(request.id, "pong")
         if request.verb == "refused":
@@ -68,6 +83,25 @@ class Desk:
         except Exception:
             self._note("a read failed: " + traceback.format_exc())
             return answers.error(request.id, Internal("the daemon met a defect of its own; its log has it"))
+
+    def ask(self, group: Sequence[Request], deliver: Callable[[list[bytes]], None]) -> bool:
+        """As `write` does, for verbs of coordination."""
+        read = [_read(cast(Asked, request.what)) for request in group]
+        asks = [one for one in read if not isinstance(one, HarnessError)]
+        try:
+            done = iter(self._table.together(asks) if asks else ())
+            results = [one if isinstance(one, HarnessError) else next(done) for one in read]
+        except HarnessError as error:
+            results = [error] * len(group)
+        except Exception:
+            self._note("a group of asks failed: " + traceback.format_exc())
+            return False
+        deliver([answers.error(request.id, result) if isinstance(result, HarnessError)
+                 else answers.done(request.id, result) for request, result in zip(group, results, strict=True)])
+        return True
+
+    def changes(self) -> int:
+        return self._table.changes()
 
     def write(self, group: Sequence[Request], deliver: Callable[[list[bytes]], None]) -> bool:
         """Delivers an answer for each, once. False: a defect before that; whether they landed is not known."""
@@ -90,6 +124,13 @@ class Desk:
         if not delivered:
             ack(results)
         return True
+
+
+def _read(asked: Asked) -> tuple[Caller, object] | HarnessError:
+    try:
+        return ops.of_client(*asked)
+    except HarnessError as error:
+        return error
 
 
 def _result(number: int, result: Result) -> bytes:

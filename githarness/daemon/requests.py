@@ -1,8 +1,10 @@
-"""What a client asks: five verbs, their headers and bodies. Unknown keys are refused, never ignored: a key may guard.
+"""What a client asks: seven verbs, their headers and bodies. Unknown keys are refused, never ignored: a key may guard.
 
     {"do":"hello","id":1,"protocol":[1],"repository":"/srv/fleet/.git"}
     {"do":"write","id":2,"agent":…,"run":…,"ops":[{"kind","path","size","to","if_match","mode"}],"message":…,…}
     {"do":"read","id":3,"path":…,"agent":…,"run":…,"at":…}   {"do":"ping","id":4}   {"do":"status","id":5}
+    {"do":"ask","id":6,"verb":"state.set","caller":{"agent":…,"run":…},"with":{"key":…,"value":…}}   see work/ops.py
+    {"do":"changed","id":7,"mark":…,"wait":…}
 A key whose value is absent is left out. `size`: how many bytes of the body are this op's content, in the ops' order.
 """
 
@@ -25,10 +27,26 @@ class Hello(NamedTuple):
     repository: str  # resolved path of the common git directory
 
 
+class Changed(NamedTuple):
+    mark: int | None  # None: only the mark as of now is wanted
+    wait: int  # milliseconds
+
+
+class Asked(NamedTuple):
+    """A verb of coordination as it came: `work.ops.of_client` tells whether there is one, and whether these fit it."""
+
+    verb: str
+    caller: object
+    values: object
+
+
+What = Ask | ReadAsk | Hello | Asked | Changed
+
+
 class Request(NamedTuple):
     id: int
     verb: str
-    what: Ask | ReadAsk | Hello | HarnessError | None  # HarnessError: the verb is "refused"
+    what: What | HarnessError | None  # HarnessError: the verb is "refused"
     size: int = 0  # bytes of its frame
 
 
@@ -45,6 +63,15 @@ def read(number: int, ask: ReadAsk) -> bytes:
     header = {"do": "read", "id": number, "path": ask.path, "agent": ask.agent, "run": ask.run, "at": ask.at,
               "token": ask.token}
     return frames.pack(_present(header), b"", REQUEST)
+
+
+def ask(number: int, asked: Asked) -> bytes:
+    header = {"do": "ask", "id": number, "verb": asked.verb, "caller": asked.caller, "with": asked.values}
+    return frames.pack(header, b"", REQUEST)
+
+
+def changed(number: int, mark: int | None, wait: int) -> bytes:
+    return frames.pack(_present({"do": "changed", "id": number, "mark": mark, "wait": wait}), b"", REQUEST)
 
 
 def write(number: int, ask: Ask) -> bytes:
@@ -98,6 +125,9 @@ class _Fields:
     def maybe(self, key: str) -> str | None:
         return self.text(key) if key in self._table else None
 
+    def one(self, key: str) -> object:
+        return self._table.pop(key, None)
+
     def flag(self, key: str) -> bool:
         value = self._table.pop(key, False)
         if not isinstance(value, bool):
@@ -143,19 +173,31 @@ def _read(fields: _Fields, body: bytes) -> ReadAsk:
     return found
 
 
+def _ask(fields: _Fields, body: bytes) -> Asked:
+    found = Asked(fields.text("verb"), fields.one("caller"), fields.one("with"))
+    _nothing(fields, body)
+    return found
+
+
+def _changed(fields: _Fields, body: bytes) -> Changed:
+    found = Changed(fields.count("mark"), fields.count("wait") or 0)
+    _nothing(fields, body)
+    return found
+
+
 def _write(fields: _Fields, body: bytes) -> Ask:
-    ops, rest = [], memoryview(body)
+    wanted, rest = list[Op](), memoryview(body)
     for table in fields.some("ops", dict):
         op = _parse_op(_Fields(table), rest)
         rest = rest[len(op.content or b"") :]
-        ops.append(op)
+        wanted.append(op)
     found = Ask(
-        fields.text("agent"), fields.text("run"), tuple(ops), fields.maybe("message"), fields.maybe("operation"),
+        fields.text("agent"), fields.text("run"), tuple(wanted), fields.maybe("message"), fields.maybe("operation"),
         fields.flag("merge"), tuple(fields.some("chain", str)), fields.maybe("assisted_by"), fields.maybe("token"),
         lease=fields.maybe("lease"),
     )
     _nothing(fields, rest)
-    if not ops:
+    if not wanted:
         raise Usage("a write has at least one op", fix="see docs/protocol.md")
     return found
 
@@ -172,9 +214,11 @@ def _parse_op(fields: _Fields, rest: memoryview) -> Op:
     return Op(kind, path, content, to, if_match, mode)  # type: ignore[arg-type]  # narrowed by the two sets
 
 
-_VERBS: dict[str, Callable[[_Fields, bytes], Ask | ReadAsk | Hello | None]] = {
+_VERBS: dict[str, Callable[[_Fields, bytes], What | None]] = {
     "hello": _hello,
     "write": _write,
+    "ask": _ask,
+    "changed": _changed,
     "read": _read,
     "ping": _nothing,
     "status": _nothing,

@@ -15,6 +15,7 @@ from typing import cast
 from githarness import hardening, sockets
 from githarness.clock import Clock
 from githarness.daemon import answers, requests
+from githarness.daemon.bell import PAUSE, Bell
 from githarness.daemon.connection import Connection, Limits
 from githarness.daemon.desk import Desk
 from githarness.daemon.requests import Hello, Request
@@ -26,6 +27,7 @@ _SWEEP = 1.0
 _RESERVED = 64  # descriptors that the ledger needs for itself
 _FAREWELL = 2.0
 _BUSY = "wait and repeat"
+_GROUPED = ("write", "ask")
 
 
 class Server:
@@ -40,9 +42,10 @@ class Server:
         self._wake_up, self._woken = socket.socketpair()
         self._selector.register(self._woken, selectors.EVENT_READ, None)
         self._connections: set[Connection] = set()
-        self._waiting: dict[Connection, None] = {}  # whose next request is a write, in order of turns
+        self._waiting: dict[Connection, None] = {}  # whose next request is a write or an ask, in order of turns
+        self._bell = Bell(desk.changes)
         self._queued = self._held = 0  # requests, and bytes received, that wait
-        self._counts = {"writes": 0, "groups": 0, "largest": 0}
+        self._counts = {"writes": 0, "groups": 0, "largest": 0, "asks": 0}
         self._last_group = 0
         self._stopping = False
 
@@ -55,10 +58,11 @@ class Server:
     def run(self) -> None:
         swept = self._clock.monotonic()
         while not self._stopping:
-            self._poll(0.0 if self._waiting else _SWEEP)
+            self._poll(0.0 if self._waiting else PAUSE if self._bell else _SWEEP)
             self._gather()
             self._land()
             now = self._clock.monotonic()
+            self._ring(now)
             self._upkeep.run_if_due(now)
             if now - swept >= _SWEEP:
                 swept = now
@@ -124,16 +128,28 @@ class Server:
         try:
             while True:
                 self._take_in(connection)
-                if not connection.queue or connection in self._waiting or len(connection.out) >= self._limits.unsent:
-                    break
-                if connection.queue[0].verb == "write" and connection.greeted:
-                    self._waiting[connection] = None
+                if not connection.queue or len(connection.out) >= self._limits.unsent or self._waits(connection):
                     break
                 self._answer(connection, connection.queue[0])
         except Usage as error:
             self._bye(connection, error)
             return
         self._watch(connection)
+
+    def _waits(self, connection: Connection) -> bool:
+        """Whether its next request is answered later."""
+        if connection in self._waiting or connection in self._bell:
+            return True
+        verb = connection.queue[0].verb
+        if verb in _GROUPED and connection.greeted:
+            self._waiting[connection] = None
+            return True
+        return verb == "changed" and connection.greeted and self._bell.wait(connection, self._clock.monotonic())
+
+    def _ring(self, now: float) -> None:
+        for connection in self._bell.due(now):
+            self._answer(connection, connection.queue[0])
+            self._advance(connection)
 
     def _take_in(self, connection: Connection) -> None:
         while len(connection.queue) < self._limits.pipeline and not connection.closing:
@@ -143,7 +159,7 @@ class Server:
             self._held -= frame.size
             request = requests.parse(frame)
             self._held += request.size
-            if self._queued >= self._limits.queue and request.verb in ("read", "write"):
+            if self._queued >= self._limits.queue and request.verb in ("read", *_GROUPED):
                 busy = Unavailable("the daemon has as many requests as it can hold", fix=_BUSY)
                 request = request._replace(verb="refused", what=busy)
             connection.touched = self._clock.monotonic()
@@ -165,6 +181,8 @@ class Server:
             raise Usage("a connection begins with a hello", fix="see docs/protocol.md")
         elif request.verb == "status":
             answer = answers.bare(request.id, "status", self.status())
+        elif request.verb == "changed":
+            answer = answers.bare(request.id, "changed", {"mark": self._bell.look()})
         else:
             answer = self._desk.answer(request)
         self._send(connection, answer)
@@ -176,20 +194,30 @@ class Server:
     def _gather(self) -> None:
         """Waits a moment for a group as large as the last one, where that pays (measured in bench/writes.py)."""
         until = self._clock.monotonic() + self._limits.gather
+        if any(connection.queue[0].verb == "ask" for connection in self._waiting):
+            return  # their transactions are so short that waiting for one another takes longer
         while self._limits.gather and 0 < len(self._waiting) < min(self._last_group, self._limits.group):
             left = until - self._clock.monotonic()
             if left <= 0 or self._stopping:
                 break
             self._poll(left)
 
-    def _land(self) -> None:
+    def _group(self) -> tuple[str, list[Connection]]:
+        """Whose turn it is: writes, or asks."""
         group: list[Connection] = []
-        size = 0
+        verb, size = "", 0
         for connection in self._waiting:
+            verb = verb or connection.queue[0].verb
+            if connection.queue[0].verb != verb:
+                continue  # in the next turn
             size += connection.queue[0].size
             if group and (len(group) == self._limits.group or size > self._limits.group_bytes):
                 break
             group.append(connection)
+        return verb, group
+
+    def _land(self) -> None:
+        verb, group = self._group()
         if not group:
             return
 
@@ -198,9 +226,13 @@ class Server:
                 self._done(connection)
                 self._send(connection, frame)
 
-        known = self._desk.write([connection.queue[0] for connection in group], deliver)
-        if known:
+        land = self._desk.write if verb == "write" else self._desk.ask
+        known = land([connection.queue[0] for connection in group], deliver)
+        self._bell.rung()
+        if known and verb == "write":
             self._count(len(group))
+        elif known:
+            self._counts["asks"] += len(group)
         for connection in group:
             self._waiting.pop(connection, None)
             if not known:
@@ -236,6 +268,7 @@ class Server:
 
     def _forget(self, connection: Connection) -> None:
         self._waiting.pop(connection, None)
+        self._bell.forget(connection)
         self._queued -= len(connection.queue)
         self._held -= sum(request.size for request in connection.queue) + len(connection.cutter)
         connection.queue.clear()

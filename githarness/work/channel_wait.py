@@ -19,7 +19,7 @@ _HELD = 1.0  # seconds between two looks at what another reader has in hand
 
 def read(parts: Parts, caller: Caller, ask: ReadAsk, carry_out: Ask, *, wait: float) -> dict[str, Json]:
     """`channels.read`; where there is nothing, for up to so many seconds until there is."""
-    pause, began, asked, last = Pause(parts.db), SYSTEM.monotonic(), 0.0, -1
+    pause, began, asked, last = Pause(parts), SYSTEM.monotonic(), 0.0, -1
     while True:
         pause.mark()
         now = SYSTEM.monotonic()
@@ -35,7 +35,7 @@ def read(parts: Parts, caller: Caller, ask: ReadAsk, carry_out: Ask, *, wait: fl
 def ask(parts: Parts, caller: Caller, message: PublishAsk, carry_out: Ask, *, wait: float) -> dict[str, Json]:
     """Publishes, and waits for the reply: {"asked": the message, "reply": the other}. Raises Unavailable."""
     asked = carry_out(caller, message)
-    identity, pause, began = str(asked["id"]), Pause(parts.db), SYSTEM.monotonic()
+    identity, pause, began = str(asked["id"]), Pause(parts), SYSTEM.monotonic()
     while True:
         pause.mark()
         if _replied(parts, identity):

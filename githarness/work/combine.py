@@ -19,7 +19,7 @@ import select
 import shutil
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -160,6 +160,16 @@ class Combined:
             raise found
         return found
 
+    def together(self, asks: Sequence[tuple[Caller, object]]) -> list[Found]:
+        """Many in one transaction, with what others have left: for a daemon. Raises what keeps it from doing any."""
+        batch = _Batch(*asks[-1], self._known, first=asks[:-1])
+        batch.served(self._parts, wait=WAIT)
+        return batch.found[-len(asks):]
+
+    def changes(self) -> int:
+        """Another number once another process has changed anything."""
+        return self._parts.db.changes()
+
     def _asked(self, caller: Caller, ask: object) -> Found:
         batch = _Batch(caller, ask, self._known)
         if not self._crowded:
@@ -246,6 +256,8 @@ class _Batch:
     ask: object
     places: _Places
     place: Place | None = None
+    first: Sequence[tuple[Caller, object]] = ()  # asked along with it
+    found: list[Found] = field(default_factory=list)
     taken: list[_Known] = field(default_factory=list)
     steps: list[tuple[Caller, Step[dict[str, Json]]]] = field(default_factory=list)
     durable: bool = False
@@ -268,6 +280,7 @@ class _Batch:
         for place, _ in self.places.asked():
             place.ring()
             break
+        self.found = found
         return found[-1]
 
     def _collect(self) -> bool:
@@ -283,7 +296,7 @@ class _Batch:
                 caller, ask = ops.unpacked(json.loads(text))
                 self.taken.append(place)
                 asks.append((caller, ask))
-        asks.append((self.caller, self.ask))
+        asks += [*self.first, (self.caller, self.ask)]
         self.steps += [(caller, ops.step_of(ask)) for caller, ask in asks]
         self.durable = any(ops.lasts(ask) for _, ask in asks)
         return self.durable

@@ -176,7 +176,7 @@ def wait_for(parts: Parts, caller: Caller, ask: AcquireAsk, carry_out: Ask, *, w
     """`acquire`, in order of asking, for up to so many seconds. Raises what it raises; Locked when the time is over."""
     if wait <= 0:
         return carry_out(caller, ask)
-    deadline, pause = parts.clock.boot() + wait, Pause(parts.db)
+    deadline, pause = parts.clock.boot() + wait, Pause(parts)
     began = SYSTEM.monotonic()
     ask = replace(ask, patient=True, until_boot=deadline)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from githarness.clock import Clock
 from githarness.git.attributes import WorktreeAttributes
@@ -15,6 +16,12 @@ from githarness.store.keyring import Keyring
 from githarness.work.governance import Governed
 
 
+class Bell(Protocol):
+    """A daemon that tells of changes, as far as one listens."""
+
+    def changed(self, mark: int | None, seconds: float) -> int | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     repo: Repo
@@ -24,6 +31,7 @@ class Parts:
     reader: Reader
     keyring: Keyring
     governed: Governed
+    bell: Bell | None = None
 
 
 def checked_out(parts: Parts, checkout: Checkout) -> CheckedOut:

@@ -128,7 +128,7 @@ def watch(parts: Parts, caller: Caller, prefix: str) -> Iterator[Entry]:
     with parts.db.read() as conn:
         mark = state.last(conn)
     do(parts, caller, lambda act: act.record("state", {"prefix": prefix, "what": "watch"}), durable=False)
-    pause = Pause(parts.db)
+    pause = Pause(parts)
     while True:
         pause.mark()
         for entry, visible in _news(parts, caller, mark, prefix):

@@ -137,7 +137,7 @@ def _first(act: Act, ask: ClaimAsk) -> Task | None:
 def wait_for(parts: Parts, caller: Caller, ask: ClaimAsk, carry_out: Callable[[Caller, ClaimAsk], dict[str, Json]], *,
              wait: float) -> dict[str, Json]:
     """`claim`, for up to so many seconds until there is something. Raises what it raises."""
-    pause, began = Pause(parts.db), SYSTEM.monotonic()
+    pause, began = Pause(parts), SYSTEM.monotonic()
     nothing: HarnessError | None = None
     while True:
         pause.mark()

@@ -14,7 +14,7 @@ import pytest
 
 from githarness import settings, sockets
 from githarness.daemon import answers, place, requests
-from githarness.daemon.client import RemoteLane
+from githarness.daemon.client import Line, RemoteLane
 from githarness.frames import ANSWER, Cutter
 from githarness.git.repo import Repo, discover
 from tests.fakes import FakeLane
@@ -70,9 +70,9 @@ def fallback(place_of: Repo) -> FakeLane:
 
 @pytest.fixture
 def lane(place_of: Repo, fallback: FakeLane) -> Iterator[RemoteLane]:
-    found = RemoteLane(settings.load(), place_of, lambda: fallback)
-    yield found
-    found.close()
+    line = Line(settings.load(), place_of)
+    yield RemoteLane(line, lambda: fallback)
+    line.close()
 
 
 class Wire:

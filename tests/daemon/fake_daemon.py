@@ -18,7 +18,7 @@ from githarness import settings
 from githarness.daemon.connection import Limits
 from githarness.daemon.serve import serve
 from githarness.git.repo import discover
-from tests.fakes import FakeLane
+from tests.fakes import FakeLane, FakeTable
 
 
 def main(folder: str, given: str) -> None:
@@ -35,7 +35,7 @@ def main(folder: str, given: str) -> None:
 
     repo = discover(Path(folder))
     lane = FakeLane(repo.common_dir / "fake", limited=True, delay=wish.get("delay", 0.0), spoil=spoil)
-    counts = serve(settings.load(), repo, lane, limits=Limits(**wish.get("limits", {})),
+    counts = serve(settings.load(), repo, lane, table=FakeTable(), limits=Limits(**wish.get("limits", {})),
                    say=lambda kind, text: print(json.dumps([kind, text]), flush=True))
     print(json.dumps(["stopped", counts]), flush=True)
 

@@ -12,7 +12,7 @@ import pytest
 
 from githarness import settings
 from githarness.daemon import link, place
-from githarness.daemon.client import RemoteLane
+from githarness.daemon.client import Line, RemoteLane
 from githarness.daemon.serve import status
 from githarness.errors import BadPath, Internal, NotFound, Unavailable
 from githarness.frames import REQUEST
@@ -140,7 +140,7 @@ def test_a_daemon_of_another_repository_is_not_used(
 
     served = daemon()
     elsewhere = FakeLane(served.repo.common_dir.parent / "elsewhere")
-    other = RemoteLane(make_settings(socket=served.socket), discover(make_repo(name="other")), lambda: elsewhere)
+    other = RemoteLane(Line(make_settings(socket=served.socket), discover(make_repo(name="other"))), lambda: elsewhere)
     other.write(ask())
     assert elsewhere.groups == [1] and fallback.lines() == []
 

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -29,6 +30,8 @@ def cut(data: bytes, bounds: Bounds) -> Frame:
 
 
 def said(name: str, answer: answers.Answer) -> bytes:
+    if answer.kind == "done":
+        return answers.done(answer.id, cast(dict[str, Any], answer.what))
     if isinstance(answer.what, Written):
         return answers.written(answer.id, answer.what)
     if isinstance(answer.what, Doc):
@@ -44,8 +47,12 @@ def asked(request: requests.Request) -> bytes:
         return requests.write(request.id, request.what)
     if isinstance(request.what, ReadAsk):
         return requests.read(request.id, request.what)
+    if isinstance(request.what, requests.Changed):
+        return requests.changed(request.id, *request.what)
     if isinstance(request.what, requests.Hello):
         return requests.hello(request.id, request.what.repository)
+    if isinstance(request.what, requests.Asked):
+        return requests.ask(request.id, request.what)
     return requests.bare(request.id, request.verb)
 
 
@@ -68,8 +75,9 @@ def test_every_key_is_documented() -> None:
     for kind in (Ask, Op, ReadAsk, Written):
         for field in dataclasses.fields(kind):
             assert field.name in ("content", "human") or f"`{field.name}`" in TEXT, field.name
-    assert {name for side, name in VECTORS if side == "request"} == {"hello", "write", "read", "ping"}
-    assert {"hello", "written", "doc", "error", "defer", "bye"} == {name for side, name in VECTORS if side == "answer"}
+    known = {side: {name for where, name in VECTORS if where == side} for side in ("request", "answer")}
+    assert known["request"] == {"hello", "write", "read", "ping", "ask", "changed"}
+    assert known["answer"] == {"hello", "written", "done", "changed", "doc", "error", "defer", "bye"}
 
 
 def test_the_limits_are_documented() -> None:

@@ -256,14 +256,14 @@ import sys
 sys.path[:0] = [sys.argv[1]]
 from pathlib import Path
 from githarness import settings
-from githarness.daemon.client import RemoteLane
+from githarness.daemon.client import Line, RemoteLane
 from githarness.errors import HarnessError
 from githarness.git.repo import discover
 from githarness.work.asks import Ask, Op
 from tests.fakes import FakeLane
 repo = discover(Path(sys.argv[2]))
 own = FakeLane(repo.common_dir / "fake")
-lane = RemoteLane(settings.load(), repo, lambda: own)
+lane = RemoteLane(Line(settings.load(), repo), lambda: own)
 for number in range(40):
     name = f"{sys.argv[3]}-{number}"
     ask = Ask("a", "r", (Op("append", "log", b"x"),), operation=name if sys.argv[4] == "keyed" else None, message=name)

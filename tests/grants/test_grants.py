@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from githarness.clock import SYSTEM
-from githarness.daemon.client import RemoteLane
+from githarness.daemon.client import Line, RemoteLane
 from githarness.errors import Denied, NotFound, Usage
 from githarness.policy import delegation
 from githarness.policy.model import Approvers, Decision
@@ -297,7 +297,7 @@ def test_the_daemon_ends_a_grant_at_the_next_decision(fleet_of: Fleet) -> None:
     fleet_of.clock.wall, fleet_of.clock.booted = SYSTEM.now(), SYSTEM.boot()
     fleet_of.policy(NARROW)
     grant = fleet_of.grant(seconds=5)
-    lane = RemoteLane(fleet_of.harness.settings, fleet_of.harness.repo, fallback=lambda: pytest.fail("no daemon"))
+    lane = RemoteLane(Line(fleet_of.harness.settings, fleet_of.harness.repo), fallback=lambda: pytest.fail("no daemon"))
     landed = 0
     with pytest.raises(Denied):
         while True:
