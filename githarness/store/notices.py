@@ -6,11 +6,17 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from githarness import clock
+
 _SEEN = ""  # the cause whose `seq` is that of the last event that was looked at
 _TOLD = ("credential-rejected",)  # outcomes, of any kind
 _KINDS = ("guard", "quarantine", "denial")
 _NOTABLE = f"""SELECT seq, kind, agent, human, safe, outcome FROM events WHERE seq > ? AND seq <= ?
     AND (kind IN {_KINDS} OR outcome = '{_TOLD[0]}') ORDER BY seq"""
+# An outcome has the id of its intent with `.o` behind it; ids sort by time, and have an index.
+_DENIALS = """SELECT count(*) FROM events WHERE kind = 'denial' AND agent = :agent AND time > :since
+    AND seq > coalesce((SELECT max(wrote.seq) FROM events AS wrote JOIN events AS ended ON ended.id = wrote.id || '.o'
+        WHERE wrote.id >= :first AND wrote.kind = 'intent' AND wrote.agent = :agent AND ended.outcome = 'landed'), 0)"""
 
 
 class Notable(NamedTuple):
@@ -38,9 +44,8 @@ def notable(conn: sqlite3.Connection, after: int, until: int) -> Sequence[Notabl
 
 def denials(conn: sqlite3.Connection, agent: str, since: float) -> int:
     """Of an agent since a moment, as far as nothing of its own landed in between."""
-    return int(conn.execute(
-        """SELECT count(*) FROM events WHERE kind = 'denial' AND agent = ?1 AND time > max(?2, coalesce(
-        (SELECT max(time) FROM commits WHERE agent = ?1 AND time > ?2), 0))""", (agent, since)).fetchone()[0])
+    values = {"agent": agent, "since": since, "first": clock.new_id("e", since)}
+    return int(conn.execute(_DENIALS, values).fetchone()[0])
 
 
 def told(conn: sqlite3.Connection, causes: Iterable[str]) -> dict[str, float]:

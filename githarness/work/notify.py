@@ -73,16 +73,18 @@ def _due(conn: Connection, found: list[Notice], now: float) -> list[Notice]:
 
 
 def _of_events(conn: Connection, after: int, until: int, now: float) -> Iterator[Notice]:
+    denied = set()
     for one in notices.notable(conn, after, until):
         if one.outcome == "credential-rejected":
             yield _rejected(one)
-        elif one.kind == "denial" and one.agent:
-            if (count := notices.denials(conn, one.agent, now - _AGAIN)) >= _DENIALS:
-                text = f"agent '{one.agent}' was denied {count} times in a row"
-                yield Notice(f"denials:{one.agent}", text, one.agent)
-        elif one.kind != "denial" and one.agent and not one.human:
+        elif one.kind == "denial":
+            denied.add(one.agent or "")
+        elif one.agent and not one.human:
             word = "paused" if one.kind == "guard" else "quarantined"
             yield Notice(f"{word}:{one.agent}", f"agent '{one.agent}' is {word}: {_said(one, 'why')}", one.agent)
+    for agent in sorted(denied):
+        if (count := notices.denials(conn, agent, now - _AGAIN)) >= _DENIALS:
+            yield Notice(f"denials:{agent}", f"agent '{agent}' was denied {count} times in a row", agent)
 
 
 def _rejected(one: Notable) -> Notice:
