@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Literal, Self
 from githarness import clock, settings, wiring
 from githarness.canon import Json
 from githarness.errors import HarnessError
+from githarness.shared import Channel, Desk, Lease, State, Tasks, Time
 from githarness.store import commits
 from githarness.work import audit_record, guard, runs
 from githarness.work.asks import Ask, Doc, Op, ReadAsk, Written
+from githarness.work.coordination import Caller
 
 if TYPE_CHECKING:
     from githarness.store.rows import CommitRow
@@ -109,20 +111,45 @@ class Actor:
     _chain: tuple[str, ...]
     _assisted_by: str | None
 
+    @property
+    def state(self) -> State:
+        """Values that agents share."""
+        return State(self._desk)
+
+    @property
+    def tasks(self) -> Tasks:
+        """Work that is asked for and claimed."""
+        return Tasks(self._desk)
+
+    def lease(self, name: str, *, ttl: Time = 300.0, wait: Time = 0.0, note: str = "") -> Lease:
+        """For a `with` block; `wait`: for so long in turn where it is held. `path:GLOB` guards matching artifacts."""
+        return Lease(self._desk, name, ttl=ttl, wait=wait, note=note)
+
+    def channel(self, name: str) -> Channel:
+        """It is made by the first message in it."""
+        return Channel(self._desk, name)
+
+    @property
+    def _desk(self) -> Desk:
+        return Desk(self._harness, Caller(self.name, None, self.run, self._chain, self._harness.token()))
+
     def read(self, path: str, *, at: str | None = None) -> Doc:
         """Raises NotFound, BadPath, Denied."""
         return self._harness.lane.read(ReadAsk(path, self.name, self.run, at, self._harness.token()))
 
     def write(self, path: str, content: Content, *,  # noqa: PLR0913  CLI.md fixes them
               base: str | None = None, merge: bool = False,
-              message: str | None = None, operation: str | None = None, executable: bool | None = None) -> Done:
+              message: str | None = None, operation: str | None = None, executable: bool | None = None,
+              lease: Lease | str | None = None) -> Done:
         """The whole new content. `base`: the blob that it is made from, `"absent"` for a file that must be new.
 
-        Raises Unread, StaleWrite (`.details["diff"]`), Conflict (with `merge`), Dirty, Denied, BadPath, Locked.
+        Raises Unread, StaleWrite (`.details["diff"]`), Conflict (with `merge`), Dirty, Denied, BadPath, Locked,
+        LeaseLost.
         """
         mode = None if executable is None else "100755" if executable else "100644"
         op = Op("write", path, _bytes(content), if_match=base, mode=mode)
-        return self._one(op, path, message, operation, merge=merge)
+        done = self.apply([op], message=message, operation=operation, merge=merge, lease=lease)
+        return _done(done, path)
 
     def append(self, path: str, addition: Content, *, message: str | None = None, operation: str | None = None) -> Done:
         """Adds lines at the end; never stale."""
@@ -148,16 +175,14 @@ class Actor:
         return journal.add(self._harness.parts, entry)
 
     def apply(self, ops: Iterable[Op], *, message: str | None = None, operation: str | None = None,
-              merge: bool = False) -> Written:
-        """All of `ops` (`githarness.work.asks.Op`) in one commit, or none of them."""
+              merge: bool = False, lease: Lease | str | None = None) -> Written:
+        """All of `ops` (`githarness.work.asks.Op`) in one commit, or none of them; under a lease where one is given."""
         ask = Ask(self.name, self.run, tuple(ops), message, operation, merge, self._chain, self._assisted_by,
-                  self._harness.token())
+                  self._harness.token(), lease=lease.id if isinstance(lease, Lease) else lease)
         return self._harness.lane.write(ask)
 
-    def _one(self, op: Op, path: str, message: str | None, operation: str | None, *, merge: bool = False) -> Done:
-        done = self.apply([op], message=message, operation=operation, merge=merge)
-        landed = done.at(path)
-        return Done(done.commit, landed.path, landed.blob, landed.previous, landed.merged, done.event, done.worktree)
+    def _one(self, op: Op, path: str, message: str | None, operation: str | None) -> Done:
+        return _done(self.apply([op], message=message, operation=operation), path)
 
 
 class Running:
@@ -207,6 +232,11 @@ class Running:
             with contextlib.suppress(HarnessError):  # a turn that does not come now is left to the next time
                 guard.beat(parts, self.id, wait=1.0)
         parts.db.close()
+
+
+def _done(done: Written, path: str) -> Done:
+    landed = done.at(path)
+    return Done(done.commit, landed.path, landed.blob, landed.previous, landed.merged, done.event, done.worktree)
 
 
 def _bytes(content: Content) -> bytes:

@@ -120,9 +120,8 @@ class Harness:
         from githarness.work.governance import Governed
         from githarness.work.parts import Parts
 
-        governed = Governed(self.reader, self._had_policy)
-        return Parts(self.repo, self.ref, self.clock, self.db, self.reader, self.keyring, governed,
-                     RemoteBell(self._line))
+        law, bell = Governed(self.reader, self._had_policy), RemoteBell(self._line)
+        return Parts(self.repo, self.ref, self.clock, self.db, self.reader, self.keyring, law, bell)
 
     def _gate(self, config: RepoConfig, conn: Connection, today: date) -> WriteGate:
         """What judges the writes of one group."""
@@ -211,20 +210,17 @@ class Harness:
     def lane(self) -> Lane:
         """Through the daemon where one listens, else in process, with the same results."""
         from githarness.daemon.client import RemoteLane
-
         return RemoteLane(self._line, fallback=lambda: self.local)
 
     @cached_property
     def _line(self) -> Line:
         from githarness.daemon.client import Line
-
         return Line(self.settings, self.repo)
 
     @cached_property
     def table(self) -> RemoteTable:
         """The verbs of coordination, as the lane: through the daemon where one listens."""
         from githarness.daemon.table import RemoteTable
-
         return RemoteTable(self._line, fallback=lambda: self.combined)
 
     @cached_property

@@ -11,6 +11,7 @@ from githarness.cli import out
 from githarness.cli.options import command
 from githarness.cli.shell import Shell, shell
 from githarness.daemon import serve as daemon
+from githarness.daemon.desk import Served
 from githarness.errors import Locked, Usage
 
 
@@ -45,10 +46,10 @@ def _serve(sh: Shell) -> None:
         else:
             sh.note(f"serving {harness.repo.common_dir} on {text}" if kind == "ready" else text)
 
-    ledger, table = harness.served, harness.combined
+    served = Served(harness.served, harness.combined)
     harness.close()  # the daemon forks before it begins, and nothing of SQLite may be carried across
     try:
-        counts = daemon.serve(sh.settings, harness.repo, ledger, table=table, say=say, clock=harness.clock)
+        counts = daemon.serve(sh.settings, harness.repo, served, say=say, clock=harness.clock)
     except Locked as error:
         error.fix = "githarness serve --status, or githarness serve --stop"
         raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from githarness import frames
 from githarness.canon import Json
@@ -50,10 +50,14 @@ class Table(Protocol):
     def changes(self) -> int: ...
 
 
+class Served(NamedTuple):
+    ledger: Ledger
+    table: Table
+
+
 class Desk:
-    def __init__(self, ledger: Ledger, table: Table, *, repository: str, note: Note) -> None:
-        self._ledger = ledger
-        self._table = table
+    def __init__(self, served: Served, repository: str, note: Note) -> None:
+        self._ledger, self._table = served
         self._repository = repository
         self._note = note
 

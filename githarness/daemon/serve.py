@@ -12,7 +12,7 @@ from githarness import flock, hardening
 from githarness.clock import SYSTEM, Clock
 from githarness.daemon import aside, link, listen, place, requests
 from githarness.daemon.connection import Limits
-from githarness.daemon.desk import Desk, Ledger, Table
+from githarness.daemon.desk import Desk, Served
 from githarness.daemon.server import Server
 from githarness.daemon.upkeep import Upkeep
 from githarness.errors import NotFound, Unavailable
@@ -26,18 +26,17 @@ _DEFAULT = Limits()
 Say = Callable[[str, str], None]  # kind (ready, note) and text
 
 
-def serve(settings: Settings, repo: Repo, ledger: Ledger, *, table: Table, say: Say,  # noqa: PLR0913
-          limits: Limits = _DEFAULT, clock: Clock = SYSTEM) -> dict[str, int]:
+def serve(settings: Settings, repo: Repo, served: Served, *, say: Say, limits: Limits = _DEFAULT,
+          clock: Clock = SYSTEM) -> dict[str, int]:
     """Returns what was counted, after SIGTERM, SIGINT or SIGHUP. Raises Locked where another daemon serves already."""
     if sys.platform != "linux":
         raise Unavailable("the daemon runs on Linux", fix="go on without it: every command works in process")
     hardening.harden()
-    with aside.started(ledger.maintain) as maintain, listen.taken(settings, repo) as seat:
+    with aside.started(served.ledger.maintain) as maintain, listen.taken(settings, repo) as seat:
         def note(text: str) -> None:
             say("note", text)
 
-        desk = Desk(ledger, table, repository=place.repository(repo), note=note)
-        upkeep = Upkeep(maintain, limits, note)
+        desk, upkeep = Desk(served, place.repository(repo), note), Upkeep(maintain, limits, note)
         server = Server(seat.listener, desk, upkeep, limits=limits, clock=clock)
         for number in _ENDS:
             signal.signal(number, lambda *_: server.stop())

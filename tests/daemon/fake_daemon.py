@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from githarness import settings
 from githarness.daemon.connection import Limits
+from githarness.daemon.desk import Served
 from githarness.daemon.serve import serve
 from githarness.git.repo import discover
 from tests.fakes import FakeLane, FakeTable
@@ -35,7 +36,7 @@ def main(folder: str, given: str) -> None:
 
     repo = discover(Path(folder))
     lane = FakeLane(repo.common_dir / "fake", limited=True, delay=wish.get("delay", 0.0), spoil=spoil)
-    counts = serve(settings.load(), repo, lane, table=FakeTable(), limits=Limits(**wish.get("limits", {})),
+    counts = serve(settings.load(), repo, Served(lane, FakeTable()), limits=Limits(**wish.get("limits", {})),
                    say=lambda kind, text: print(json.dumps([kind, text]), flush=True))
     print(json.dumps(["stopped", counts]), flush=True)
 
