@@ -54,7 +54,7 @@ class Worker:
     def publishes(self, channel: str, number: int) -> None:
         for count in range(number):
             start = time.monotonic_ns()
-            while True:
+            for _ in range(3000):
                 try:
                     found = self.ask(PublishAsk(channel, json.dumps(f"{self.name}/{count}")))
                     break
@@ -63,11 +63,13 @@ class Worker:
             self.tell("publish", start, id=found["id"], cursor=found["cursor"])
 
     def reads(self, channel: str, *, careless: bool = False) -> None:
-        """Until nothing comes for a while. `careless`: acknowledges before it has done anything."""
+        """Until nothing comes for a while after the first. `careless`: acknowledges before it has done anything."""
+        patience = 60.0
         while True:
             start = time.monotonic_ns()
             found: Any = channel_wait.read(self.harness.parts, self.caller, ReadAsk(channel, most=7),
-                                           self.harness.combined.ask, wait=3.0)
+                                           self.harness.combined.ask, wait=patience)
+            patience = 5.0
             if not found["items"]:
                 return
             if careless:
