@@ -123,13 +123,22 @@ def _take(mine: Path, target: Path, new: str) -> Path:
 
 
 def under(common_dir: Path, prefix: str) -> dict[str, str]:
-    """The refs whose names begin with `prefix` (a folder, ends in `/`), with their ids."""
+    """The refs whose names begin with `prefix` (a folder, ends in `/`), with their ids.
+
+    Symbolic ones, such as the `refs/remotes/origin/HEAD` of every clone, are left out: what they name has its own name.
+    """
     found = {ref: oid for oid, ref in _packed(common_dir) if ref.startswith(prefix)}
     for file in (common_dir / prefix).rglob("*"):
         name = file.relative_to(common_dir).as_posix()
-        if not name.endswith(".lock") and file.is_file() and (oid := read(common_dir, name)):
+        if not name.endswith(".lock") and _plain(file) and (oid := read(common_dir, name)):
             found[name] = oid
     return found
+
+
+def _plain(file: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+        return not file.read_bytes().startswith(b"ref: ")
+    return False
 
 
 def _packed(common_dir: Path) -> list[tuple[str, str]]:

@@ -119,6 +119,7 @@ def test_a_push(vaulted: Path, daemon: Any, git: Call, tmp_path: Path) -> None: 
     git(tmp_path, "init", "-q", "--bare", "hub")
     git(vaulted, "remote", "add", "hub", tmp_path / "hub")
     git(vaulted, "push", "-q", "hub", "main")
+    git(vaulted, "remote", "set-head", "hub", "main")  # the symbolic ref that every clone has
     git(vaulted, "switch", "-q", "-c", "topic")
     git(vaulted, "commit", "-q", "--no-verify", "--allow-empty", "-m", f"uses {VALUE}")
     refused = subprocess.run(["git", "push", "hub", "topic"], cwd=vaulted, capture_output=True, text=True, check=False)
