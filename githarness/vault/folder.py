@@ -46,7 +46,12 @@ def make(settings: Settings, vault: str) -> Path:
 
 
 def check(settings: Settings, place: Path) -> None:
-    """Raises Unavailable where others could read or swap what lies there, or where agents could."""
+    """Raises Unavailable where others could read or swap what lies there, or where agents could.
+
+    Says nothing of a folder that is not there: who loads the keys says that this machine has none.
+    """
+    if not os.path.lexists(place):
+        return
     for above in (place, place.parent):
         private.check_folder(above)
     private.check_owner(settings.data_dir, os.stat(settings.data_dir), private.WRITABLE)

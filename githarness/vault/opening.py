@@ -57,10 +57,14 @@ def is_locked(place: Path) -> bool:
 
 
 def lock(place: Path) -> None:
+    """Raises NotFound where this machine has no keys of the vault."""
+    keyslots.load(place)
     private.write(place, _LOCKED, b"")
 
 
 def release(place: Path) -> None:
+    """Raises NotFound where this machine has no keys of the vault."""
+    keyslots.load(place)
     (place / _LOCKED).unlink(missing_ok=True)
     private.sync_folder(place)
 

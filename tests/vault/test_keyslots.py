@@ -268,3 +268,12 @@ def test_a_box_with_another_key_in_it_is_refused(place: Path, made: Keyslots) ->
     keyslots.save(place, replace(made, keks=(replace(made.keks[0], boxes=boxes),)))
     with pytest.raises(Integrity, match="not the one"):
         keyslots.unlock(place, [SECRET])
+
+
+def test_without_its_folder_every_way_says_that_there_are_no_keys(home: Path) -> None:
+    """A clone on another machine has records and no keys."""
+    place = folder.keys_of(settings.load(), "v-elsewhere")
+    folder.check(settings.load(), place)
+    for way in (keyslots.load, opening.lock, opening.release):
+        with pytest.raises(NotFound, match="this machine has no keys"):
+            way(place)
