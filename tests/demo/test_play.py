@@ -16,6 +16,7 @@ from githarness.demo.cascade import CALLS, HAD, MOST
 from githarness.demo.erased import RUNBOOK
 from githarness.demo.grant import FLAGS, ON
 from githarness.demo.own_policy import POLICY
+from githarness.demo.twice import NOTES
 
 # One incident that comes true, one that breaks off, with a fleet of one.
 FAILING = """
@@ -51,19 +52,44 @@ def played(tmp_path_factory: pytest.TempPathFactory, worker_id: str, _session_wo
     return json.loads(said.read_text()), kept
 
 
+def facts_of(document: dict, name: str) -> dict:
+    (found,) = (one["facts"] for one in document["incidents"] if one["incident"] == name)
+    return found
+
+
 def test_every_incident_is_stopped(played: tuple[dict, Path]) -> None:
     """The document names each incident, and says that each was stopped."""
     document, _ = played
     found = {one["incident"]: one["stopped"] for one in document["incidents"]}
-    names = ["appends", "stale", "erased", "malformed", "grant", "own-policy", "cascade", "burst",
-             "fingerprint"]
-    assert document["stopped"] and found == dict.fromkeys(names, True)
+    names = ["appends", "stale", "erased", "malformed", "outdated", "twice", "unnoticed", "grant", "own-policy",
+             "cascade", "burst", "fingerprint"]
+    assert document["stopped"] and found == dict.fromkeys(names, True) and list(found) == names
+
+
+def test_a_failing_job_is_paused_and_told(played: tuple[dict, Path]) -> None:
+    """Three of seventeen runs are begun, operators hear of it once, and a release lets it go on."""
+    facts = facts_of(played[0], "unnoticed")
+    assert (facts["failed"], facts["not_begun"], facts["told"], facts["exit_after_release"]) == (3, 14, 1, 0)
+
+
+def test_work_is_done_once(played: tuple[dict, Path], git) -> None:
+    """One announcement is on the branch; who did not have the claim could not say that it is done."""
+    document, folder = played
+    facts = facts_of(document, "twice")
+    assert facts["claims"] == [0, 14, 14] and facts["exit_of_late_done"] == 12 and facts["plain"] > 1
+    assert len(git(folder / "repo", "show", f"HEAD:{NOTES}").splitlines()) == 1
+
+
+def test_an_outdated_read_is_seen(played: tuple[dict, Path]) -> None:
+    """The run hears of it before it acts, and its write is stale."""
+    facts = facts_of(played[0], "outdated")
+    assert (facts["drift"], facts["exit_of_late_write"], facts["acted_on_the_new"]) == (1, 11, True)
 
 
 def test_every_line_is_kept_and_plain_git_loses_most(played: tuple[dict, Path], git) -> None:
     """The counts of the log are git's own: all lines here, fewer than half there."""
     document, folder = played
-    facts = document["incidents"][0]["facts"]
+    facts = facts_of(document, "appends")
     lines = git(folder / "repo", "show", f"HEAD:{LOG}").splitlines()
     assert len(set(lines)) == len(lines) == facts["kept"] == 19 * LINES
     twin = git(folder / "twin-rewrite", "show", f"HEAD:{LOG}").splitlines()
@@ -82,7 +108,7 @@ def test_the_trail_is_back_and_others_lines_stayed(played: tuple[dict, Path], gi
 def test_a_grant_is_over_when_its_time_is(played: tuple[dict, Path], git) -> None:
     """One write by its agent is in git, between the grant's two times; what was left in a file still permits."""
     document, folder = played
-    facts, repo = document["incidents"][4]["facts"], folder / "repo"
+    facts, repo = facts_of(document, "grant"), folder / "repo"
     assert git(repo, "show", f"HEAD:{FLAGS}").strip() == ON.strip()
     assert git(repo, "rev-list", "--count", "--author=tester@", "main").strip() == "1"
     assert (facts["exit_after"], facts["exit_clock_set_back"], facts["left_in_a_file"]) == (10, 10, True)
@@ -93,7 +119,7 @@ def test_no_agent_has_changed_its_policy(played: tuple[dict, Path], git) -> None
     document, folder = played
     shown = {name: git(folder / name, "show", f"main:{POLICY}") for name in ("repo", "hub.git", "plain.git")}
     assert "id: release" in shown["repo"] == shown["hub.git"] and "id: release" not in shown["plain.git"]
-    assert document["incidents"][5]["facts"]["exit_of_verify"] == 1
+    assert facts_of(document, "own-policy")["exit_of_verify"] == 1
 
 
 def test_each_sale_is_one_commit_for_the_planner(played: tuple[dict, Path], git) -> None:
@@ -101,7 +127,7 @@ def test_each_sale_is_one_commit_for_the_planner(played: tuple[dict, Path], git)
     document, folder = played
     chain = git(folder / "repo", "log", "--grep=sell one lamp", "--format=%(trailers:key=On-Behalf-Of,valueonly)")
     assert chain.split() == ["planner"] * MOST
-    facts = document["incidents"][6]["facts"]
+    facts = facts_of(document, "cascade")
     assert (facts["sold"], facts["left"], facts["restored"]) == (MOST, HAD - MOST, True)
     assert facts["plain"] == {"sold": CALLS, "left": HAD - 1}
 
@@ -109,7 +135,7 @@ def test_each_sale_is_one_commit_for_the_planner(played: tuple[dict, Path], git)
 def test_the_burst_is_short_and_undone(played: tuple[dict, Path], git) -> None:
     """The library is what it was before; who read what was poisoned is known."""
     document, folder = played
-    facts, repo = document["incidents"][7]["facts"], folder / "repo"
+    facts, repo = facts_of(document, "burst"), folder / "repo"
     first = git(repo, "log", "--reverse", "--author=courier@", "--format=%H").split()[0]
     assert git(repo, "diff", "--stat", f"{first}^", "HEAD", "--", "library") == ""
     assert (facts["landed"], facts["plain_lost"]) == (POISONED + DELETES, TRIED)
@@ -119,7 +145,7 @@ def test_the_burst_is_short_and_undone(played: tuple[dict, Path], git) -> None:
 def test_a_cron_job_gets_its_secret(played: tuple[dict, Path]) -> None:
     """Without terminal, input or surroundings; another agent is denied, and the value is nowhere but with who asked."""
     document, _ = played
-    facts = document["incidents"][8]["facts"]
+    facts = facts_of(document, "fingerprint")
     assert facts == {"prompt_answered": False, "exit_of_cron": 0, "exit_of_other": 10, "value_found_in": []}
 
 
@@ -149,5 +175,5 @@ def test_a_folder_that_is_not_empty_is_not_played_in(cli, tmp_path: Path) -> Non
 def test_nothing_is_left_behind(cli, home: Path) -> None:
     """Without --keep the folder goes; for people it is text without colours where nobody has a terminal."""
     done = cli("demo", "--agents", "2")
-    assert done.code == 0 and "9 of 9 incidents stopped" in done.out and "\x1b" not in done.out
+    assert done.code == 0 and "12 of 12 incidents stopped" in done.out and "\x1b" not in done.out
     assert list((home / "tmp").iterdir()) == []
