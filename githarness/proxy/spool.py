@@ -12,9 +12,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from githarness import clock
 from githarness.audit import line
@@ -30,6 +33,10 @@ _SIZE = 4 << 20
 _LARGEST = 64 << 20
 _EACH = 16  # uses of one lease and secret that are an event each; what more there are between two moves share one
 _MOST = 1 << 50
+_KINDS = ("secret", "denial", "refusal", "revoke")
+_NOT = {"what", "uses"}  # in what a use says
+_KEYS = {"kind", "agent", "human", "run", "outcome", "safe"}
+_LINE = re.compile(rb'(\{.+),"time":([0-9]{1,10}\.[0-9]{6}),"n":([0-9]{1,18})\}')
 
 
 def prefix(kind: str, agent: str | None, human: str | None, run: str | None, outcome: str | None,
@@ -169,8 +176,25 @@ def _rows(data: bytes) -> Iterator[dict[str, Json]]:
         check, _, text = each.partition(b" ")
         if len(check) != 8 or check != b"%08x" % zlib.crc32(text):
             return
-        found: dict[str, Json] = json.loads(text)
-        yield found
+        whole = _LINE.fullmatch(text)
+        if whole and (common := _common(whole[1])):  # one that no daemon wrote keeps no other out of the log
+            yield {**common, "time": float(whole[2]), "n": int(whole[3])}
+
+
+@lru_cache(maxsize=1024)
+def _common(text: bytes) -> dict[str, Json]:
+    """What `prefix` made; nothing where it did not."""
+    try:
+        found: dict[str, Any] = json.loads(text + b"}")
+        used = json.loads(found["safe"])
+        is_use = found["kind"] == "secret"  # then it is an exposure, too
+        texts = [*found.values(), *((used["secret"], used["mode"]) if is_use else ())]
+        well = not is_use or (isinstance(used["version"], int) and used.keys().isdisjoint(_NOT))
+        if well and found["kind"] in _KINDS and isinstance(used, dict) and found.keys() <= _KEYS:
+            return found if all(map(str.encode, texts)) else {}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    return {}
 
 
 def _merged(rows: Sequence[dict[str, Json]]) -> list[EventRow]:
