@@ -8,7 +8,6 @@ asks the daemon first. When the daemon goes, so does this process, in the middle
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import threading
 
@@ -72,9 +71,7 @@ def main() -> None:
     link, listener = Link(socket.socket(fileno=3)), socket.socket(fileno=4)
     listener.settimeout(None)
     threading.stack_size(_STACK)
-    threading.Thread(target=Door(listener, link).run, daemon=True).start()
-    link.until_end()
-    os._exit(0)  # what a thread holds for an agent goes with the daemon that granted it
+    link.until_end(Door(listener, link).run)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ Whoever waits for an answer reads for all: with one asker no other thread has to
 from __future__ import annotations
 
 import itertools
+import os
 import select
 import socket
 import threading
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
 
 from githarness import frames
 from githarness.vault import wire
@@ -27,6 +29,13 @@ class Refused(Exception):
     def __init__(self, code: str, message: str, fix: str = "", kind: str = "") -> None:
         super().__init__(message)
         self.code, self.message, self.fix, self.kind = code, message, fix, kind or code
+
+
+def _to_its_end(serve: Callable[[], None]) -> None:
+    try:
+        serve()
+    finally:
+        os._exit(1)
 
 
 class Answer(NamedTuple):
@@ -62,11 +71,16 @@ class Link:
             raise Refused(problem["code"], problem["message"], problem["fix"], kind)
         return answer
 
-    def until_end(self) -> None:
-        """Returns when the daemon is gone; reads nothing."""
+    def until_end(self, serve: Callable[[], None]) -> NoReturn:
+        """Serves until the daemon is gone; where serving fails, the daemon starts the door again.
+
+        What a thread holds for an agent goes with the daemon that granted it.
+        """
+        threading.Thread(target=_to_its_end, args=(serve,), daemon=True).start()
         poll = select.poll()
         poll.register(self._connection, 0)
         poll.poll()
+        os._exit(0)
 
     def _awaited(self, number: int) -> Answer:
         while True:

@@ -34,27 +34,34 @@ class Mover:
         os.close(outward)
         self.moving: Path | None = None
         self.problem = ""
+        self.gone = False  # somebody has killed the process
         self._idle = True
 
     def start(self, path: Path) -> None:
         """Has the file moved, which nobody writes meanwhile; one that failed before is tried again."""
         self.moving = path
         self._idle = False
+        if self.gone:
+            self._told(_moved(self._home, path))
+            return
         with contextlib.suppress(OSError):
             os.write(self._orders, path.name.encode() + b"\n")
 
     def done(self) -> bool:
         """Once `answers` is readable: whether the file is empty now. Where the process has gone it is moved here."""
         said = os.read(self.answers, 4096)
+        self.gone = not said
+        if self.gone and self.moving:
+            said = _moved(self._home, self.moving)
+        self._told(said)
+        return self.moving is None
+
+    def _told(self, said: bytes) -> None:
         self._idle = True
         if said == _DONE:
             self.moving, self.problem = None, ""
         elif said:
             self.problem = said.decode(errors="replace")
-        elif self.moving:
-            said = _moved(self._home, self.moving)
-            self.moving, self.problem = (None, "") if said == _DONE else (self.moving, said.decode(errors="replace"))
-        return self.moving is None
 
     @property
     def idle(self) -> bool:

@@ -88,16 +88,20 @@ class Server:
     def _turn(self, timeout: float) -> None:
         ready = self._selector.select(timeout)
         self._begin()
-        now = self._desk.clock.monotonic()
+        now, knocked = self._desk.clock.monotonic(), False
         for key, mask in ready:
             if isinstance(key.data, Connection):
                 self._serve(key.data, mask, now)
             elif key.data is self._door:
-                self._welcome(now)
+                knocked = True
             elif key.data is self._mover:
                 self._mover.done()
+                if self._mover.gone:  # its pipe would be readable for ever
+                    self._selector.unregister(self._mover.answers)
             else:
                 self._woken.recv(4096)
+        if knocked:  # now there is the room of those that have left
+            self._welcome(now)
         self._answer()
         self._tend(now)
 
@@ -241,7 +245,8 @@ class Server:
         self._scans.reap()
         self._desk.spool.try_again()
         self._desk.leases.sweep(self._desk.booted)
-        self.tick()
+        with contextlib.suppress(OSError):  # no door can be started for now
+            self.tick()
         for one in [one for one in self._connections - self._lines.keys() if one.overdue(now, self._limits)]:
             self._drop(one)
         held = sum(len(one.held) for one in self._connections)

@@ -124,9 +124,7 @@ def main() -> None:
     hardening.harden()
     link, listener = Link(socket.socket(fileno=3)), socket.socket(fileno=4)
     listener.settimeout(None)
-    threading.Thread(target=Door(listener, link).run, daemon=True).start()
-    link.until_end()
-    os._exit(0)
+    link.until_end(Door(listener, link).run)
 
 
 if __name__ == "__main__":
