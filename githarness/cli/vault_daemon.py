@@ -16,12 +16,12 @@ from githarness.cli import vault_shown
 from githarness.cli.options import command
 from githarness.cli.out import Painted, counted
 from githarness.cli.shell import Shell, shell
-from githarness.errors import HarnessError, VaultLocked
+from githarness.errors import VaultLocked
 from githarness.proxy import local, spool
-from githarness.vault import keyslots, opening
+from githarness.proxy.local import Local
+from githarness.vault import opening
 from githarness.vault.client import Client
 from githarness.wiring import Harness
-from githarness.work import vault_records
 
 _STOP_WAIT = 30.0
 # Isolated: nothing of the surroundings is imported into the process that holds secrets; but it is of this very tree.
@@ -102,43 +102,21 @@ def unlock(ctx: typer.Context, *, passphrase_file: Annotated[str | None, typer.O
     harness = sh.open()
     given = opening.from_file(harness.settings, "passphrase", sh.directory / passphrase_file).secret \
         if passphrase_file else b""
-    client = local.connected(harness.settings, harness.parts)
-    if client is None:
-        by = _unlocked_here(harness, bytes(given))
+    with local.reach(harness.settings, harness.parts) as vault:
+        by = str(_unlocked(vault, bytes(given))["unlocked_by"])
+    if not vault.served:
         sh.note("note: no daemon serves the vault, so that what was typed is forgotten: githarness vault serve")
-    else:
-        with client:
-            by = str(_unlocked(client, bytes(given))["unlocked_by"])
     sh.document({"state": "unlocked", "unlocked_by": by})
     sh.line(Painted("unlocked", "green"), f" by a slot of kind {by}")
 
 
-def _unlocked(client: Client, given: bytes) -> dict[str, object]:
+def _unlocked(vault: Client | Local, given: bytes) -> dict[str, object]:
     try:
-        return client.ask("unlock", given).header
+        return vault.ask("unlock", given).header
     except VaultLocked:
         if given or not sys.stdin.isatty():
             raise
-        return client.ask("unlock", vault_shown.hidden("passphrase of the vault")).header
-
-
-def _unlocked_here(harness: Harness, given: bytes) -> str:
-    place = vault_records.vault_of(harness.reader, harness.governance(), harness.settings).place
-    if given:
-        keyslots.unlock(place, [opening.passphrase(given)])
-    was = opening.is_locked(place)
-    opening.release(place)
-    if given:
-        return "passphrase"
-    try:
-        for offer in opening.automatic(place, harness.settings):
-            keyslots.unlock(place, [offer])
-            return offer.kind
-        raise VaultLocked("no slot of the vault opens without a person", fix="githarness vault serve, then unlock")
-    except HarnessError:
-        if was:
-            opening.lock(place)
-        raise
+        return vault.ask("unlock", vault_shown.hidden("passphrase of the vault")).header
 
 
 @command
@@ -149,12 +127,8 @@ def lock(ctx: typer.Context) -> None:
     """
     sh = shell(ctx)
     harness = sh.open()
-    client = local.connected(harness.settings, harness.parts)
-    if client is None:
-        opening.lock(vault_records.vault_of(harness.reader, harness.governance(), harness.settings).place)
-    else:
-        with client:
-            client.ask("lock")
+    with local.reach(harness.settings, harness.parts) as vault:
+        vault.ask("lock")
     sh.document({"state": "locked"})
     sh.line("locked")
 

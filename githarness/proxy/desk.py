@@ -14,6 +14,7 @@ from githarness import clock, paths
 from githarness.canon import Json
 from githarness.errors import Denied, HarnessError, Internal, Quarantined, Unavailable, Usage, VaultLocked
 from githarness.policy.model import Decision, Request
+from githarness.proxy import identity
 from githarness.proxy import spool as audit
 from githarness.proxy.ground import Ground
 from githarness.proxy.holding import Held, Holding
@@ -24,6 +25,7 @@ from githarness.vault import wire
 from githarness.vault.record import MODES, TIERS
 
 _KEPT = 256  # asks of one connection that are answered without a decision
+_LONGEST = 1024  # bytes of such an ask
 _ID = b'{"id":'
 _UNSEEN = ("proxy", "sign")  # the daemon's own doors use these for the agent
 
@@ -141,12 +143,18 @@ class Desk:
         rest = f',"version":{ready.held.header.version},"lease":"{ready.lease.id}"}}'.encode()
         comma = header.find(b",", 6, 26)
         again = ready.epoch and ready.lease.rate is None  # else the next one is looked at anew
-        if again and header.startswith(_ID) and header[6:comma] == b"%d" % said["id"]:
+        if again and len(header) <= _LONGEST and header.startswith(_ID) and header[6:comma] == b"%d" % said["id"]:
             if len(session.ready) >= _KEPT:
                 session.ready.clear()
             session.ready[header[comma:]] = ready._replace(rest=rest)
         fields = {"id": said["id"], "version": ready.held.header.version, "lease": ready.lease.id}
         return Reply(wire.head(fields, len(ready.held.value)), ready.held.value, said["id"])
+
+    def introduced(self, session: Session) -> Caller:
+        """Who a connection is; one that did not say is what the kernel says of its process. Raises Denied."""
+        if session.caller is None:
+            session.caller = identity.introduce(self.ground, session.pid, {})
+        return session.caller
 
     def caller(self, session: Session) -> Caller:
         """Who may be given a secret. Raises Denied where nobody was named."""

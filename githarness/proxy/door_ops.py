@@ -41,7 +41,7 @@ class Doors:
         self.routes = Routes(desk)
         self._seat = sockets.bound(ssh_socket(settings, common_dir), stop="githarness vault serve --stop")
         self._seat.listener.settimeout(None)
-        self._ssh = Child("githarness.proxy.ssh_door", self._seat.listener, self._environ, self._line)
+        self._ssh = Child("githarness.proxy.ssh_door", self._seat.listener, self._environ, self._line(self._of_ssh))
         self._http: Child | None = None
         self._bound: dict[tuple[int, int], Session] = {}  # process and its start: who its descendants are
         desk.more = {"route": self.route, "ssh": self.ssh, "rejected": self.rejected, "doors": self.status}
@@ -67,8 +67,8 @@ class Doors:
     def status(self, session: Session, _said: dict[str, Any]) -> Fields:
         """What there is, and what upstreams refuse; to agents how many, to people which."""
         rejected = self.routes.rows()
-        names_none = session.caller is not None and (session.caller.agent or session.caller.within)
-        return {"routes": len(self.routes), "rejected": len(rejected) if names_none else rejected,
+        free = self._desk.introduced(session).is_free
+        return {"routes": len(self.routes), "rejected": rejected if free else len(rejected),
                 "ssh_agent": str(self._seat.path)}
 
     def route(self, session: Session, said: dict[str, Any]) -> Fields:
@@ -82,7 +82,7 @@ class Doors:
         token, route = self.routes.open(session, name, host, lease)
         if self._http is None:
             listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
-            self._http = Child("githarness.proxy.http_door", listener, self._environ, self._line)
+            self._http = Child("githarness.proxy.http_door", listener, self._environ, self._line(self._of_http))
         self._http.ensure()
         port = self._http.listener.getsockname()[1]
         expires = clock.rfc3339(self._desk.now + lease.until - self._desk.booted)
@@ -97,33 +97,40 @@ class Doors:
 
     def rejected(self, session: Session, said: dict[str, Any]) -> Fields:
         """A client tells that the other end did not take a secret; nothing is held back for it."""
-        self._desk.caller(session)
-        name = _text(said, "name")
+        name, caller = _text(said, "name"), self._desk.caller(session)
+        if self._desk.holding.locked:
+            raise self._desk.locked()
+        if not any(header.name == name for header in in_scope(self._desk, session)):
+            raise Denied(f"{caller.who} may not use secret '{name}'", fix="githarness vault list")
         version = self._desk.holding.get(name).header.version
         self.routes.note_refusal(session, name, {"version": version, "mode": "get", "host": _text(said, "host")})
         return {}
 
-    def _line(self, line: socket.socket, pid: int) -> None:
-        self._watch(line, pid, self._answer)
+    def _line(self, asked: Callable[[int, dict[str, Any]], Reply]) -> Callable[[socket.socket, int], None]:
+        """A door asks what is its own alone: one that was taken over by what it parses gets at nothing else."""
+        def answer(header: bytes) -> Reply:
+            said = wire.parse(header)
+            number = int(said["id"])
+            try:
+                return asked(number, said)
+            except HarnessError as error:
+                return failed(number, error)
 
-    def _answer(self, header: bytes) -> Reply:
-        """To a door: only what it needs to say has to be right, because it is a part of the daemon."""
-        said = wire.parse(header)
-        number = int(said["id"])
-        try:
-            if said["op"] == "use":
-                return self.routes.use(number, said["route"], said["method"], said["path"])
-            if said["op"] == "outcome":
-                self.routes.outcome(said["route"], said["version"], said["status"])
-                return Reply(wire.head({"id": number}), id=number)
-            self._look_for_adopted()
-            if said["op"] == "keys":
-                return Reply(wire.head({"id": number, "keys": self._keys(said["pid"])}), id=number)
-            if adopted := self._adopted.get(str(said["name"]).removeprefix(ADOPTED)):
-                return Reply(wire.head({"id": number, "version": 0}, len(adopted[1])), adopted[1], number)
-            return self._key(number, self._who(said["pid"]), said["name"])
-        except HarnessError as error:
-            return failed(number, error)
+        return lambda line, pid: self._watch(line, pid, answer)
+
+    def _of_http(self, number: int, said: dict[str, Any]) -> Reply:
+        if said["op"] == "use":
+            return self.routes.use(number, said["route"], said["method"], said["path"])
+        self.routes.outcome(said["route"], said["version"], said["status"])
+        return Reply(wire.head({"id": number}), id=number)
+
+    def _of_ssh(self, number: int, said: dict[str, Any]) -> Reply:
+        self._look_for_adopted()
+        if said["op"] == "keys":
+            return Reply(wire.head({"id": number, "keys": self._keys(said["pid"])}), id=number)
+        if adopted := self._adopted.get(str(said["name"]).removeprefix(ADOPTED)):
+            return Reply(wire.head({"id": number, "version": 0}, len(adopted[1])), adopted[1], number)
+        return self._key(number, self._who(said["pid"]), said["name"])
 
     def _who(self, pid: int) -> Session:
         """By the nearest process above it that was bound, or that a run is recorded for. Raises Denied."""

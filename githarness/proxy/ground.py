@@ -10,6 +10,7 @@ from dataclasses import replace
 from githarness.errors import Denied, HarnessError
 from githarness.git import refs
 from githarness.policy import evaluate
+from githarness.policy.delegation import PERSON
 from githarness.policy.model import Decision, Human, Request
 from githarness.store import runs
 from githarness.store.rows import RunRow
@@ -22,6 +23,7 @@ from githarness.work.runbook import Runbook
 
 _RANK = "operator"  # the least role of a person who may be given a secret
 _MINUTE = 60
+_DEEPEST = 64  # runs that were started by each other
 
 
 class Ground:
@@ -36,7 +38,7 @@ class Ground:
         self._ref, self._packed = str(common / parts.ref), str(common / "packed-refs")
         self._stamps: object = None
         self._stops: dict[str, Stop] = {}
-        self._open_runs: dict[str, bool] = {}
+        self._open_runs: set[str] = set()  # of those that have asked
         self._version = -1
         self._late: list[Stop] = []
         self._minute = -1
@@ -79,7 +81,7 @@ class Ground:
     def _read_database(self) -> None:
         with self.parts.db.read() as conn:
             stops = in_force(conn)
-            open_runs = {run: _is_open(runs.get(conn, run)) for run in self._open_runs}
+            open_runs = {run for run in self._open_runs if _is_open(runs.get(conn, run))}
         if stops != self._stops or open_runs != self._open_runs:
             self._stops, self._open_runs = stops, open_runs
             self.epoch += 1
@@ -92,11 +94,11 @@ class Ground:
         if book.new_runs:
             with self.parts.db.write() as conn:
                 book.save_runs(conn)
-        self._open_runs[run] = True
+        self._open_runs.add(run)
         return row
 
     def is_open(self, run: str | None) -> bool:
-        return run is None or self._open_runs.get(run, False)
+        return run is None or run in self._open_runs
 
     def within(self, ancestry: Mapping[int, int]) -> RunRow | None:
         """The nearest open run that one of these processes is recorded for; `ancestry`: start time by process id."""
@@ -104,15 +106,15 @@ class Ground:
             started = {(row.pid, row.pid_start): row for row in runs.list(conn, status="open") if row.pid}
         return next((started[each] for each in ancestry.items() if each in started), None)
 
-    def comes_from(self, run: str | None, ancestor: str) -> bool:
-        """Whether `run` is that run, or was started by it, over however many."""
+    def lineage(self, run: str) -> list[RunRow]:
+        """A run and those of agents that it was started by, over however many; empty where it is not known."""
+        found: list[RunRow] = []
         with self.parts.db.read() as conn:
-            for _ in range(64):
-                if run is None or run == ancestor:
-                    break
-                row = runs.get(conn, run)
-                run = row.parent if row else None
-        return run == ancestor
+            row = runs.get(conn, run)
+            while row and not row.agent.startswith(PERSON) and len(found) < _DEEPEST:
+                found.append(row)
+                row = runs.get(conn, row.parent) if row.parent else None
+        return found
 
     def human(self, name: str) -> Human:
         """Raises NotFound; Denied for who may be given no secret."""

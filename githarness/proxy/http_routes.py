@@ -33,6 +33,7 @@ class Route:
     name: str
     scheme: str
     host: str  # as the record has it, with its port
+    started: int  # when the process of the session did
     ready: dict[tuple[str, str], Ready] = field(default_factory=dict)
 
     @property
@@ -67,6 +68,8 @@ class Routes:
         desk = self._desk
         caller = desk.caller(session)
         desk.leases.check(caller, name)
+        if desk.holding.locked:
+            raise desk.locked()
         header = desk.holding.get(name).header
         if "proxy" not in header.modes:
             raise Denied(f"'{name}' is not for mode proxy, but for {', '.join(header.modes)}",
@@ -79,13 +82,16 @@ class Routes:
         lease.hosts = lease.hosts or (host,)
         desk.leases.add(lease)
         token = secrets.token_urlsafe(24)
-        route = self._by_token[token] = Route(Session(session.pid, caller), lease, name, scheme, host)
+        route = self._by_token[token] = Route(Session(session.pid, caller), lease, name, scheme, host,
+                                                clock.process_start(session.pid))
         return token, route
 
     def sweep(self) -> None:
-        gone = [token for token, route in self._by_token.items() if self._desk.booted >= route.lease.until]
-        for token in gone:
-            del self._by_token[token]
+        """Routes end with their lease, and with the process that asked for them."""
+        starts = {pid: clock.process_start(pid) for pid in {route.session.pid for route in self._by_token.values()}}
+        gone = [token for token, route in self._by_token.items() if self._desk.booted >= route.lease.until
+                or starts[route.session.pid] != route.started]
+        self._desk.leases.drop(self._by_token.pop(token).lease for token in gone)
 
     def use(self, number: int, token: str, method: str, path: str) -> Reply:
         """The value for one request. Raises NotFound for no route, and as `Desk.use` does."""
@@ -99,7 +105,7 @@ class Routes:
 
     def _route(self, token: str) -> Route:
         route = self._by_token.get(token)
-        if route is None:
+        if route is None or self._desk.booted >= route.lease.until:
             raise NotFound("there is no such route", fix="githarness vault exec --proxy VAR=NAME gives one")
         return route
 

@@ -75,7 +75,7 @@ def _undone(escape: re.Match[str]) -> str:
 
 def onward(head: Head, injected: str) -> Fields:
     """The fields of a request that go on to the upstream; an own field of the injected one's name never does."""
-    taken = _DROPPED | _listed(head) | {injected.lower()}
+    taken = _DROPPED | _listed(head) | {injected.lower().replace("_", "-")}
     return [(name, value) for name, value in head.fields if name.lower().replace("_", "-") not in taken]
 
 

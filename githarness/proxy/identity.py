@@ -25,7 +25,8 @@ class Caller:
     within: str | None = None  # the run that its process belongs to
     agent: str | None = None
     run: str | None = None
-    since: float = 0.0  # when the run began
+    runs: tuple[str, ...] = ()  # the run and those that it was started by
+    since: float = 0.0  # when the first of them began
     chain: tuple[str, ...] = ()
     tier: str = "T0"
     human: str | None = None
@@ -33,6 +34,11 @@ class Caller:
     @property
     def who(self) -> str:
         return f"agent '{self.agent}'" if self.agent else f"human '{self.human}'"
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it acts for no agent and is part of no run."""
+        return not (self.agent or self.within) and self.pid > 0
 
 
 def ancestry(pid: int) -> dict[int, int]:
@@ -76,7 +82,8 @@ def _agent(ground: Ground, caller: Caller, names: Mapping[str, str], within: Run
     if run is None:
         raise Usage(f"in which run does agent '{agent}' ask", fix="name it with --run")
     ground.governance().agent(agent)
-    if within and not ground.comes_from(run, within.id):
+    line = ground.lineage(run)
+    if within and within.id not in [each.id for each in line]:
         raise Denied(f"this process belongs to run '{within.id}' of agent '{within.agent}', not to run '{run}'",
                      fix="leave --agent and --run out: inside a run they are those of the run")
     row = ground.run(run, agent)
@@ -86,12 +93,14 @@ def _agent(ground: Ground, caller: Caller, names: Mapping[str, str], within: Run
                      fix="ask from inside the run")
     if row.pid is None:
         proven = "T0"
-    return Caller(caller.pid, caller.within, agent, run, row.started, tuple(map(name_of, row.chain)), proven)
+    line = line or [row]
+    return Caller(caller.pid, caller.within, agent, run, tuple(each.id for each in line),
+                  min(each.started for each in line), tuple(map(name_of, row.chain)), proven)
 
 
 def may_order(caller: Caller, what: str) -> None:
     """Whether this process may give orders that are people's. Raises Denied."""
-    if caller.agent or caller.within or caller.pid <= 0:
+    if not caller.is_free:
         raise Denied(f"{what} is for people: this process acts as an agent, or is part of a run",
                      fix="do it from a terminal of your own")
 

@@ -110,10 +110,10 @@ class Leases:
         return self._implicit.get((caller.agent, caller.run, caller.human, name, mode))
 
     def check(self, caller: Caller, name: str) -> None:
-        """Raises Denied where this was revoked for the run."""
-        asked = {"agent": caller.agent, "run": caller.run, "secret": name}
+        """Raises Denied where this was revoked for the run, or for one that it was started by."""
+        asked = {"agent": (caller.agent, *caller.chain), "run": caller.runs, "secret": (name,)}
         for barrier in self._barriers:
-            alike = all(asked[key] == barrier[key] for key in asked if key in barrier)
+            alike = all(barrier[key] in mine for key, mine in asked.items() if key in barrier)
             if caller.run and alike and caller.since <= float(str(barrier["at"])):
                 raise Denied(f"the use of '{name}' was revoked for run '{caller.run}'", details={"rule": "revoked"},
                              fix="an operator starts a new run")
@@ -123,19 +123,19 @@ class Leases:
         ended = [one for one in self._by_id.values() if _meant(one, what)]
         told = [what] if "lease" not in what else [_key(one) for one in ended if one.implicit]
         self._remember([{**one, "at": at} for one in told])
-        self._drop(ended)
+        self.drop(ended)
         return len(ended)
 
     def sweep(self, now: float) -> None:
-        self._drop([one for one in self._by_id.values() if now >= one.until])
+        self.drop([one for one in self._by_id.values() if now >= one.until])
 
     def clear(self) -> None:
-        self._drop([*self._by_id.values()])
+        self.drop([*self._by_id.values()])
 
     def rows(self, now: float, wall: float) -> list[dict[str, Json]]:
         return [one.row(now, wall) for one in self._by_id.values() if now < one.until]
 
-    def _drop(self, gone: Iterable[Lease]) -> None:
+    def drop(self, gone: Iterable[Lease]) -> None:
         for one in gone:
             one.until = 0.0
             self._by_id.pop(one.id, None)

@@ -17,6 +17,7 @@ from githarness.policy.model import Request
 from githarness.proxy import identity
 from githarness.proxy import spool as audit
 from githarness.proxy.desk import Desk, Reply, Session, failed
+from githarness.proxy.identity import Caller
 from githarness.proxy.leases import IMPLICIT, LONGEST, OF, Lease
 from githarness.store import exposures
 from githarness.vault import arena, opening, wire
@@ -97,9 +98,9 @@ def listing(call: Call) -> Fields:
 
 def in_scope(desk: Desk, session: Session) -> list[Header]:
     """What policy lets the caller use now; everything for people."""
-    caller = session.caller
-    if caller is None or not caller.agent:
-        return desk.holding.headers()
+    caller = desk.introduced(session)
+    if not caller.agent:
+        return desk.holding.headers() if caller.is_free else []
     found = []
     with desk.ground.permit() as permit:
         agent = permit.agent(caller.agent)
@@ -109,12 +110,12 @@ def in_scope(desk: Desk, session: Session) -> list[Header]:
                               time=permit.now)
             if TIERS.index(caller.tier) >= TIERS.index(one.tier) and permit.decide(request).effect == "allow":
                 found.append(one)
-    return [one for one in found if not _is_revoked(desk, session, one.name)]
+    return [one for one in found if not _is_revoked(desk, caller, one.name)]
 
 
-def _is_revoked(desk: Desk, session: Session, name: str) -> bool:
+def _is_revoked(desk: Desk, caller: Caller, name: str) -> bool:
     try:
-        desk.leases.check(desk.caller(session), name)
+        desk.leases.check(caller, name)
     except Denied:
         return True
     return False
@@ -125,7 +126,7 @@ def status(call: Call) -> Fields:
     holding = call.desk.holding
     with call.desk.ground.parts.db.read() as conn:
         seen = len(exposures.listed(conn))
-    orders = call.session.caller is None or not (call.session.caller.agent or call.session.caller.within)
+    orders = call.desk.introduced(call.session).is_free
     refused: list[Json] = [{"name": name, "why": why} for name, why in sorted(holding.refused.items())]
     return {"state": call.desk.state, "why": holding.why_locked if holding.locked else call.desk.spool.blocked,
             "unlocked_by": holding.opened_by, "memory": holding.arena.kind, "swap": arena.swap_is_on(),
@@ -149,7 +150,7 @@ def revoke(call: Call) -> Fields:
     call.desk.revoked += 1
     call.desk.holding.withdraw()
     ended = call.desk.leases.revoke(what, call.desk.now)
-    who = call.session.caller.human if call.session.caller else None
+    who = call.desk.introduced(call.session).human
     safe: dict[str, Json] = {**what, "what": "vault", "leases": ended}
     call.desk.spool.note(audit.prefix("revoke", None, who, None, None, safe), call.desk.now, durable=True)
     return {"revoked": ended}
@@ -210,23 +211,19 @@ def answer(desk: Desk, session: Session, header: bytes, body: bytearray) -> Repl
         number = found
         if op == "get":
             return desk.get(session, header, said)
+        if op != "hello":
+            desk.introduced(session)
         if isinstance(op, str) and op in desk.more:
             return Reply(wire.head({"id": number, **desk.more[op](session, said)}), id=number)
         if not isinstance(op, str) or op not in OPERATIONS:
             raise Usage(f"there is no operation '{str(op)[:40]}'", fix="see docs/vault-protocol.md")
         if op in ORDERS:
-            _may_order(desk, session, op)
+            identity.may_order(desk.introduced(session), f"vault {op}")
         done = OPERATIONS[op](Call(desk, session, said, body))
         return done if isinstance(done, Reply) else Reply(wire.head({"id": number, **done}), id=number)
     except HarnessError as error:
         return failed(number, error)
     finally:
         body[:] = bytes(len(body))
-
-
-def _may_order(desk: Desk, session: Session, op: str) -> None:
-    if session.caller is None:
-        session.caller = identity.introduce(desk.ground, session.pid, {})
-    identity.may_order(session.caller, f"vault {op}")
 
 

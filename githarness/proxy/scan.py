@@ -21,7 +21,7 @@ from typing import Any
 
 from githarness.canon import Json
 from githarness.errors import HarnessError, RateLimited, Usage, VaultLocked
-from githarness.proxy import identity, ops
+from githarness.proxy import ops
 from githarness.proxy.desk import Desk, Session, failed
 from githarness.vault import search, wire
 
@@ -92,8 +92,7 @@ def _finder(size: int) -> search.Finder:
 
 def scope_of(desk: Desk, session: Session) -> tuple[Values, Collection[str]]:
     """All values, and the names that may be told. Raises VaultLocked, Denied."""
-    if session.caller is None:
-        session.caller = identity.introduce(desk.ground, session.pid, {})
+    desk.introduced(session)
     if desk.holding.locked:
         raise VaultLocked(desk.holding.why_locked, fix="githarness vault unlock")
     return [*desk.holding.values()], {header.name for header in ops.in_scope(desk, session)}

@@ -244,3 +244,12 @@ def test_a_rule_against_the_call_refuses_it(vault: Served, host: Server, url: st
     assert vault.http(url, "/echo/raw").status == 200
     assert vault.http(url, "/echo/raw", "POST", body=b"x").status == 403
     assert [asked[0] for asked in host.asked] == ["POST", "GET"]
+
+
+def test_a_route_ends_with_the_command_that_it_was_for(vault: Served) -> None:
+    """Its token and its lease do not outlive `vault exec --proxy`, however long they could have lasted."""
+    done = vault.cli("vault", "exec", "--agent", AGENT, "--run", "r-ends", "--proxy", "BASE=api/key", "--",
+                     "sh", "-c", "echo $BASE")
+    assert eventually(lambda: vault.http(done.out.strip(), "/status/200").status == 404)
+    leases = vault.cli("--json", "vault", "leases").json["items"]
+    assert [one for one in leases if one["run"] == "r-ends"] == []

@@ -1,0 +1,149 @@
+"""Attacks on the vault by who is inside of a run, by what a run leaves, and by files and processes that were harmed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from githarness.errors import HarnessError
+from tests.conftest import Cli
+from tests.proxy.conftest import Daemon, events
+from tests.proxy.served import eventually
+
+GITHARNESS = f"{sys.executable} -m githarness"
+ASK = """\
+import sys, json
+from pathlib import Path
+from githarness import settings
+from githarness.vault.client import Client
+with Client(settings.load(), Path(sys.argv[1])) as vault:
+    print(json.dumps(vault.ask(sys.argv[2]).header))
+"""
+
+
+@pytest.mark.parametrize("op", ["list", "status", "doors"])
+def test_v36_who_says_nothing_is_still_of_its_run(op: str, daemon: Daemon, cli: Cli) -> None:
+    """V36: without a hello, a process of a run is told no more names than with one."""
+    record = daemon.folder / ".githarness/vault/other/key"
+    record.write_text("damaged")
+    done = cli("run", "--agent", "deployer", "--", sys.executable, "-c", ASK, str(daemon.git_dir), op,
+               cwd=daemon.folder)
+    assert done.code == 0 and "{" in done.out and "other/key" not in done.out, done.err
+
+
+def test_v33_what_was_revoked_stays_so_for_runs_that_a_run_starts(daemon: Daemon, cli: Cli) -> None:
+    """V33: a run that begins after that, but within one that was there before, is no new one."""
+    flag = daemon.folder.parent / "flag"
+    script = (f"echo $GITHARNESS_RUN > {flag}; while [ -e {flag} ]; do sleep 0.1; done; unset GITHARNESS_TOKEN_FILE; "
+              f"{GITHARNESS} vault get github/fast --run $({GITHARNESS} runs start --agent deployer)")
+    with subprocess.Popen([sys.executable, "-m", "githarness", "run", "--agent", "deployer", "--", "sh", "-c", script],
+                          cwd=daemon.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert eventually(lambda: flag.exists() and flag.read_text().endswith("\n"))
+        assert cli("vault", "revoke", "--run", flag.read_text().strip(), cwd=daemon.folder).code == 0
+        flag.unlink()
+        out, err = running.communicate()
+    assert "was revoked for run" in err and not out
+
+
+@pytest.mark.parametrize("word", ["lock", "unlock"])
+def test_orders_are_peoples_where_no_daemon_runs_too(word: str, vaulted: Path, cli: Cli) -> None:
+    """A process of a run neither locks the vault nor takes away a person's lock."""
+    if word == "unlock":
+        assert cli("vault", "lock", cwd=vaulted).code == 0
+    done = cli("run", "--agent", "deployer", "--", *GITHARNESS.split(), "vault", word, cwd=vaulted)
+    assert done.code == 10 and "is for people" in done.err
+    assert cli("vault", "get", "github/fast", "--agent", "deployer", cwd=vaulted).code == (0 if word == "lock" else 15)
+
+
+@pytest.mark.parametrize("op", ["route", "rejected"])
+def test_a_locked_vault_is_no_missing_secret(op: str, daemon: Daemon, cli: Cli) -> None:
+    """Also where the doors are asked about."""
+    cli("vault", "lock", cwd=daemon.folder)
+    with daemon.client() as vault, pytest.raises(HarnessError) as refused:
+        vault.ask(op, name="github/token", host="example.org")
+    assert refused.value.code == "vault-locked"
+
+
+def test_nobody_says_that_a_secret_out_of_scope_was_refused(daemon: Daemon) -> None:
+    """V36: it would be an event about a secret that the agent has never had."""
+    with daemon.client() as vault:
+        for name in ("other/key", "other/none"):
+            with pytest.raises(HarnessError) as refused:
+                vault.ask("rejected", name=name, host="example.org")
+            assert refused.value.code == "denied"
+
+
+FORGED = (
+    b"not json", b"[]", b'{"kind":"secret"}', b'{"kind":"secret","safe":"x","time":1.000000,"n":2}',
+    b'{"kind":"denial","safe":"{}","time":1e400,"n":3}', b'{"kind":["x"],"safe":"{}","time":1.000000,"n":3}',
+    b'{"kind":"intent","safe":"{}","time":1.000000,"n":3}', b'{"kind":"denial","safe":"[]","time":1.000000,"n":1}',
+    b'{"kind":"denial","safe":"{}","agent":"\\ud800","time":1.000000,"n":3}', b"[" * 5000,
+    b'{"kind":"denial","safe":"{}","time":1.000000,"kind":"intent","n":1}',
+    b'{"kind":"secret","safe":"{\\"mode\\":\\"get\\",\\"secret\\":[],\\"version\\":1}","time":1.000000,"n":3}',
+)
+
+
+def test_forged_lines_of_the_spool_keep_no_other_out_of_the_log(vaulted: Path, cli: Cli) -> None:
+    """Whole by their sums, and nothing that a daemon writes: they are passed over, and commands go on."""
+    spool = vaulted / ".git/githarness/vault-audit.spool"
+    safe = json.dumps({"mode": "get", "secret": "github/fast", "version": 1, "lease": "vl-1"})
+    use = f'{{"kind":"secret","agent":"deployer","run":"r-x","safe":{json.dumps(safe)},"time":1.000000,"n":9}}'
+    spool.write_bytes(b"".join(b"%08x %b\n" % (zlib.crc32(text), text) for text in (*FORGED, use.encode())))
+    assert cli("vault", "get", "github/fast", "--agent", "deployer", cwd=vaulted).code == 0
+    first, second = events(vaulted, "secret")
+    assert first["run"] == "r-x" and second["run"] != "r-x"
+    assert cli("audit", "verify", cwd=vaulted).code == 0
+
+
+def _spent(pid: int) -> int:
+    """Ticks of processor time."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_the_daemon_does_not_spin_where_its_mover_was_killed(daemon: Daemon) -> None:
+    """The end of their pipe is seen once."""
+    for child in Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    with daemon.client() as vault:
+        vault.ask("get", name="github/fast", mode="get")
+        assert eventually(lambda: len(events(daemon.folder, "secret")) == 1)
+        before, slept = _spent(daemon.pid), os.sysconf("SC_CLK_TCK")
+        subprocess.run(["sleep", "1"], check=True)
+    assert _spent(daemon.pid) - before < slept / 2
+
+
+def test_what_a_client_adds_to_its_requests_is_not_kept(daemon: Daemon) -> None:
+    """256 requests of 60 KB each, all different, leave the daemon as large as it was."""
+    def size() -> int:
+        return int(Path(f"/proc/{daemon.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    with daemon.client() as vault:
+        vault.ask("get", name="github/fast", mode="get", pad="x" * 60_000)
+        before = size()
+        for number in range(256):
+            vault.ask("get", name="github/fast", mode="get", pad=f"{number:060000}")
+        assert size() - before < 4 << 20
+
+
+def test_a_key_of_another_machine_locks_nothing_else(vaulted: Path, start: Callable[..., Daemon], cli: Cli) -> None:
+    """A record under a key that is not here, while nothing opens the vault alone, is refused by itself."""
+    keys = next((Path(os.environ["XDG_DATA_HOME"]) / "githarness/vault").glob("v-*"))
+    daemon = start()
+    old = (keys / "keyslots.json").read_bytes()
+    with daemon.client() as vault:
+        assert vault.ask("get", name="github/fast", mode="get").body
+        os.kill(daemon.pid, signal.SIGSTOP)
+        cli("vault", "rekey", cwd=daemon.folder)
+        (keys / "keyslots.json").write_bytes(old)
+        (keys / "keyfile").rename(keys / "away")
+        os.kill(daemon.pid, signal.SIGCONT)
+        assert vault.ask("status").header["state"] == "unlocked"
