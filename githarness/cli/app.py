@@ -70,6 +70,8 @@ COMMANDS: dict[str, Row] = {
     "lease": Row("Coordination", "cmd_lease:app", "Take turns: locks that end by themselves, with fencing tokens."),
     "channel": Row("Coordination", "cmd_channel:app", "Send messages to agents, delivered until they acknowledge."),
     "task": Row("Coordination", "cmd_task:app", "Ask for work once; agents claim it, do it, hand it on."),
+    "backup": Row("Coordination", "cmd_backup:save", "Save what only this machine knows to one file."),
+    "restore-backup": Row("Coordination", "cmd_backup:restore", "Put a backup back."),
     "install": Row("Doors", "cmd_install:install", "Write the files by which GitHub, GitLab or pre-commit run checks."),
     "serve": Row("Doors", "cmd_serve:serve", "Run the daemon: faster writes for many clients."),
     "skills": Row("Skills and index", "cmd_skills:app", "Check skills, list them, see how they came to be so."),

@@ -60,7 +60,7 @@ class Database:
         handle = self._handle()
         if handle.conn.in_transaction:
             raise Internal("a write transaction was started inside another transaction")
-        with self._turn(wait):
+        with self.turn(wait):
             self._begin(handle, durable=durable if isinstance(durable, bool) else durable())
             with self._ending(handle):
                 yield handle.conn
@@ -96,13 +96,35 @@ class Database:
         handle.conn.execute(f"PRAGMA busy_timeout = {_TRY}")
         try:
             while True:
-                with self._turn():
+                with self.turn():
                     if not handle.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                         return True
                 if self._clock.monotonic() >= until:
                     return False
         finally:
             handle.conn.execute(f"PRAGMA busy_timeout = {int(WAIT * 1000)}")
+
+    def copy(self, into: Path) -> None:
+        """A new file with all that is here as of one moment, while others write. Raises Unavailable."""
+        os.close(os.open(into, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            self._handle().conn.execute("VACUUM INTO ?", (os.fspath(into),))
+        except sqlite3.Error as error:
+            raise mapped(error, self.path) from error
+
+    def replace(self, make: Callable[[Connection], Path]) -> None:
+        """Another database's content in place of this one's, in one transaction and for every process.
+
+        `make` gives the file, in a turn in which nobody else writes. Raises what it raises, Unavailable.
+        """
+        handle = self._handle()
+        with self.turn():
+            with contextlib.closing(sqlite3.connect(make(handle.conn))) as source:
+                try:
+                    source.backup(handle.conn)
+                except sqlite3.Error as error:
+                    raise mapped(error, self.path) from error
+            self._checkpoint(handle)
 
     def close(self) -> None:
         """Ends this thread's connection; the last one to close the file checkpoints it, hence under the lock."""
@@ -111,11 +133,21 @@ class Database:
             return
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(HarnessError):  # who holds the lock is connected: then ours is not the last
-                stack.enter_context(self._turn(wait=0.0))
+                stack.enter_context(self.turn(wait=0.0))
             handle.conn.close()
 
-    def _turn(self, wait: float | None = None) -> contextlib.AbstractContextManager[None]:
-        return flock.exclusive(self.home / "harness.lock", wait=WAIT if wait is None else wait, what="the database")
+    @contextlib.contextmanager
+    def turn(self, wait: float | None = None) -> Iterator[None]:
+        """Alone among writers for the length of the block, with all transactions in it. Raises flock.Held."""
+        if self._local.__dict__.get("turn") == os.getpid():
+            yield
+            return
+        with flock.exclusive(self.home / "harness.lock", wait=WAIT if wait is None else wait, what="the database"):
+            self._local.turn = os.getpid()
+            try:
+                yield
+            finally:
+                self._local.turn = 0
 
     def _handle(self) -> _Handle:
         handle: _Handle | None = self._local.__dict__.get("handle")
@@ -157,7 +189,7 @@ class Database:
         """Looks closer only in its turn: between two statements somebody else may make the file ours."""
         if _numbers(conn) == (schema.APPLICATION_ID, schema.VERSION):
             return
-        with self._turn():
+        with self.turn():
             found = _version(conn, self.path)
             conn.execute("PRAGMA journal_mode = WAL")
             for number in range(found + 1, schema.VERSION + 1):

@@ -48,10 +48,15 @@ def check(marks: Mapping[str, Mark], name: str, version: int, data: bytes) -> No
 
 def advance(folder: Path, seen: Iterable[tuple[str, int, bytes]]) -> None:
     """`seen`: name, version, file. What is not newer than its mark changes nothing. Raises Integrity, Unavailable."""
+    merge(folder, ((name, Mark(version, canon.sha256(data))) for name, version, data in seen))
+
+
+def merge(folder: Path, seen: Iterable[tuple[str, Mark]]) -> None:
+    """The greater mark of each counts. Raises Integrity, Unavailable."""
     with flock.exclusive(folder / _LOCK, what="the marks of the vault"):
         marks, end = _parsed(_data(folder), folder / FILE)
-        text = "".join(_line(name, version, canon.sha256(data)) for name, version, data in seen
-                       if name not in marks or version > marks[name].version)
+        text = "".join(_line(name, *mark) for name, mark in seen
+                       if name not in marks or mark.version > marks[name].version)
         if text:
             _append(folder / FILE, text.encode(), end)
 

@@ -76,11 +76,20 @@ def verify(parts: Parts, claims: Claims, progress: Progress | None = None) -> Ve
             _walk(conn, walk, progress)
             _judge_links(conn, log, verdict, links)
             _judge_gone(parts, verdict, links)
+            verdict.notes += _restored(conn, log)
         except Integrity as error:
             verdict.faults.append(Fault("edited", "harness.db", error.message))
     verdict.root = replay.tree.root
     verdict.faults = [*verdict.faults, *replay.faults][:MOST]
     return verdict
+
+
+def _restored(conn: Connection, log: Log) -> Iterator[str]:
+    """A log that begins where a backup was put back says which one it follows."""
+    for one in audit.told(conn, EventFilter(kind="restored", after=log.first - 1), oldest_first=True):
+        fields = json.loads(one.leaf.safe)
+        yield (f"a backup of {fields['backup']} was put back at event {one.leaf.seq}: this log follows "
+               f"{fields['log']} from its event {fields['events']} on; {fields['lost']} later ones were let go")
 
 
 def _enrolled(parts: Parts, head: str, log: str) -> EnrolledLog | None:

@@ -49,10 +49,10 @@ def anchor_of(reader: Reader, governance: Governance) -> Anchor:
     """Of the clone that is trusted, at the head of its governed branch."""
     owners = {human.name: [key.key for key in human.keys if key.usable]
               for human in governance.registry.humans.values() if human.role == "owner" and human.retired is None}
-    return Anchor(governance.config.branch, _founding(reader, governance.commit), governance.commit, owners)
+    return Anchor(governance.config.branch, founding(reader, governance.commit), governance.commit, owners)
 
 
-def _founding(reader: Reader, head: str) -> str:
+def founding(reader: Reader, head: str) -> str:
     """The first commit of the main line from which on it is governed."""
     at = head
     while parents := reader.commit(at).parents:

@@ -1,0 +1,214 @@
+"""Backups: one file as of one moment, refused where it does not belong, and nothing that only grows goes backwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from githarness.errors import Conflict, Integrity, LeaseLost, NotFound, Unavailable
+from githarness.store import fences, stops
+from githarness.store.stops import Stop
+from githarness.work import backup, channels, tasks
+from githarness.work.backup import Restored
+from tests.conftest import Cli
+from tests.coordination.conftest import Table
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "fleet.backup"
+
+
+def save(table: Table, file: Path) -> backup.Manifest:
+    return backup.backup_to(table.harness.parts, table.harness.settings, file)
+
+
+def put_back(table: Table, file: Path, **how: bool) -> Restored:
+    human, _ = table.harness.human("olive")
+    return backup.restore(table.harness.parts, table.harness.settings, file, human=human, **how)
+
+
+def test_everything_comes_back(table: Table, file: Path) -> None:
+    """State, channels, tasks; claims and leases are free; the integrity of the file is SQLite's own."""
+    table.set("k", '{"a":1}')
+    table.ask(channels.PublishAsk("ops", '"hello"'))
+    task = table.ask(tasks.AddAsk("build"))["task"]
+    table.ask(tasks.ClaimAsk())
+    lease = table.acquire()
+    save(table, file)
+    table.set("k", "2")
+    assert put_back(table, file, force=True).lost > 0
+    assert table.value("k") == {"a": 1}
+    assert [one["body"] for one in table.ask(channels.ReadAsk("ops"), "scribe")["items"]] == ["hello"]
+    assert table.ask(tasks.ClaimAsk(), "scribe")["task"] == task
+    with pytest.raises(LeaseLost):
+        table.renew(lease)
+    with table.harness.db.read() as conn:
+        assert conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_tokens_are_greater_than_all_before(table: Table, file: Path) -> None:
+    """Also than those that were given after the backup, where the database that knew of them is gone."""
+    table.acquire()
+    manifest = save(table, file)
+    with table.harness.db.write() as conn:
+        fences.raise_to(conn, manifest.reserved + 5_000_000_000)
+    last = table.acquire("other")["token"]
+    table.clock.passes(3600)
+    put_back(table, file, force=True)
+    assert table.acquire("other")["token"] > last > manifest.reserved
+
+
+def test_without_the_database_tokens_jump_by_the_time_that_went_by(table: Table, file: Path) -> None:
+    """By more than could have been given."""
+    manifest = save(table, file)
+    for name in ("", "-wal", "-shm"):
+        (table.harness.repo.home / f"harness.db{name}").rename(file.with_name(f"gone{name}"))
+    fresh = Table(table.folder)
+    fresh.clock.passes(100_000)
+    put_back(fresh, file, force=True)
+    assert fresh.acquire()["token"] > manifest.reserved + 100_000 * 10_000
+    fresh.harness.close()
+
+
+def test_what_is_newer_here_is_not_lost_unasked(table: Table, file: Path) -> None:
+    """A refusal, and a dry run, change nothing."""
+    table.set("k", "1")
+    save(table, file)
+    table.set("k", "2")
+    with pytest.raises(Conflict) as caught:
+        put_back(table, file)
+    put_back(table, file, force=True, dry_run=True)
+    assert caught.value.details["events"] == 1 and table.value("k") == 2
+
+
+def spoiled(file: Path, at: int) -> None:
+    data = bytearray(file.read_bytes())
+    data[at] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("at", [0, 18, 30, 2000, -1, -5000])
+def test_a_damaged_file_is_refused(table: Table, file: Path, at: int) -> None:
+    """Wherever the bit is, and wherever it was cut."""
+    save(table, file)
+    spoiled(file, at)
+    with pytest.raises((Integrity, Unavailable)):
+        put_back(table, file, force=True)
+    spoiled(file, at)
+    os.truncate(file, file.stat().st_size - 1)
+    with pytest.raises(Integrity):
+        put_back(table, file, force=True)
+
+
+def test_a_file_of_the_future_is_refused_by_name(table: Table, file: Path) -> None:
+    """Neither is one that is not there, or no backup, taken for one."""
+    save(table, file)
+    file.write_bytes(file.read_bytes().replace(b"backup 1\n", b"backup 2\n", 1))
+    with pytest.raises(Unavailable, match="newer"):
+        put_back(table, file)
+    file.write_bytes(b"something else")
+    with pytest.raises(Integrity, match="not a backup"):
+        put_back(table, file)
+    with pytest.raises(NotFound):
+        put_back(table, file.with_name("none"))
+
+
+def test_another_repository_is_refused(table: Table, file: Path, cli: Cli) -> None:
+    """Also one that has the same fleet's name: it began with another commit."""
+    other = file.with_name("fleet-two")
+    cli("init", other, "--fleet", "fleet", "--owner", "Olive <olive@example.org>")
+    assert cli("backup", file, cwd=other).code == 0
+    with pytest.raises(Conflict, match="not of this one"):
+        put_back(table, file, force=True)
+
+
+def test_stopped_agents_stay_stopped(table: Table, file: Path) -> None:
+    """A stop that came after the backup is not undone by it."""
+    save(table, file)
+    with table.harness.db.write() as conn:
+        stops.put(conn, [Stop("scribe", 1.0, "human:olive", "why")])
+    put_back(table, file, force=True)
+    with table.harness.db.read() as conn:
+        assert list(stops.in_force(conn)) == ["scribe"]
+
+
+def test_the_file_is_ours_alone_and_whole(table: Table, file: Path) -> None:
+    """Where it cannot be written, what was there stays, and nothing is left beside it."""
+    save(table, file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(Unavailable):
+        save(table, file / "below")
+    assert [one.name for one in file.parent.iterdir() if "backup" in one.name] == [file.name]
+    assert not list(table.harness.repo.home.glob("backup-*"))
+
+
+WRITER = """\
+import sys
+from pathlib import Path
+from githarness import settings, wiring
+from githarness.work import state
+from githarness.work.coordination import Caller
+harness = wiring.open(Path(sys.argv[1]), settings.load())
+print("ready", flush=True)
+n = 0
+while True:
+    for key in ("a", "b"):
+        harness.combined.ask(Caller("deployer", None, "r-w"), state.SetAsk(key, str(n)))
+    n += 1
+"""
+
+
+def test_a_backup_is_of_one_moment(table: Table, file: Path) -> None:
+    """While an agent writes two entries in turn, a copy never has the later one ahead; it goes on after a restore."""
+    command = [sys.executable, "-c", WRITER, str(table.folder)]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+    assert writer.stdout and writer.stdout.readline() == "ready\n"
+    try:
+        for _ in range(5):
+            save(table, file)
+            image = file.with_suffix(".db")
+            backup.read(file, image)
+            copy = shutil.copy(image, file.with_suffix(".copy"))
+            a, b = counted(Path(copy))
+            assert a - b in (0, 1)
+        put_back(table, file, force=True)
+        before = counted(table.harness.repo.home / "harness.db")
+        while counted(table.harness.repo.home / "harness.db") == before:
+            assert writer.poll() is None
+    finally:
+        writer.kill()
+        writer.communicate()
+
+
+def counted(path: Path) -> tuple[int, int]:
+    conn = sqlite3.connect(path)
+    found = dict(conn.execute("SELECT key, max(version) FROM state GROUP BY key"))
+    conn.close()
+    return found.get("a", 0), found.get("b", 0)
+
+
+def test_the_log_says_what_was_put_back(fleet: Path, cli: Cli, file: Path) -> None:
+    """Verify is content and tells it; an owner's restore enrols the new log; the sealed old one stays in git."""
+    def run(*args: str | Path, **more: Any) -> Any:
+        done = cli("--json", *args, cwd=fleet, **more)
+        assert done.code == 0, done.err
+        return done.json
+
+    run("state", "set", "k", "--as", "olive", stdin="1")
+    old = run("backup", file)["log"]
+    run("state", "set", "k", "--as", "olive", stdin="2")
+    run("audit", "seal")
+    done = run("restore-backup", file, "--force")
+    assert done["enrolled"] and done["log"] != old
+    verdict = run("audit", "verify")
+    assert verdict["faults"] == [] and any(old in one for one in verdict["notes"])
+    assert run("audit", "seal")["log"] == done["log"]
+    assert run("state", "get", "k", "--as", "olive")["value"] == 1
