@@ -49,7 +49,9 @@ PARTS = {"skills": ("skills/**/*.py", "checks/[!cpv]*.py", "checks/ci.py", "chec
          "coordination": ("store/state.py", "store/leases.py", "store/fences.py", "store/channels.py", "store/tasks.py",
                           "work/coordination.py", "work/combine.py", "work/ops.py", "work/pause.py", "work/state.py",
                           "work/state_*.py", "work/lease*.py", "work/channel*.py", "work/task*.py", "work/handoff.py",
-                          "work/runs_*.py", "work/guard.py", "work/notify.py", "work/backup.py",
+                          "work/runs_*.py", "work/guard.py", "work/notify.py", "store/notices.py",
+                          "runner/again.py", "runner/tell.py", "cli/runs_watch.py", "demo/twice.py", "demo/outdated.py",
+                          "demo/unnoticed.py", "work/backup.py",
                           "cli/cmd_state.py", "cli/cmd_lease.py", "cli/cmd_channel.py", "cli/cmd_task.py",
                           "cli/cmd_backup.py", "cli/acting.py", "checks/leased.py")}
 LIMITS = {"ledger": 14_600, "skills": 5_000, "audit": 2_500, "policy": 5_400, "vault": 4_800,  # ADR 14
