@@ -18,8 +18,10 @@ from githarness.cli.shell import shell
 from githarness.errors import NotFound, Usage
 from githarness.proxy import local
 from githarness.proxy.local import Local
+from githarness.vault import record
 from githarness.vault.client import Client
 from githarness.wiring import Harness
+from githarness.work import vault_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,15 @@ def _person(harness: Harness, vault: Client | Local) -> None:
     """The person of git's configuration, where the fleet has one: the log then names who gave the order."""
     with contextlib.suppress(NotFound):
         vault.hello(human=harness.governance().human_of(harness.mail).name)
+
+
+def _known(harness: Harness, gone: Gone) -> None:
+    """Raises NotFound for a slip of the pen, which in an incident would look as if all were done."""
+    governance = harness.governance()
+    if gone.agent:
+        governance.agent(gone.agent)
+    if gone.secret and vault_records.find(harness.reader, governance, record.check_name(gone.secret)) is None:
+        raise NotFound(f"there never was a secret '{gone.secret}'", fix="githarness vault list --removed")
 
 
 @command
@@ -160,6 +171,7 @@ def revoke(ctx: typer.Context, gone: Gone, *,
     said: dict[str, Json] = {name: text for name, text in named.items() if text}
     if len(said) + everything != 1:
         raise Usage("name one of --lease, --run, --agent, --secret and --all", fix="githarness vault revoke --help")
+    _known(harness, gone)
     with local.reach(harness.settings, harness.parts) as vault:
         _person(harness, vault)
         ended = int(vault.ask("revoke", **said, **({"all": True} if everything else {})).header["revoked"])

@@ -199,7 +199,7 @@ def _asked(request: Request) -> str:
         what = f"{request.tool} {request.arguments}".strip()
     elif request.action == "api":
         what = f"{request.method} {request.host}{request.path}"
-    return f"{request.action} '{what[:200]}'"
+    return f"{'use secret' if request.action == 'secret' else request.action} '{what[:200]}'"
 
 
 def _refused(request: Request) -> Decision | None:

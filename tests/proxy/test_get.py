@@ -287,3 +287,20 @@ def test_the_commands_of_leases(daemon: Daemon, cli: Cli) -> None:
     assert cli("vault", "revoke", cwd=daemon.folder).code == 2
     daemon.end()
     assert cli("audit", "log", "--kind", "revoke", cwd=daemon.folder).code == 0
+
+
+def test_a_denial_names_the_way(vaulted: Path, cli: Cli) -> None:
+    """A grant, ready to type, where no rule allows it; a name that a shell would read is not repeated."""
+    done = cli("vault", "get", "other/key", "--agent", "deployer", cwd=vaulted)
+    assert "githarness grant deployer --allow secret --path other/key --for 2h --why TEXT, as an owner" in done.err
+    assert "to use secret 'other/key'" in done.err
+    done = cli("vault", "get", "$(x)", "--agent", "deployer", cwd=vaulted)
+    assert done.code == 10 and "hint: ask an owner" in done.err
+
+
+def test_a_slip_of_the_pen_revokes_nothing_and_says_so(vaulted: Path, cli: Cli) -> None:
+    """In an incident `ended 0 leases` would look as if all were done."""
+    for gone in (("--agent", "deployr"), ("--secret", "github/tokn")):
+        done = cli("vault", "revoke", *gone, cwd=vaulted)
+        assert (done.code, done.out) == (14, ""), done.err
+    assert cli("vault", "revoke", "--secret", "github/token", cwd=vaulted).code == 0
