@@ -58,8 +58,11 @@ def set_(ctx: typer.Context, name: Name, use: Use, *, source: From = None, dry_r
     record.check_name(name)
     keks = vault_shown.unlocked(harness)
     item = Item(name, vault_shown.value(sh, name, source), use.terms)
+    before = vault_records.find(harness.reader, harness.governance(), name)
     made = vault_write.put(desk(harness), harness.settings, [item], keks, dry_run=dry_run)
     vault_shown.done(sh, harness, "set", made)
+    vault_shown.other_terms(sh, made, before)
+    vault_shown.no_key(sh, made, item.value)
 
 
 @command
@@ -76,6 +79,7 @@ def rotate(ctx: typer.Context, name: Name, *, source: From = None, dry_run: DryR
     item = Item(name, vault_shown.value(sh, name, source))
     made = vault_write.put(at, harness.settings, [item], keks, what="rotate", dry_run=dry_run)
     vault_shown.done(sh, harness, "rotated", made)
+    vault_shown.no_key(sh, made, item.value)
 
 
 @command
@@ -167,6 +171,8 @@ def import_(
     sh.document({"commit": made.commit, "items": [vault_shown.table(registry, one) for one in made.headers],
                  "left": [one._asdict() for one in source.left], "deleted": deleted})
     sh.line(f"{'would import' if dry_run else 'imported'} {counted(len(made.headers), 'secret')}")
+    for header in made.headers:
+        vault_shown.line(sh, registry, header)
     for one in source.left:
         sh.note(f"note: '{one.name}' was left: {one.why}")
     if not deleted:

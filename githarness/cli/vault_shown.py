@@ -14,8 +14,9 @@ from githarness.errors import Unavailable
 from githarness.policy.model import Registry
 from githarness.vault import opening
 from githarness.vault.keyslots import Offer
-from githarness.vault.record import Header
-from githarness.work import vault_keys, vault_list, vault_records
+from githarness.vault.record import LIVE, Header
+from githarness.work import vault_keys, vault_list, vault_records, vault_write
+from githarness.work.vault_records import Found
 from githarness.work.vault_write import Done, Keks
 
 _KEPT = ("modes", "hosts", "methods", "paths")
@@ -27,9 +28,13 @@ def table(registry: Registry, header: Header) -> dict[str, object]:
             "header": header.header, **{name: list(getattr(header, name)) for name in _KEPT}}
 
 
+def _terms(header: Header) -> str:
+    terms = [f"{name} {', '.join(values)}" for name in _KEPT if (values := getattr(header, name))]
+    return "; ".join([*terms, *([f"tier {header.tier}"] if header.tier != "T0" else [])])
+
+
 def line(sh: Shell, registry: Registry, header: Header, commit: str = "") -> None:
-    terms = "; ".join(f"{name} {', '.join(values)}" for name in _KEPT if (values := getattr(header, name)))
-    state = Painted("removed", "red") if header.state != "live" else Painted(terms, "cyan")
+    state = Painted("removed", "red") if header.state != "live" else Painted(_terms(header), "cyan")
     sh.line(header.name, f" version {header.version} ", state,
             f" by {vault_list.writer(registry, header.writer) or 'nobody known'} at {header.time}",
             f" ({commit[:12]})" if commit else "")
@@ -41,6 +46,20 @@ def done(sh: Shell, harness: wiring.Harness, what: str, made: Done) -> None:
     for header in made.headers:
         sh.line(Painted(what if made.commit else f"would be {what}", "green"), f" '{header.name}' ",
                 f"version {header.version}", f" (commit {made.commit[:12]})" if made.commit else "")
+
+
+def other_terms(sh: Shell, made: Done, before: Found | None) -> None:
+    """Says it where `set` gave a secret other terms than it had: who meant a new value alone would not see it."""
+    for header in made.headers:
+        if before and before.record and before.record.header.state == LIVE and (
+                was := _terms(before.record.header)) != (now := _terms(header)):
+            sh.note(f"note: its terms were: {was}; now: {now}; githarness vault rotate {header.name} keeps them")
+
+
+def no_key(sh: Shell, made: Done, value: bytes | bytearray) -> None:
+    """Says it where a value of mode sign would never sign: ssh-add -l would not list it, and nobody would know why."""
+    if any("sign" in header.modes for header in made.headers) and not vault_write.signs(value):
+        sh.note("note: this is no Ed25519 key without a passphrase, so ssh will not list it: ssh-keygen -t ed25519")
 
 
 def unlocked(harness: wiring.Harness) -> Keks:

@@ -51,6 +51,8 @@ _FORMS = {
     "version": "[1-9][0-9]{0,8}",
     "writer": "[a-z0-9@.-]+ [A-Za-z0-9+/]+=*",
 }
+_TERMS = ("modes: get, exec, proxy, sign; hosts: api.example.org, *.example.org, http://10.0.0.5:8080; paths: /v1/**; "
+          "tiers: T0, T1, T2; audit: durable, written")
 _MUST = ("audit", "name", "state", "tier", "time", "vault", "version", "writer")
 
 
@@ -113,7 +115,7 @@ def build(header: Header, value: Buffer, kek: Buffer, signer: Signer, *, nonce: 
         raise Usage("a value of a record's header has two lines, or is two values",
                     fix="githarness vault set --help")
     if why := _why_not(table):
-        raise Usage(f"no record has such a header: {why}", fix="githarness vault set --help")
+        raise Usage(f"no secret has such terms: {why}", fix=_TERMS)
     body = b""
     if header.state == LIVE:
         plain = bytearray(_bucket(_LENGTH + len(value)))

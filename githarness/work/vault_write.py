@@ -8,9 +8,10 @@ from pathlib import Path
 
 from githarness import clock
 from githarness.audit import line
-from githarness.errors import Conflict, Integrity, Locked, NotFound, Usage
+from githarness.errors import Conflict, HarnessError, Integrity, Locked, NotFound, Usage
 from githarness.git.objects import FOLDER
 from githarness.policy.model import Human
+from githarness.seal import keys
 from githarness.seal.signer import Signer
 from githarness.settings import Settings
 from githarness.store.rows import EventRow
@@ -114,6 +115,14 @@ def check(item: Item) -> None:
     if "proxy" in modes and not bytes(item.value).decode("ascii", "replace").isprintable():
         raise Usage(f"the value of '{item.name}' has characters that no header can carry",
                     fix="check that the file holds the token alone, in one line")
+
+
+def signs(value: bytes | bytearray) -> bool:
+    """Whether the vault's ssh-agent could sign with it."""
+    try:
+        return keys.load(bytes(value)).public.startswith("ssh-ed25519 ")
+    except HarnessError:
+        return False
 
 
 def remove(desk: Desk, settings: Settings, name: str, *, dry_run: bool = False) -> Done:

@@ -132,6 +132,8 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 def test_the_source_is_deleted_when_asked_and_all_was_taken(fleet: Path, cli: Cli, store: Path) -> None:
     """One commit; a second time there is nothing to take, and nothing is deleted."""
     cli("vault", "init", cwd=fleet)
+    named = cli("vault", "import", str(store), "--dry-run", cwd=fleet).out.splitlines()
+    assert [line.split()[0] for line in named] == ["would", "github", "mail-imap"]
     done = cli("vault", "import", str(store), "--json", cwd=fleet)
     assert [one["name"] for one in done.json["items"]] == ["github", "mail-imap"] and not done.json["deleted"], done.err
     again = cli("vault", "import", str(store), "--delete-source", "--json", cwd=fleet)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from githarness.errors import Conflict, Denied, Integrity, Locked, NotFound, Unavailable, Usage, VaultLocked
+from githarness.seal import keys
 from githarness.settings import load as load_settings
 from githarness.settings import parse_config
 from githarness.vault import keyslots, marks, opening
@@ -322,3 +323,25 @@ def test_keys_below_the_folder_of_temporary_files_are_not_used(safe: Safe, home:
     given = load_settings({**os.environ, "TMPDIR": str(home / "data")})
     with pytest.raises(Unavailable, match="agents are given"):
         Safe(safe.folder, given).set("a", OLD)
+
+
+def test_other_terms_are_told(fleet: Path, cli: Cli) -> None:
+    """A new value alone would open to `get` what was for `proxy` only; rotate keeps the terms."""
+    cli("vault", "init", cwd=fleet)
+    cli("vault", "set", "a", "--host", "api.example.org", "--tier", "T1", cwd=fleet, stdin="some-secret")
+    assert "note" not in cli("vault", "rotate", "a", cwd=fleet, stdin="some-other-secret").err
+    assert cli("vault", "set", "a", cwd=fleet, stdin="some-secret").err == (
+        "note: its terms were: modes proxy; hosts api.example.org; tier T1; now: modes exec, get; "
+        "githarness vault rotate a keeps them\n")
+    assert "its terms" not in cli("vault", "set", "a", cwd=fleet, stdin="some-secret").err
+    done = cli("vault", "set", "b", "--mode", "write", cwd=fleet, stdin="some-secret")
+    assert done.code == 2 and "modes: get, exec, proxy, sign" in done.err
+
+
+def test_a_key_that_never_signs_is_told(fleet: Path, cli: Cli) -> None:
+    """ssh-add -l would not list it, and nobody would know why."""
+    cli("vault", "init", cwd=fleet)
+    key = keys.generate().to_pem().decode()
+    assert not cli("vault", "set", "good", "--mode", "sign", cwd=fleet, stdin=key).err
+    told = cli("vault", "set", "bad", "--mode", "sign", cwd=fleet, stdin="no key at all")
+    assert told.code == 0 and "ssh will not list it" in told.err
