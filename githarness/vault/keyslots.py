@@ -132,8 +132,9 @@ def changing(folder: Path) -> AbstractContextManager[None]:
 
 def unlock(folder: Path, offered: Iterable[Offer]) -> dict[str, bytearray]:
     """Every KEK by its id, by the first offer that fits. Raises NotFound, VaultLocked, Integrity."""
-    keyslots = load(folder)
+    keyslots, tried = load(folder), ""
     for offer in offered:
+        tried = offer.kind
         for number, slot in enumerate(keyslots.slots):
             if slot.kind != offer.kind:
                 continue
@@ -141,8 +142,9 @@ def unlock(folder: Path, offered: Iterable[Offer]) -> dict[str, bytearray]:
             if exchange.public_of(secret) == slot.public:
                 return {kek.id: _opened(keyslots.vault, kek, secret, number) for kek in keyslots.keks}
     kinds = ", ".join(sorted({slot.kind for slot in keyslots.slots}))
-    raise VaultLocked(f"nothing that was offered opens the vault; it has slots for {kinds}",
-                      fix="githarness vault unlock", details={"slots": kinds})
+    what = f"this {tried} does not open the vault" if tried else "nothing was offered that opens the vault"
+    raise VaultLocked(f"{what}; it has slots for {kinds}", details={"slots": kinds},
+                      fix="repeat the command with the right one" if tried else "githarness vault unlock")
 
 
 def _opened(vault: str, kek: Kek, secret: bytearray, number: int) -> bytearray:

@@ -49,6 +49,7 @@ def test_a_wrong_passphrase_leaves_it_locked(fleet: Path) -> None:
     asked("vault", "init", cwd=fleet, answers=[PHRASE, PHRASE])
     code, shown = asked("vault", "set", "a", cwd=fleet, answers=["wrong horse battery", VALUE])
     assert code == 15 and "wrong horse" not in shown, shown
+    assert "this passphrase does not open the vault" in shown and "repeat the command" in shown
 
 
 def test_two_passphrases_that_differ_make_nothing(fleet: Path) -> None:
