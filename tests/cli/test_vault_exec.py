@@ -271,3 +271,11 @@ def test_control_z_stops_and_fg_goes_on(vaulted: Path) -> None:  # noqa: F811
     one.type("stty -a; exit\n")
     one.end()
     assert " icanon " in one.shown
+
+
+@pytest.mark.parametrize("door", [("--proxy", "U=github/token"), ("--ssh",)])
+def test_without_a_daemon_there_are_no_doors(vaulted: Path, cli: Call, door: tuple[str, ...]) -> None:  # noqa: F811
+    """It says how to get one, before any value is handed out."""
+    done = cli("vault", "exec", "--agent", "deployer", "--env", "T=github/token", *door, "--", "true", cwd=vaulted)
+    assert done.code == 14 and done.err.endswith("hint: githarness vault serve\n")
+    assert not events(vaulted, "secret")
