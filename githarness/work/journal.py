@@ -24,8 +24,8 @@ TRANSCRIPT = "transcript"  # what an agent and its model said to each other; a b
 _LONGEST = 1 << 20  # bytes of one
 _CALLS = ("tool", "exec", "api")
 _OPEN = ("tool", "host", "method", "path")  # of the details, texts that stand in the safe fields
-_OURS = frozenset({"intent", "outcome", "restored", "denial", "refusal", "read", "grant", "revoke", "approval", "recovery",
-                   "quarantine", "release", "rollback", "secret", "purge", "hold", "unhold", "run",
+_OURS = frozenset({"intent", "outcome", "restored", "denial", "refusal", "read", "grant", "revoke", "approval",
+                   "recovery", "quarantine", "release", "rollback", "secret", "purge", "hold", "unhold", "run",
                    "write", "state", "lease", "channel", "task", "guard"})  # nobody else says these
 
 
