@@ -1,12 +1,15 @@
 """Verbs of processes that want the database at the same time are carried out together, by whichever has its lock.
 
-    HOME/desk/BOOT/PID-START-N        one place per thread: an ask, later its answer
-    HOME/desk/BOOT/PID-START-N.bell   a pipe by which its owner is woken
+    HOME/desk/BOOT-ASKS/PID-START-N        one place per thread: an ask, later its answer; ASKS: how asks look
+    HOME/desk/BOOT-ASKS/PID-START-N.bell   a pipe by which its owner is woken
 
 Who finds the lock taken leaves its ask; who has the lock serves all that lie there in its own transaction, so that one
-sync is shared by all (docs/adr/0012). A place has one byte per party, each written by one alone: `asked` and `back` by
-the owner, `taken` and `done` by who has the lock; each holds the number of the ask that it is about, modulo 250. An
-owner that takes its ask back and a server that takes it look at the other's byte after writing their own: one sees it.
+sync is shared by all (docs/adr/0012). Bytes of a place hold the number of the ask that they are about, modulo 250:
+`asked` and `back` by the owner, `taken`, `ready` and `done` by who has the lock. An owner that takes its ask back and a
+server that takes it look at the other's byte after writing their own: one sees it. The answer is `ready` before the
+transaction ends, and names an event of it: an owner that gets the lock while its ask is taken knows that the server is
+past its transaction, or gone, and finds out by that event whether it happened. A place that somebody may still write to
+is left for a new one.
 """
 
 from __future__ import annotations
@@ -27,13 +30,14 @@ from githarness import canon, clock, flock
 from githarness.canon import Json
 from githarness.clock import SYSTEM
 from githarness.errors import HarnessError, Unavailable, raised
-from githarness.store.db import WAIT
+from githarness.store import events
+from githarness.store.db import WAIT, Database
 from githarness.work import ops
 from githarness.work.coordination import Caller, Step, together
 from githarness.work.parts import Parts
 
 _ROOM = 256 << 10  # bytes of an ask; a larger one waits for the lock by itself
-_ASKED, _BACK, _TAKEN, _DONE, _SIZE, _BODY = 0, 1, 2, 3, 4, 8  # offsets
+_ASKED, _BACK, _TAKEN, _DONE, _READY, _SIZE, _BODY = 0, 1, 2, 3, 4, 8, 12  # offsets
 _NUMBERS = 250
 _PATIENCE = 0.05  # seconds without a bell
 _ROOM_FOR_OTHERS = 0.002  # seconds that who led for others lets one of them lead: else it would lead for ever
@@ -57,26 +61,27 @@ class Place:
         weakref.finalize(self, _remove, pid, file, (self._fd, self._bell))
         os.pwrite(self._fd, bytes(_BODY), 0)
         self._number = 0
+        self.spoiled = False  # somebody may still write to it
         self._poll = select.poll()
         self._poll.register(self._bell, select.POLLIN)
 
     def leave(self, text: bytes) -> None:
         self._number = self._number % _NUMBERS + 1
-        os.pwrite(self._fd, bytes(_SIZE) + len(text).to_bytes(4, "big") + text, 0)
+        os.pwrite(self._fd, bytes(_SIZE - _DONE) + len(text).to_bytes(4, "big") + text, _DONE)
         os.pwrite(self._fd, bytes((self._number,)), _ASKED)
 
-    def answer(self) -> bytes | None:
+    def answer(self, by: int = _DONE) -> bytes | None:
+        """By `_READY`: where the transaction that it is from may not have happened."""
         head = os.pread(self._fd, _BODY, 0)
-        if head[_DONE] != self._number:
-            return None
-        return os.pread(self._fd, int.from_bytes(head[_SIZE:], "big"), _BODY)
-
-    def taken(self) -> bool:
-        return os.pread(self._fd, 1, _TAKEN)[0] == self._number
+        return os.pread(self._fd, int.from_bytes(head[_SIZE:], "big"), _BODY) if head[by] == self._number else None
 
     def taken_back(self) -> bool:
         os.pwrite(self._fd, bytes((self._number,)), _BACK)
-        return not self.taken()
+        self.spoiled = True
+        return not self._taken()
+
+    def _taken(self) -> bool:
+        return os.pread(self._fd, 1, _TAKEN)[0] == self._number
 
     def rung(self, seconds: float) -> bool:
         if not self._poll.poll(seconds * 1000):
@@ -85,12 +90,17 @@ class Place:
             os.read(self._bell, 4096)
         return True
 
-    def take(self) -> bool:
-        """For the owner that has the lock itself. False where another had it before and took the ask."""
-        if self.taken():
-            return False
-        os.pwrite(self._fd, bytes((self._number,)), _TAKEN)
-        return True
+    def take(self, db: Database) -> None:
+        """For the owner that has the lock itself. Raises _Settled where another had it before and carried it out."""
+        if not self._taken():
+            os.pwrite(self._fd, bytes((self._number,)), _TAKEN)
+            return
+        self.spoiled = True
+        if answer := self.answer(_READY):
+            event = json.loads(answer)["event"]
+            with db.read() as conn:
+                if event and events.find(conn, event):
+                    raise _Settled(_unpacked(answer))
 
 
 def _remove(pid: int, file: Path, descriptors: tuple[int, ...]) -> None:
@@ -136,6 +146,9 @@ class _Known:
 
     def put(self, text: bytes) -> None:
         os.pwrite(self.fd, len(text).to_bytes(4, "big") + text, _SIZE)
+        os.pwrite(self.fd, os.pread(self.fd, 1, _TAKEN), _READY)
+
+    def done(self) -> None:
         os.pwrite(self.fd, os.pread(self.fd, 1, _TAKEN), _DONE)
 
     def ring(self) -> None:
@@ -148,7 +161,7 @@ class Combined:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._folder = parts.repo.home / "desk" / clock.boot_id()
+        self._folder = parts.repo.home / "desk" / f"{clock.boot_id()}-{ops.look()}"
         self._local = threading.local()
         self._known = _Places(self._folder)
         self._crowded = 0  # asks for which we let somebody else lead first, as we led for others just now
@@ -187,7 +200,7 @@ class Combined:
         patience = _ROOM_FOR_OTHERS if self._crowded else 0.0
         while SYSTEM.monotonic() < deadline:
             if not patience:
-                with contextlib.suppress(flock.Held, _InHand):
+                with contextlib.suppress(flock.Held):
                     return self._led(batch)
             place.rung(patience or _PATIENCE)
             patience = 0.0
@@ -197,26 +210,34 @@ class Combined:
         if place.taken_back():
             batch.place = None
             return batch.served(self._parts, wait=0.0)
-        self._local.place = None  # it may still be written to
+        if (answer := place.answer()) is not None:
+            return _unpacked(answer)
         raise Unavailable("another process has this in hand: whether it happens is not known yet",
                           fix="look whether it has; ask again only if it has not", details={"outcome": "unknown"})
 
     def _led(self, batch: _Batch) -> Found:
-        found = batch.served(self._parts, wait=0.0)
+        try:
+            found = batch.served(self._parts, wait=0.0)
+        except _Settled as settled:
+            return settled.found
         self._crowded = _CROWDED if batch.taken else max(0, self._crowded - 1)
         return found
 
     def _place(self) -> Place:
         place: Place | None = vars(self._local).get("place")
-        if place is None or place.pid != os.getpid():
+        if place is None or place.spoiled or place.pid != os.getpid():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _tidy(self._folder)
             place = self._local.place = Place(self._folder)
         return place
 
 
-class _InHand(Exception):
-    """Somebody else has taken the ask, and will ring."""
+class _Settled(Exception):
+    """Somebody else has carried out the ask."""
+
+    def __init__(self, found: Found) -> None:
+        super().__init__()
+        self.found = found
 
 
 class _Places:
@@ -263,32 +284,38 @@ class _Batch:
     durable: bool = False
 
     def served(self, parts: Parts, *, wait: float) -> Found:
-        """Raises flock.Held, _InHand."""
-        found: list[Found] | None = None
+        """Raises flock.Held, _Settled."""
+        ended = False
         try:
-            found = together(parts, self.steps, durable=self._collect, wait=wait)
+            self.found = together(parts, self.steps, durable=lambda: self._collect(parts.db), wait=wait,
+                                  ready=self._ready)
+            ended = True
         except HarnessError as error:
             if not self.steps:
                 raise
-            found = [error] * len(self.steps)
+            self._ready([error] * len(self.steps), None)
+            ended = True
         finally:
-            answered = [(place, _packed(one)) for place, one in zip(self.taken, found or (), strict=False)]
-            for place, answer in answered:
-                place.put(answer)
+            for place in self.taken if ended else ():
+                place.done()
             for place in self.taken:  # all at once: whoever wakes up takes the processor
                 place.ring()
         for place, _ in self.places.asked():
             place.ring()
             break
-        self.found = found
-        return found[-1]
+        return self.found[-1]
 
-    def _collect(self) -> bool:
+    def _ready(self, found: Sequence[Found], event: str | None) -> None:
+        self.found = list(found)
+        for place, one in zip(self.taken, found, strict=False):
+            place.put(_packed(one, event))
+
+    def _collect(self, db: Database) -> bool:
         """In its turn, once; whether all of it has to be on disk."""
         if self.steps:
             return self.durable
-        if self.place and not self.place.take():
-            raise _InHand
+        if self.place:
+            self.place.take(db)
         asks: list[tuple[Caller, object]] = []
         for place, head in self.places.asked():
             text = place.take(head) if len(asks) < _MOST else None
@@ -302,8 +329,9 @@ class _Batch:
         return self.durable
 
 
-def _packed(found: Found) -> bytes:
-    return canon.dumps(found.document() if isinstance(found, HarnessError) else {"done": found}).encode()
+def _packed(found: Found, event: str | None) -> bytes:
+    said: dict[str, Json] = found.document() if isinstance(found, HarnessError) else {"done": found}
+    return canon.dumps({**said, "event": event}).encode()
 
 
 def _unpacked(data: bytes) -> Found:
@@ -315,7 +343,7 @@ def _unpacked(data: bytes) -> Found:
 def _tidy(folder: Path) -> None:
     """What processes left that are gone, and machines that were started anew."""
     for old in folder.parent.iterdir():
-        if old != folder:
+        if not old.name.startswith(clock.boot_id()):
             shutil.rmtree(old, ignore_errors=True)
     for file in folder.iterdir():
         pid, start, _ = file.name.split("-")

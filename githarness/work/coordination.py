@@ -206,6 +206,7 @@ class Act:
 
 
 Step = Callable[[Act], T]
+Ready = Callable[[Sequence[T | HarnessError], str | None], None]
 
 
 def do(parts: Parts, caller: Caller, step: Step[T], *, durable: bool = True) -> T:
@@ -217,18 +218,21 @@ def do(parts: Parts, caller: Caller, step: Step[T], *, durable: bool = True) -> 
 
 
 def together(parts: Parts, asked: Sequence[tuple[Caller, Step[T]]], *, durable: bool | Callable[[], bool],
-             wait: float | None = None) -> list[T | HarnessError]:
+             wait: float | None = None, ready: Ready[T] | None = None) -> list[T | HarnessError]:
     """Several in one transaction, in order; each is done as a whole or not at all.
 
-    `durable` as a question may add to `asked`: it comes when the turn has come. Raises flock.Held after `wait` seconds.
+    `durable` as a question may add to `asked`: it comes when the turn has come. `ready` hears what came of it before
+    the transaction ends, with the id of an event that is there only if it does. Raises flock.Held after `wait` seconds.
     """
-    with contextlib.suppress(Unsynced), parts.db.write(durable=durable, wait=wait) as conn:
-        return _in_turn(parts, conn, asked)
-    with parts.db.write() as conn:
-        return _in_turn(parts, conn, asked)
+    with parts.db.turn(wait):  # one for both tries: nobody comes between them
+        with contextlib.suppress(Unsynced), parts.db.write(durable=durable) as conn:
+            return _in_turn(parts, conn, asked, ready)
+        with parts.db.write() as conn:
+            return _in_turn(parts, conn, asked, ready)
 
 
-def _in_turn(parts: Parts, conn: Connection, asked: Sequence[tuple[Caller, Step[T]]]) -> list[T | HarnessError]:
+def _in_turn(parts: Parts, conn: Connection, asked: Sequence[tuple[Caller, Step[T]]],
+             ready: Ready[T] | None) -> list[T | HarnessError]:
     governance = parts.governed.at(refs.head(parts.repo.common_dir, parts.ref))
     ends.tie(conn, governance.ends, parts.clock)
     now = parts.clock.now()
@@ -236,6 +240,8 @@ def _in_turn(parts: Parts, conn: Connection, asked: Sequence[tuple[Caller, Step[
                 Permit.of(governance, conn, parts.clock, now), Runbook(conn, now))
     found = [turn.serve(caller, step) for caller, step in asked]
     turn.save()
+    if ready:
+        ready(found, turn.events[-1].id if turn.events else None)
     return found
 
 

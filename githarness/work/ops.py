@@ -12,6 +12,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
+from githarness import canon
 from githarness.canon import Json
 from githarness.errors import Usage
 from githarness.work import channels, handoff, leases, state, tasks
@@ -91,6 +92,12 @@ def unpacked(found: list[Any]) -> tuple[Caller, object]:
 def lasts(ask: object) -> bool:
     """Whether what it does has to be on disk before it is answered."""
     return VERBS[name_of(ask)].durable
+
+
+@cache
+def look() -> str:
+    """Names what asks look like: processes of another version of the program cannot read each other's."""
+    return canon.sha256(repr([(kind.__name__, [field.name for field in fields(kind)]) for kind in _KINDS]).encode())[:8]
 
 
 def named(ask: object) -> dict[str, Json]:

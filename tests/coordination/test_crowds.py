@@ -95,14 +95,14 @@ def test_every_message_reaches_every_subscriber(table: Table, crowd: Crowd) -> N
     table.ask(SetAsk("ops", most=40), "olive")
     subscribers = {"reader": "deployer", "other": "scribe"}
     for name, agent in subscribers.items():
-        crowd.start("read", f"{name}.0", "ops", agent=agent)
+        crowd.start("read", f"{name}.0", "ops", 160, agent=agent)
     while len(table.ask(ShowAsk("ops"))["subscribers"]) < 2:
         time.sleep(0.05)
     for number in range(4):
         crowd.start("publish", f"p{number}", "ops", 40)
     crowd.wait_until(lambda history: any(line["who"] == "reader.0" and line["what"] == "ack" for line in history))
     crowd.running["reader.0"].send_signal(signal.SIGKILL)
-    crowd.start("read", "reader.1", "ops")
+    crowd.start("read", "reader.1", "ops", 160)
     history = crowd.join()
     assert sum(line["what"] == "publish" for line in history) == 160
     assert never_delivered(history, subscribers) == []
@@ -112,11 +112,11 @@ def test_every_message_reaches_every_subscriber(table: Table, crowd: Crowd) -> N
 def test_who_acknowledges_first_loses_what_it_had(table: Table, crowd: Crowd) -> None:
     """The negative control: a reader that is killed between acknowledging and working, which the checker finds."""
     crowd.start("publish", "p0", "ops", 30).wait()
-    crowd.start("read-careless", "reader.0", "ops")
+    crowd.start("read-careless", "reader.0", "ops", 30)
     while not any(one["cursor"] for one in table.ask(ShowAsk("ops"))["subscribers"]):
         time.sleep(0.005)
     crowd.running["reader.0"].send_signal(signal.SIGKILL)
-    crowd.start("read", "reader.1", "ops")
+    crowd.start("read", "reader.1", "ops", 30)
     assert never_delivered(crowd.join(), ["reader"])
 
 

@@ -160,3 +160,37 @@ def test_a_killed_leader_takes_nothing_acknowledged_along(table: Table) -> None:
     for number in range(6):
         kept = values(table, number)
         assert kept == list(range(len(kept))) and len(kept) >= (5 if number < 3 else 40)
+
+
+LEADER = """\
+import os, signal, sys, time
+from pathlib import Path
+from githarness import settings, wiring
+from githarness.work import combine, state
+from githarness.work.coordination import Caller
+def end(*_):
+    if sys.argv[3] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise KeyboardInterrupt
+setattr(combine._Known, sys.argv[2], end)
+harness = wiring.open(Path(sys.argv[1]), settings.load())
+with harness.db.turn():
+    print("ready", flush=True)
+    while not list(harness.combined._known.asked()):
+        time.sleep(0.01)
+    harness.combined.ask(Caller("scribe", None, "r-scribe"), state.SetAsk("mine", "1"))
+"""
+
+
+@pytest.mark.parametrize(("point", "mine"), [("put", 0), ("done", 1)])
+@pytest.mark.parametrize("how", ["killed", "interrupted"])
+def test_who_is_served_by_a_leader_that_ends_loses_nothing(table: Table, point: str, mine: int, how: str) -> None:
+    """Before its transaction ends or after: the ask happens once, and has its answer."""
+    command = [sys.executable, "-c", LEADER, str(table.folder), point, how]
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as leader:
+        assert leader.stdout and leader.stdout.readline() == "ready\n"
+        assert table.set("theirs") == 1
+    with table.harness.db.read() as conn:
+        kept = [row[0] for row in conn.execute("SELECT key FROM state ORDER BY seq")]
+    assert sorted(kept) == sorted(["mine"] * mine + ["theirs"])
+    assert table.set("theirs") == 2

@@ -62,16 +62,13 @@ class Worker:
                     time.sleep(0.02)
             self.tell("publish", start, id=found["id"], cursor=found["cursor"])
 
-    def reads(self, channel: str, *, careless: bool = False) -> None:
-        """Until nothing comes for a while after the first. `careless`: acknowledges before it has done anything."""
-        patience = 60.0
-        while True:
+    def reads(self, channel: str, last: int, *, careless: bool = False) -> None:
+        """Up to that cursor. `careless`: acknowledges before it has done anything."""
+        acked = 0
+        while acked < last:
             start = time.monotonic_ns()
             found: Any = channel_wait.read(self.harness.parts, self.caller, ReadAsk(channel, most=7),
-                                           self.harness.combined.ask, wait=patience)
-            patience = 5.0
-            if not found["items"]:
-                return
+                                           self.harness.combined.ask, wait=100.0)
             if careless:
                 self.ask(AckAsk(channel, found["cursor"]))
             time.sleep(0.5 if careless else 0.0)
@@ -89,7 +86,7 @@ def main() -> None:
     elif doing == "publish":
         worker.publishes(rest[0], int(rest[1]))
     else:
-        worker.reads(rest[0], careless="careless" in doing)
+        worker.reads(rest[0], int(rest[1]), careless="careless" in doing)
 
 
 if __name__ == "__main__":
