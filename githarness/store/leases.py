@@ -98,6 +98,7 @@ def end(conn: sqlite3.Connection, agents: Iterable[str]) -> None:
 
 
 def end_of_run(conn: sqlite3.Connection, run: str) -> None:
+    """Nobody who acted in it can renew them any more."""
     conn.execute("UPDATE leases SET id = NULL, until_boot = 0 WHERE run = ?", (run,))
 
 

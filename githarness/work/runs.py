@@ -16,7 +16,7 @@ from githarness.canon import Json
 from githarness.errors import Conflict, Denied, HarnessError, NotFound
 from githarness.git import refs
 from githarness.git.repo import Repo
-from githarness.store import bases, counts, events, runs
+from githarness.store import bases, counts, events, leases, runs
 from githarness.store.db import Connection
 from githarness.store.rows import RunRow
 from githarness.store.stops import Stop
@@ -105,6 +105,7 @@ def _repeated(conn: Connection, row: RunRow, errand: Errand) -> RunRow:
             bases.forget(conn, book(before.id))
         runs.finish(conn, before.id, "interrupted", row.started, f"resumed as {row.id}", before.outcome)
         runs.placed(conn, before.id, None)
+        leases.end_of_run(conn, before.id)
     return row
 
 
@@ -173,6 +174,7 @@ def finish(parts: Parts, run: str, status: str, *, note: str = "", outcome: Mapp
             raise Conflict(f"run '{run}' has finished already ({row.status})", fix=f"githarness runs show {run}")
         if runs.finish(conn, run, status, now, note, canon.dumps(dict(outcome)) if outcome else None):
             bases.forget(conn, book_of(run))
+            leases.end_of_run(conn, run)
             events.add(conn, [guard.event(row, now, status, None if status == "ok" else status)])
             stopped = _tripped(parts, conn, row.agent) if status in guard.FAILURES else []
             breaker.keep(conn, stopped or guard.failing(conn, row.agent, guard_of(row.agent), now))

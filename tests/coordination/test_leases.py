@@ -15,7 +15,7 @@ from githarness import clock
 from githarness.errors import BadPath, Denied, LeaseLost, Locked, NotFound, Usage
 from githarness.store import fences
 from githarness.store.stops import Stop
-from githarness.work import breaker, leases
+from githarness.work import breaker, leases, runs
 from githarness.work.asks import Ask, Op
 from githarness.work.leases import AcquireAsk, ListAsk, StealAsk
 from tests.conftest import Cli
@@ -321,3 +321,15 @@ def test_a_list_is_what_is_held(table: Table) -> None:
     table.acquire("c", ttl=1.0)
     table.clock.booted += 2
     assert [one["name"] for one in table.ask(ListAsk())["items"]] == ["a", "b"]
+
+
+def test_the_end_of_its_run_ends_a_lease(table: Table) -> None:
+    """Nobody could release it any more, and whoever waits need not wait for its time; what others hold stays."""
+    parts = table.harness.parts
+    run = runs.start(parts, "deployer", head=table.harness.head())
+    mine = table.ask(leases.AcquireAsk("deploy", 60.0), "deployer", run.id)
+    table.acquire("other")
+    runs.finish(parts, run.id, "ok")
+    assert table.acquire(who="scribe")["token"] > mine["token"]
+    with pytest.raises(Locked):
+        table.acquire("other", "scribe")
