@@ -12,6 +12,7 @@ from pathlib import Path
 from githarness.errors import Locked, Unavailable
 
 WAIT = 5.0
+_FIX = "wait for it, or run githarness doctor"
 
 
 class Held(Locked):
@@ -19,7 +20,7 @@ class Held(Locked):
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, *, wait: float = WAIT, what: str) -> Iterator[None]:
+def exclusive(path: Path, *, wait: float = WAIT, what: str, fix: str = _FIX) -> Iterator[None]:
     """Holds the lock for the length of the block. Raises Held when it was not to be had within `wait` seconds."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -27,7 +28,7 @@ def exclusive(path: Path, *, wait: float = WAIT, what: str) -> Iterator[None]:
         raise Unavailable(f"the lock file '{path}' cannot be opened: {error.strerror}") from error
     owner = os.getpid()
     try:
-        _take(descriptor, wait, what)
+        _take(descriptor, wait, what, fix=fix)
     except BaseException:  # also an interruption: an open descriptor would be given the lock later, and keep it
         os.close(descriptor)
         raise
@@ -39,13 +40,12 @@ def exclusive(path: Path, *, wait: float = WAIT, what: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _take(descriptor: int, wait: float, what: str) -> None:
+def _take(descriptor: int, wait: float, what: str, *, fix: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         if wait <= 0 or not _queued(descriptor, wait):
-            raise Held(f"another process holds the lock of {what}",
-                       fix="wait for it, or run githarness doctor") from None
+            raise Held(f"another process holds the lock of {what}", fix=fix) from None
 
 
 def _queued(descriptor: int, wait: float) -> bool:

@@ -77,7 +77,8 @@ def status(ctx: typer.Context) -> None:
     sh.line(Painted(found["state"], "green" if found["state"] == "unlocked" else "red"), opened, f", {where}",
             f": {found['why']}" if found["why"] else "")
     sh.line(f"memory: {found['memory']}, swap {'on' if found['swap'] else 'off'}")
-    sh.line(f"{counted(found['secrets'], 'secret')}, {counted(found['clients'], 'client')}, "
+    secrets = "" if found["state"] == "locked" else f"{counted(found['secrets'], 'secret')}, "  # locked, none is read
+    sh.line(f"{secrets}{counted(found['clients'], 'client')}, "
             f"{counted(found['leases'], 'lease')}, {counted(found['exposures'], 'exposure')}")
     for one in found["refused"] if isinstance(found["refused"], list) else ():
         sh.line(Painted("refused", "red"), f" '{one['name']}': {one['why']}")

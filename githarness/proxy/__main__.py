@@ -16,11 +16,13 @@ from githarness.proxy import serve
 def main(directory: str, ref: str, *flags: str) -> int:
     as_json = "--json" in flags
 
-    def say(path: Path) -> None:
+    def say(path: Path, locked: str) -> None:
         if as_json:
-            _write(sys.stdout.fileno(), json.dumps({"event": "ready", "pid": os.getpid(), "socket": str(path)}))
+            _write(sys.stdout.fileno(), json.dumps({"event": "ready", "pid": os.getpid(), "socket": str(path),
+                                                       "state": "locked" if locked else "unlocked"}))
         elif "--quiet" not in flags:
-            _write(sys.stderr.fileno(), f"serving the vault of {directory} on {path}")
+            _write(sys.stderr.fileno(), f"serving the vault of {directory} on {path}" + (
+                f"\nnote: it is locked: {locked}; githarness vault unlock" if locked else ""))
 
     try:
         serve.serve(settings.load(), discover(Path(directory)), ref, say=say)

@@ -22,8 +22,9 @@ from githarness.proxy.identity import Caller
 from githarness.proxy.leases import IMPLICIT, Lease, Leases, admits
 from githarness.proxy.spool import Spool
 from githarness.vault import wire
-from githarness.vault.record import MODES, TIERS
+from githarness.vault.record import MODES, TIERS, way
 
+_UNLOCK = "githarness vault serve, then githarness vault unlock"
 _KEPT = 256  # asks of one connection that are answered without a decision
 _LONGEST = 1024  # bytes of such an ask
 _ID = b'{"id":'
@@ -113,7 +114,7 @@ class Desk:
             else:
                 self.holding.load()
         except HarnessError as error:
-            self.holding.lock(error.message)
+            self.holding.lock(error.message, "" if isinstance(error, VaultLocked) else error.fix)
 
     def quick(self, session: Session, header: bytes) -> Reply | None:
         """The answer to what this connection has asked before, if nothing has changed since; else None.
@@ -160,7 +161,8 @@ class Desk:
         """Who may be given a secret. Raises Denied where nobody was named."""
         caller = session.caller
         if caller is None or not (caller.agent or caller.human):
-            raise Denied("nobody has said who asks", fix="name the agent with --agent, or yourself with --as")
+            raise Denied("nobody has said who asks",
+                         fix="name the agent with --agent or GITHARNESS_AGENT, or yourself with --as")
         return caller
 
     def use(self, caller: Caller, ask: Ask, lease: str | None = None) -> Ready:
@@ -212,7 +214,7 @@ class Desk:
     def locked(self) -> VaultLocked:
         """Why nothing is served. Raises NotFound, Integrity where there is no vault to be believed."""
         self.holding.vault()
-        return VaultLocked(self.holding.why_locked, fix="githarness vault serve, then githarness vault unlock")
+        return VaultLocked(self.holding.why_locked, fix=self.holding.fix or _UNLOCK)
 
     def _fit(self, caller: Caller, ask: Ask) -> Held:
         """The secret, where it is to be used so. Raises VaultLocked, NotFound, Integrity, Denied."""
@@ -222,7 +224,7 @@ class Desk:
         header = held.header
         if ask.mode not in header.modes:
             raise Denied(f"'{ask.name}' is not for mode {ask.mode}, but for {', '.join(header.modes)}",
-                         details={"rule": "mode", "modes": [*header.modes]}, fix="githarness vault list")
+                         details={"rule": "mode", "modes": [*header.modes]}, fix=way(header))
         if TIERS.index(caller.tier) < TIERS.index(header.tier) and not caller.human:
             raise Denied(f"'{ask.name}' takes {header.tier}, and {caller.who} asks as {caller.tier}",
                          details={"rule": "tier"}, fix="start the agent with githarness run")

@@ -46,6 +46,7 @@ class Holding:
         self.epoch = 0
         self.opened_by = ""  # the kind of slot
         self.why_locked = "the vault has not been unlocked"
+        self.fix: str | None = None
         self._keks: dict[str, Slot] = {}
         self._digest = ""
         self._missing = False  # whether a record is sealed with a key that is not open here
@@ -110,14 +111,14 @@ class Holding:
         for slot in old.values():
             slot.free()
 
-    def lock(self, why: str) -> None:
-        """Nothing of a value or key is left."""
+    def lock(self, why: str, fix: str | None = None) -> None:
+        """Nothing of a value or key is left. `fix`: of what is wrong, where unlocking alone would not mend it."""
         self.withdraw()
         self._drop([*self._held])
         for slot in self._keks.values():
             slot.free()
         self._keks, self.refused, self.removed = {}, {}, set()
-        self._digest, self.opened_by, self.why_locked = "", "", why
+        self._digest, self.opened_by, self.why_locked, self.fix = "", "", why, fix
         self.epoch += 1
 
     def load(self) -> None:

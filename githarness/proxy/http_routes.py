@@ -16,7 +16,7 @@ from githarness.proxy import spool as audit
 from githarness.proxy.desk import Ask, Desk, Ready, Reply, Session
 from githarness.proxy.leases import LONGEST, Lease
 from githarness.vault import wire
-from githarness.vault.record import BEARER, Header
+from githarness.vault.record import BEARER, Header, way
 
 _PATIENCE = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
@@ -73,7 +73,7 @@ class Routes:
         header = desk.holding.get(name).header
         if "proxy" not in header.modes:
             raise Denied(f"'{name}' is not for mode proxy, but for {', '.join(header.modes)}",
-                         details={"rule": "mode"}, fix="githarness vault list")
+                         details={"rule": "mode"}, fix=way(header))
         if len(self._by_token) >= _MOST:
             self.sweep()
         if len(self._by_token) >= _MOST:

@@ -116,7 +116,7 @@ class Leases:
             alike = all(barrier[key] in mine for key, mine in asked.items() if key in barrier)
             if caller.run and alike and caller.since <= float(str(barrier["at"])):
                 raise Denied(f"the use of '{name}' was revoked for run '{caller.run}'", details={"rule": "revoked"},
-                             fix="an operator starts a new run")
+                             fix=f"githarness runs start --agent {caller.agent}, as an operator; then --run ID")
 
     def revoke(self, what: dict[str, str], at: float) -> int:
         """Ends leases, at once and for the runs that are there; how many. `what`: one of OF, or nothing for all."""

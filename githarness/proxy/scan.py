@@ -94,7 +94,7 @@ def scope_of(desk: Desk, session: Session) -> tuple[Values, Collection[str]]:
     """All values, and the names that may be told. Raises VaultLocked, Denied."""
     desk.introduced(session)
     if desk.holding.locked:
-        raise VaultLocked(desk.holding.why_locked, fix="githarness vault unlock")
+        raise VaultLocked(desk.holding.why_locked, fix=desk.holding.fix or "githarness vault unlock")
     return [*desk.holding.values()], {header.name for header in ops.in_scope(desk, session)}
 
 

@@ -34,7 +34,7 @@ _ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _WAIT = 5.0  # a command that uses the vault in its own process is done by then
 _DEFAULT = Limits()
 
-Say = Callable[[Path], None]
+Say = Callable[[Path, str], None]  # the socket, and why the vault is locked, empty where it is open
 
 
 def serve(settings: Settings, repo: Repo, ref: str, *, say: Say, limits: Limits = _DEFAULT) -> None:
@@ -43,7 +43,8 @@ def serve(settings: Settings, repo: Repo, ref: str, *, say: Say, limits: Limits 
         raise Unavailable("the vault daemon runs on Linux", fix="go on without it: vault get works in process")
     hardening.harden()
     repo.home.mkdir(mode=0o700, exist_ok=True)
-    with flock.exclusive(repo.home / spool.LOCK, wait=_WAIT, what="the vault daemon of this repository"):
+    with flock.exclusive(repo.home / spool.LOCK, wait=_WAIT, what="the vault daemon of this repository",
+                         fix="githarness vault status says who serves; githarness vault serve --stop ends it"):
         mover = Mover(repo.home)  # has the lock too: while it works, nobody else takes up the spool
         path = wire.socket_path(settings, repo.common_dir)
         seat = sockets.handed(settings.environ) or sockets.bound(path, stop="githarness vault serve --stop")
@@ -54,7 +55,7 @@ def serve(settings: Settings, repo: Repo, ref: str, *, say: Say, limits: Limits 
             server.tick = doors.tick
             for number in _ENDS:
                 signal.signal(number, lambda *_: server.stop())
-            say(seat.path)
+            say(seat.path, desk.holding.why_locked if desk.holding.locked else "")
             server.run()
             seat.leave()
             doors.close()

@@ -25,6 +25,8 @@ from githarness.seal.signer import Signer
 NAMESPACE = "githarness-vault"
 MODES = ("exec", "get", "proxy", "sign")
 TIERS = ("T0", "T1", "T2")
+_WAYS = {"exec": "exec --env VAR={} -- CMD", "get": "get {}", "proxy": "exec --proxy VAR={} -- CMD",
+         "sign": "exec --ssh -- CMD"}
 AUDITS = ("durable", "written")
 LIVE, REMOVED = "live", "removed"
 BEARER = "Authorization: Bearer {}"
@@ -124,6 +126,11 @@ def build(header: Header, value: Buffer, kek: Buffer, signer: Signer, *, nonce: 
         body = _lines(aead.encrypt(kek, plain, aad, nonce=nonce))
         plain[:] = bytes(len(plain))
     return aad + body + signer.sign(aad + body, NAMESPACE).encode()
+
+
+def way(header: Header) -> str:
+    """The command by which it is used, for who asked in another way."""
+    return f"githarness vault {_WAYS[header.modes[0]].format(header.name)}"
 
 
 def parse(data: bytes, name: str) -> Record:

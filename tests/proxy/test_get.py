@@ -68,9 +68,10 @@ def test_a_denial_is_an_event(daemon: Daemon) -> None:
 
 
 def test_modes_are_kept(daemon: Daemon) -> None:
-    """A secret for get alone is not for exec."""
-    with daemon.client() as vault, pytest.raises(Denied, match="not for mode exec"):
+    """A secret for get alone is not for exec; the hint is the way that it has."""
+    with daemon.client() as vault, pytest.raises(Denied, match="not for mode exec") as refused:
         vault.ask("get", name="github/fast", mode="exec")
+    assert refused.value.fix == "githarness vault get github/fast"
 
 
 def test_v36_a_list_has_names_in_scope_alone(daemon: Daemon) -> None:
@@ -249,6 +250,8 @@ def test_the_daemon_ends_cleanly(daemon: Daemon) -> None:
 
 def test_one_daemon_for_each_repository(daemon: Daemon) -> None:
     """The second says who serves; `serve --stop` ends the first."""
+    second = run_cli("vault", "serve", cwd=daemon.folder)
+    assert second.code == 12 and "githarness vault status says who serves" in second.err
     done = run_cli("--json", "vault", "serve", "--stop", cwd=daemon.folder)
     assert done.json == {"pid": daemon.pid, "stopped": True} and daemon.process.wait(10) == 0
     assert settings.load().runtime_dir.exists()
@@ -304,3 +307,19 @@ def test_a_slip_of_the_pen_revokes_nothing_and_says_so(vaulted: Path, cli: Cli) 
         done = cli("vault", "revoke", *gone, cwd=vaulted)
         assert (done.code, done.out) == (14, ""), done.err
     assert cli("vault", "revoke", "--secret", "github/token", cwd=vaulted).code == 0
+
+
+def test_a_machine_without_the_keys_is_told_how_they_come(vaulted: Path, cli: Cli, home: Path) -> None:
+    """Unlocking alone would not bring them."""
+    folder, = (home / "data/githarness/vault").iterdir()
+    folder.rename(home / "elsewhere")
+    done = cli("vault", "get", "github/token", "--agent", "deployer", cwd=vaulted)
+    assert done.code == 15 and f"hint: copy '{folder}' from where the vault was made" in done.err
+    assert cli("vault", "status", "--json", cwd=vaulted).json["state"] == "locked"
+
+
+def test_a_daemon_says_that_it_starts_locked(vaulted: Path, start: Callable[..., Daemon], cli: Cli) -> None:
+    """Who serves a vault with a passphrase has to unlock it then."""
+    assert cli("vault", "lock", cwd=vaulted).code == 0
+    assert start().ready["state"] == "locked"
+    assert "0 secrets" not in cli("vault", "status", cwd=vaulted).out
