@@ -23,6 +23,7 @@ except ImportError:
     except ImportError:
         from hashlib import sha256
 
+_USAGE = "usage: git-credential-githarness [--repo DIR] [--secret NAME] get|store|erase"
 _LARGEST = 16384
 _TTL = 300  # seconds: of a lease that the daemon makes by itself
 _USER = "x-access-token"  # what GitHub, GitLab and Gitea take beside a token
@@ -37,6 +38,9 @@ class Refusal(Exception):
 def main() -> int:
     """0 also where there is none to give: git then asks the next helper, or the person."""
     try:
+        if {"-h", "--help"} & set(sys.argv[1:]):
+            sys.stdout.write(_USAGE + "\n")
+            return 0
         repo, secret, operation = _words(sys.argv[1:])
         if operation in ("get", "erase"):
             for line in _operate(repo, secret, operation, _request(sys.stdin.buffer.read(_LARGEST + 1))):
@@ -52,7 +56,7 @@ def _words(words: list[str]) -> tuple[str, str, str]:
     while words and words[0] in given and len(words) > 1:
         given[words[0]], words = words[1], words[2:]
     if len(words) != 1:
-        raise ValueError("usage: git-credential-githarness [--repo DIR] [--secret NAME] get|store|erase")
+        raise ValueError(_USAGE)
     return given["--repo"], given["--secret"], words[0]
 
 
@@ -101,7 +105,8 @@ def _pick(items: list[dict[str, object]], told: dict[str, str]) -> str:
         if isinstance(hosts, list) and isinstance(modes, list) and "get" in modes and wanted & set(hosts):
             fit.append((asked not in hosts, str(item["name"])))
     if not fit:
-        raise Refusal(f"no secret of mode get is for '{asked}'\nhint: githarness vault set NAME --mode get --host HOST")
+        raise Refusal(f"no secret of mode get that you may use is for '{asked}'\n"
+                      f"hint: githarness vault set NAME --mode get --host {asked}, or githarness policy explain")
     return min(fit)[1]
 
 

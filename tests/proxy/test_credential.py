@@ -141,6 +141,7 @@ def test_another_agent_gets_nothing(vault: Served) -> None:
     """Policy decides here as everywhere."""
     done = _asked(vault, b"protocol=https\nhost=git.example.org\n\n", GITHARNESS_AGENT="scribe", GITHARNESS_RUN="r-s")
     assert done.stdout == b""
+    assert b"that you may use is for 'git.example.org'" in done.stderr
 
 
 def test_without_a_daemon_git_is_told(vault: Served, tmp_path: Path) -> None:
