@@ -15,9 +15,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "githarness"
 EXAMPLES = ROOT / "tests" / "skills" / "examples"
-# Which files a part has; the ledger has the rest. Lines of code, docs/adr/0010 and 0013.
-PARTS = {"skills": ("skills/**/*.py", "checks/[!cpv]*.py", "checks/ci.py", "checks/pinned.py", "cli/cmd_skills.py", "cli/skills_*.py",
-                    "cli/cmd_search.py",
+# Which files a part has; the ledger has the rest. Lines of code, docs/adr/0010, 0013 and 0017.
+PARTS = {"skills": ("skills/**/*.py", "checks/[!cpv]*.py", "checks/ci.py", "checks/pinned.py", "cli/cmd_skills.py",
+                    "cli/skills_*.py", "cli/cmd_search.py",
                     "cli/cmd_install.py", "demo/malformed.py", "store/artifacts.py", "store/search.py",
                     "store/verdicts.py", "work/artifacts.py", "work/check.py", "work/crew.py",
                     "work/files_of.py", "work/gate.py", "work/install.py", "work/prune.py", "work/quality.py",
@@ -53,9 +53,10 @@ PARTS = {"skills": ("skills/**/*.py", "checks/[!cpv]*.py", "checks/ci.py", "chec
                           "runner/again.py", "runner/tell.py", "cli/runs_watch.py", "demo/twice.py", "demo/outdated.py",
                           "demo/unnoticed.py", "work/backup.py",
                           "cli/cmd_state.py", "cli/cmd_lease.py", "cli/cmd_channel.py", "cli/cmd_task.py",
-                          "cli/cmd_backup.py", "cli/acting.py", "checks/leased.py")}
-LIMITS = {"ledger": 14_600, "skills": 5_000, "audit": 2_500, "policy": 5_400, "vault": 4_800,  # ADR 14
-          "coordination": 3_600}
+                          "cli/cmd_backup.py", "cli/acting.py", "checks/leased.py", "daemon/bell.py", "daemon/table.py",
+                          "shared.py")}
+LIMITS = {"ledger": 15_300, "skills": 5_060, "audit": 2_500, "policy": 5_440, "vault": 6_650,  # ADR 17
+          "coordination": 4_000}
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 BROAD_HANDLERS = {"githarness/__main__.py", "githarness/daemon/desk.py", "githarness/checks/hook.py",
                   "githarness/checks/door.py", "githarness/skills/judge.py", "githarness/proxy/server.py"}
