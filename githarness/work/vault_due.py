@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from githarness import clock
-from githarness.errors import Integrity
+from githarness.errors import HarnessError
 from githarness.policy.model import Registry
 from githarness.store import commits, exposures, stops
 from githarness.store.db import Connection
@@ -77,7 +77,7 @@ def _newest(parts: Parts, governance: Governance) -> Mapping[str, Header]:
             continue
         try:
             header = record.parse(parts.reader.blob(entry.oid), name).header
-        except Integrity:
+        except HarnessError:
             continue
         if header.state == record.LIVE:
             found[name] = header

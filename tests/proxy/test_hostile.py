@@ -29,14 +29,16 @@ with Client(settings.load(), Path(sys.argv[1])) as vault:
 """
 
 
-@pytest.mark.parametrize("op", ["list", "status", "doors"])
+@pytest.mark.parametrize("op", ["list", "status"])
 def test_v36_who_says_nothing_is_still_of_its_run(op: str, daemon: Daemon, cli: Cli) -> None:
-    """V36: without a hello, a process of a run is told no more names than with one."""
-    record = daemon.folder / ".githarness/vault/other/key"
-    record.write_text("damaged")
+    """V36: without a hello, a process of a run is told no more names than with one, and of the others how many."""
     done = cli("run", "--agent", "deployer", "--", sys.executable, "-c", ASK, str(daemon.git_dir), op,
                cwd=daemon.folder)
-    assert done.code == 0 and "{" in done.out and "other/key" not in done.out, done.err
+    said = json.loads(done.out)
+    if op == "status":
+        assert said["refused"] == said["rejected"] == 0
+    else:
+        assert {one["name"] for one in said["items"]} == {"github/token", "github/fast"}
 
 
 def test_v33_what_was_revoked_stays_so_for_runs_that_a_run_starts(daemon: Daemon, cli: Cli) -> None:
@@ -118,7 +120,7 @@ def test_the_daemon_does_not_spin_where_its_mover_was_killed(daemon: Daemon) -> 
         assert eventually(lambda: len(events(daemon.folder, "secret")) == 1)
         before, slept = _spent(daemon.pid), os.sysconf("SC_CLK_TCK")
         subprocess.run(["sleep", "1"], check=True)
-    assert _spent(daemon.pid) - before < slept / 2
+    assert _spent(daemon.pid) - before < slept / 5
 
 
 def test_what_a_client_adds_to_its_requests_is_not_kept(daemon: Daemon) -> None:

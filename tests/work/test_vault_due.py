@@ -17,6 +17,7 @@ from githarness.wiring import Harness
 from githarness.work import agents, quarantine, rollback, vault_due, vault_keys, vault_write
 from githarness.work.rollback import Selection
 from githarness.work.vault_write import Item, Terms
+from tests.conftest import run_git
 
 Put = Callable[..., None]
 
@@ -117,3 +118,17 @@ def test_what_a_compromised_key_wrote_is_due(harness: Harness, put: Put) -> None
         found, registry=replace(found.registry, humans={**found.registry.humans, "olive": stolen}))
     found = Harness.governance(harness)
     assert due(harness) == [("db", f"a key of its writer olive is compromised since {when}")]
+
+
+def test_a_record_that_cannot_be_read_hides_no_other(harness: Harness, put: Put) -> None:
+    """One of a newer form, and a submodule, put there past all hooks."""
+    put("db")
+    used(harness, "db")
+    root = harness.repo.worktree
+    assert root
+    newer = run_git(root, "hash-object", "-w", "--stdin", stdin="githarness-vault 2\n")
+    for mode, oid, name in (("100644", newer, "newer"), ("160000", run_git(root, "rev-parse", "HEAD"), "sub")):
+        run_git(root, "update-index", "--add", "--cacheinfo", f"{mode},{oid},.githarness/vault/{name}")
+    run_git(root, "commit", "--quiet", "--no-verify", "-m", "odd")
+    quarantine.quarantine(desk(harness), ["deployer"], "leaks")
+    assert due(harness) == [("db", "deployer was stopped by olive: leaks")]
