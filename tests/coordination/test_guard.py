@@ -78,7 +78,8 @@ def test_they_have_to_be_in_a_row(table: Table, between: str) -> None:
             stops.release(conn, ["deployer"], table.clock.now())
     fail(table, 4)
     fail(table, 3, "cancelled")
-    assert stopped(table) == {}
+    with table.harness.db.read() as conn:
+        assert stopped(table) == {} and len(guard.in_a_row(conn, "deployer", 1000)) == 4
     fail(table)
     assert "deployer" in stopped(table)
 
