@@ -16,6 +16,7 @@ from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.work import channel_wait, channels
 from githarness.work.channels import PublishAsk
+from githarness.work.state import RAW
 
 app = group("Channels: messages between agents, in order, delivered until they are acknowledged.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The channel, like ops/deploys.")]
@@ -45,7 +46,7 @@ def publish(ctx: typer.Context, name: Name, *, body: Body, addressed: Addressed,
     Example: echo '{"build": 44}' | githarness channel publish ops/deploys --agent deployer --to role:reader
     """
     sh = shell(ctx)
-    text = channels.body_of(sh.content(body.source))
+    text = channels.body_of(sh.content(body.source, most=RAW))
     harness = sh.open()
     ask = PublishAsk(name, text, addressed.to, addressed.reply_to, body.ref or ())
     _published(sh, harness.table.ask(caller(harness, acting), ask))
@@ -110,7 +111,7 @@ def ask(
     Example: echo 'may I deploy 44?' | githarness channel ask ops/deploys --agent deployer --to scribe --wait 10m
     """
     sh = shell(ctx)
-    text = channels.body_of(sh.content(body.source))
+    text = channels.body_of(sh.content(body.source, most=RAW))
     harness = sh.open()
     message = PublishAsk(name, text, addressed.to, addressed.reply_to, body.ref or ())
     found = channel_wait.ask(harness.parts, caller(harness, acting), message, harness.table.ask,
@@ -127,7 +128,7 @@ def reply(ctx: typer.Context, message: Id, *, body: Body, acting: Acting) -> Non
     Example: echo 'go ahead' | githarness channel reply m-01m8gdznchc832hdc1fk --agent scribe
     """
     sh = shell(ctx)
-    text = channels.body_of(sh.content(body.source))
+    text = channels.body_of(sh.content(body.source, most=RAW))
     harness = sh.open()
     _published(sh, harness.table.ask(caller(harness, acting), channels.ReplyAsk(message, text, body.ref or ())))
 

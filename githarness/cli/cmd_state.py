@@ -62,7 +62,7 @@ def put(ctx: typer.Context, key: Key, *, wanted: Wanted, acting: Acting) -> None
     Example: echo '{"step": 3}' | githarness state set deploys/last --if-version 4
     """
     sh = shell(ctx)
-    value, ttl = state.value_of(sh.content(wanted.source)), wanted.ttl
+    value, ttl = state.value_of(sh.content(wanted.source, most=state.RAW)), wanted.ttl
     harness = sh.open()
     ask = state.SetAsk(key, value, wanted.if_version, clock.seconds(ttl) if ttl is not None else None, wanted.lease)
     _changed(sh, harness.table.ask(caller(harness, acting), ask))

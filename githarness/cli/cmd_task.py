@@ -17,6 +17,7 @@ from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.store.tasks import STATUSES
 from githarness.work import channels, handoff, tasks
+from githarness.work.state import RAW
 
 app = group("Tasks: work that is asked for once, claimed by one agent, and done once.")
 Id = Annotated[str, typer.Argument(metavar="ID", help="A task, as add and claim print it.")]
@@ -194,7 +195,7 @@ def show(
 
 def _given(sh: Shell, source: str | None) -> str | None:
     """What is on stdin or in a file, as canonical JSON; None where that is nothing, or a terminal."""
-    data = b"" if source is None and sys.stdin.isatty() else sh.content(source)
+    data = b"" if source is None and sys.stdin.isatty() else sh.content(source, most=RAW)
     return channels.body_of(data) if data.strip() else None
 
 

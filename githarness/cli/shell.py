@@ -13,7 +13,7 @@ from githarness import settings, wiring
 from githarness.cli import out
 from githarness.cli.flags import Flags
 from githarness.cli.out import Painted, ProgressLine
-from githarness.errors import NotFound, Unavailable
+from githarness.errors import NotFound, Unavailable, Usage
 from githarness.settings import Settings
 
 
@@ -61,14 +61,21 @@ class Shell:
         """`with shell.progress("replaying") as progress:` and pass `progress` on as the `Progress` of a use case."""
         return ProgressLine(label, shown=not (self.json or self.flags.quiet))
 
-    def content(self, source: str | None) -> bytes:
-        """The bytes of a file, relative to `-C`, or of stdin where none is named."""
+    def content(self, source: str | None, *, most: int = -1) -> bytes:
+        """The bytes of a file, relative to `-C`, or of stdin where none is named. Raises Usage past so many."""
+        found = self._content(source, most + 1)
+        if -1 < most < len(found):
+            raise Usage(f"what is given is larger than {most:,} bytes", fix="write an artifact, and name it")
+        return found
+
+    def _content(self, source: str | None, most: int) -> bytes:
         if source is None or source == "-":
             if sys.stdin.isatty():
                 self.note("reading from the terminal; end with ctrl-d")
-            return sys.stdin.buffer.read()
+            return sys.stdin.buffer.read(most or -1)
         try:
-            return (self.directory / source).read_bytes()
+            with open(self.directory / source, "rb") as file:
+                return file.read(most or -1)
         except FileNotFoundError:
             raise NotFound(f"there is no file '{source}'", fix="name an existing file with --from") from None
         except OSError as error:

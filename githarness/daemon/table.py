@@ -25,7 +25,7 @@ class RemoteTable:
         name, answer = ops.name_of(what), None
         verb, asked = ops.VERBS[name], requests.Asked(name, ops.named(caller), ops.named(what))
         try:
-            if not verb.own_key:
+            if not ops.is_own(caller, what):
                 answer = self._line.ask(lambda number: requests.ask(number, asked))
         except Lost as lost:
             if not verb.repeats:

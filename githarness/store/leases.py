@@ -50,6 +50,7 @@ class Wait(NamedTuple):
     pid: int
     pid_start: int
     until_boot: float
+    run: str
 
 
 def get(conn: sqlite3.Connection, name: str) -> Lease | None:
@@ -104,16 +105,21 @@ def end_of_run(conn: sqlite3.Connection, run: str) -> None:
 
 def waits(conn: sqlite3.Connection, name: str) -> Sequence[Wait]:
     """Who came first, first."""
-    rows = conn.execute("""SELECT ticket, name, boot, pid, pid_start, until_boot FROM lease_waits WHERE name = ?
+    rows = conn.execute("""SELECT ticket, name, boot, pid, pid_start, until_boot, run FROM lease_waits WHERE name = ?
         ORDER BY ticket""", (name,))
     return [Wait(*row) for row in rows]
 
 
 def wait(conn: sqlite3.Connection, place: Wait) -> int:
     """The ticket of a new place at the end of the queue."""
-    done = conn.execute("""INSERT INTO lease_waits (name, boot, pid, pid_start, until_boot) VALUES (?, ?, ?, ?, ?)""",
+    done = conn.execute("""INSERT INTO lease_waits (name, boot, pid, pid_start, until_boot, run)
+        VALUES (?, ?, ?, ?, ?, ?)""",
                         place[1:])
     return int(done.lastrowid or 0)
+
+
+def give_up(conn: sqlite3.Connection, ticket: int, run: str) -> None:
+    conn.execute("DELETE FROM lease_waits WHERE ticket = ? AND run = ?", (ticket, run))
 
 
 def leave(conn: sqlite3.Connection, tickets: Iterable[int]) -> None:

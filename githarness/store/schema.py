@@ -134,7 +134,7 @@ _VERSION_7 = (
     "CREATE INDEX leases_id ON leases (id) WHERE id IS NOT NULL",
     """CREATE TABLE lease_waits (
         ticket INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, boot TEXT NOT NULL, pid INTEGER NOT NULL,
-        pid_start INTEGER NOT NULL, until_boot REAL NOT NULL)""",
+        pid_start INTEGER NOT NULL, until_boot REAL NOT NULL, run TEXT NOT NULL)""",
     "CREATE INDEX lease_waits_name ON lease_waits (name, ticket)",
     """CREATE TABLE channels (
         name TEXT PRIMARY KEY, last INTEGER NOT NULL, most INTEGER NOT NULL, keep_seconds REAL, gone INTEGER NOT NULL)

@@ -7,7 +7,7 @@ subscriber's cursor, which never goes back. A channel that is full refuses; what
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from githarness import canon, clock, paths
@@ -21,7 +21,6 @@ from githarness.work import people, state
 from githarness.work.coordination import Act
 
 _PATH = "@channel/"
-_RAW = 4 * state.LARGEST  # bytes of a body as given, with spaces that canonical JSON has not
 _MOST = 1000  # messages that may wait in a channel that nobody has set otherwise
 _PAGE = 1000  # messages of one read
 _BYTES = 8_000_000  # characters of bodies of one read
@@ -91,7 +90,7 @@ class ListAsk:
 
 def body_of(data: bytes) -> str:
     """A message's body as canonical JSON; text that is no JSON is a string. Raises Usage."""
-    if len(data) > _RAW:
+    if len(data) > state.RAW:
         raise Usage(f"a body of {len(data)} bytes is larger than {state.LARGEST}",
                     fix="write an artifact, and name it with --ref")
     return state.value_of(data)
@@ -246,9 +245,11 @@ def listed(act: Act, ask: ListAsk) -> dict[str, Json]:
                       if one.name.startswith(ask.prefix) and act.may("read", _PATH + one.name)]}
 
 
-def references(act: Act, names: Iterable[str]) -> list[Json]:
+def references(act: Act, names: Sequence[str]) -> list[Json]:
     """Artifacts with their blobs as of now, and runs. Raises NotFound, Denied for what the caller may not read."""
     parts, found = act.turn.parts, list[Json]()
+    if len(names) > _REFS:
+        raise Usage(f"a message refers to {_REFS} things at most", fix="write an artifact that lists them")
     head = refs.head(parts.repo.common_dir, parts.ref)
     for name in names:
         run = act.run if name == act.run.id else runs.get(act.conn, name) if name.startswith("r-") else None
@@ -260,8 +261,6 @@ def references(act: Act, names: Iterable[str]) -> list[Json]:
         if entry is None:
             raise NotFound(f"no artifact and no run '{name}'", fix="pass --ref PATH, or --ref RUN")
         found.append({"path": name, "blob": entry.oid, "commit": head})
-    if len(found) > _REFS:
-        raise Usage(f"a message refers to {_REFS} things at most", fix="write an artifact that lists them")
     return found
 
 

@@ -175,7 +175,7 @@ class Combined:
 
     def together(self, asks: Sequence[tuple[Caller, object]]) -> list[Found]:
         """Many in one transaction, with what others have left: for a daemon. Raises what keeps it from doing any."""
-        batch = _Batch(*asks[-1], self._known, first=asks[:-1])
+        batch = _Batch(*asks[-1], self._known, first=asks[:-1], own=False)
         batch.served(self._parts, wait=WAIT)
         return batch.found[-len(asks):]
 
@@ -185,6 +185,8 @@ class Combined:
 
     def _asked(self, caller: Caller, ask: object) -> Found:
         batch = _Batch(caller, ask, self._known)
+        if ops.is_own(caller, ask):
+            return batch.served(self._parts, wait=WAIT)
         if not self._crowded:
             with contextlib.suppress(flock.Held):
                 return self._led(batch)
@@ -278,6 +280,7 @@ class _Batch:
     places: _Places
     place: Place | None = None
     first: Sequence[tuple[Caller, object]] = ()  # asked along with it
+    own: bool = True  # whether this process has asked it
     found: list[Found] = field(default_factory=list)
     taken: list[_Known] = field(default_factory=list)
     steps: list[tuple[Caller, Step[dict[str, Json]]]] = field(default_factory=list)
@@ -324,7 +327,9 @@ class _Batch:
                 self.taken.append(place)
                 asks.append((caller, ask))
         asks += [*self.first, (self.caller, self.ask)]
-        self.steps += [(caller, ops.step_of(ask)) for caller, ask in asks]
+        self.steps += [(caller, ops.step_for(caller, ask)) for caller, ask in asks]
+        if self.own:
+            self.steps[-1] = (self.caller, ops.step_of(self.ask))
         self.durable = any(ops.lasts(ask) for _, ask in asks)
         return self.durable
 

@@ -107,7 +107,9 @@ class Turn:
         self.conn.execute("SAVEPOINT step")
         try:
             found = step(self._act(caller))
-        except HarnessError as error:
+        except (HarnessError, UnicodeEncodeError, OverflowError) as raised:
+            error = raised if isinstance(raised, HarnessError) else Usage(
+                "a text is not UTF-8, or a number is too large", fix="repeat it in UTF-8, with a smaller number")
             self.conn.execute("ROLLBACK TO step")
             del self.events[mark:]
             if isinstance(error, Denied | NeedsApproval | Stopped | LeaseLost):

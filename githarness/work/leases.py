@@ -77,14 +77,15 @@ def acquire(act: Act, ask: AcquireAsk) -> dict[str, Json]:
     if not 0 < ask.ttl <= _LONGEST:
         raise Usage(f"a lease of {ask.ttl:g} seconds is none", fix="pass --ttl 5m; the longest is 7d")
     queue = _queue(act, ask.name)
-    ahead = [ticket for ticket in queue if ask.ticket is None or ticket < ask.ticket]
+    mine = [one.ticket for one in queue if one.ticket == ask.ticket and one.run == act.caller.run]
+    ahead = [one.ticket for one in queue if not mine or one.ticket < mine[0]]
     holder = _holder(act, ask.name)
     if holder is None and _may_pass(act, ask.name, len(ahead)):
-        leases.leave(act.conn, [*ahead, *(ticket for ticket in queue if ticket == ask.ticket)])
+        leases.leave(act.conn, [*ahead, *mine])
         return _given(act, ask)
     if not ask.patient:
         raise busy(ask.name, holder)
-    return {"ticket": ask.ticket if ask.ticket in queue else _queued(act, ask)}
+    return {"ticket": mine[0] if mine else _queued(act, ask)}
 
 
 def _given(act: Act, ask: AcquireAsk) -> dict[str, Json]:
@@ -152,7 +153,7 @@ def listed(act: Act, ask: ListAsk) -> dict[str, Json]:
 
 def leave(act: Act, ask: LeaveAsk) -> dict[str, Json]:
     """For who waits no longer."""
-    leases.leave(act.conn, [ask.ticket])
+    leases.give_up(act.conn, ask.ticket, act.caller.run)
     return {}
 
 
@@ -213,13 +214,13 @@ def _now_held(parts: Parts, name: str) -> Lease | None:
     return found if found and found.held(clock.boot_id(), parts.clock.boot()) else None
 
 
-def _queue(act: Act, name: str) -> list[int]:
-    """Tickets of who waits, who came first, first; what dead ones left is removed."""
+def _queue(act: Act, name: str) -> list[Wait]:
+    """The places of who waits, who came first, first; what dead ones left is removed."""
     places = leases.waits(act.conn, name)
     gone = [one.ticket for one in places if _gone(act, one)]
     if gone:
         leases.leave(act.conn, gone)
-    return [one.ticket for one in places if one.ticket not in gone]
+    return [one for one in places if one.ticket not in gone]
 
 
 def _gone(act: Act, place: Wait) -> bool:
@@ -247,7 +248,8 @@ def _may_pass(act: Act, name: str, ahead: int) -> bool:
 
 
 def _queued(act: Act, ask: AcquireAsk) -> int:
-    return leases.wait(act.conn, Wait(0, ask.name, act.turn.boot_id, ask.waiter, ask.waiter_start, ask.until_boot))
+    return leases.wait(act.conn, Wait(0, ask.name, act.turn.boot_id, ask.waiter, ask.waiter_start, ask.until_boot,
+                                     act.caller.run))
 
 
 def busy(name: str, holder: Lease | None) -> Locked:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from githarness import canon
 from githarness.canon import Json
-from githarness.errors import Usage
+from githarness.errors import Denied, Usage
 from githarness.work import channels, handoff, leases, state, tasks
 from githarness.work.coordination import Act, Caller, Step
 
@@ -24,7 +24,7 @@ class Verb(NamedTuple):
     step: Callable[[Act, Any], dict[str, Json]]
     durable: bool = True
     repeats: bool = False  # twice is as good as once, so it is asked again where an answer got lost
-    own_key: bool = False  # rests on a key that its caller's process holds
+    own_key: bool = False  # of a person it rests on a key of theirs, so no other process carries it out
 
 
 VERBS: dict[str, Verb] = {
@@ -53,10 +53,11 @@ VERBS: dict[str, Verb] = {
     "task.beat": Verb(tasks.BeatAsk, tasks.beat, durable=False, repeats=True),
     "task.done": Verb(tasks.DoneAsk, tasks.done, repeats=True),
     "task.fail": Verb(tasks.FailAsk, tasks.fail),
-    "task.handoff": Verb(handoff.HandoffAsk, handoff.handoff),
+    "task.handoff": Verb(handoff.HandoffAsk, handoff.handoff, own_key=True),
     "task.show": Verb(handoff.ShowAsk, handoff.show, durable=False, repeats=True),
     "task.list": Verb(tasks.ListAsk, tasks.listed, durable=False, repeats=True),
 }
+_TEXTS = ("value", "body", "result", "questions")  # fields that are canonical JSON
 _NAMES: dict[type[Any], str] = {verb.ask: name for name, verb in VERBS.items()}
 
 
@@ -77,6 +78,21 @@ def name_of(ask: object) -> str:
 def step_of(ask: object) -> Step[dict[str, Json]]:
     verb = VERBS[name_of(ask)]
     return lambda act: verb.step(act, ask)
+
+
+def is_own(caller: Caller, ask: object) -> bool:
+    """Whether only the caller's process can carry it out: another one would lend its key to whoever gives a name."""
+    return bool(caller.human) and VERBS[name_of(ask)].own_key
+
+
+def step_for(caller: Caller, ask: object) -> Step[dict[str, Json]]:
+    """For an ask of another process."""
+    return _not_for_others if is_own(caller, ask) else step_of(ask)
+
+
+def _not_for_others(act: Act) -> dict[str, Json]:
+    raise Denied(f"human '{act.caller.human}' asks this in a process that has the key",
+                 fix="use the commands of githarness, as that person", details={"rule": "own-key"})
 
 
 def packed(caller: Caller, ask: object) -> list[Json]:
@@ -123,28 +139,40 @@ def _typed(verb: str, table: object) -> object:
     for name, value in table.items() if isinstance(table, Mapping) else [("", None)]:
         if name not in hints or not _fits(hints[name], value):
             raise _wrong(name)
-        values[name] = tuple(value) if isinstance(value, list) else value
+        values[name] = tuple(value) if isinstance(value, list) else _canonical(name, value)
     try:
         return _kind(verb)(**values)
     except TypeError:
         raise _wrong(next(name for name in hints if name not in values)) from None
 
 
+def _canonical(name: str, value: Json) -> Json:
+    """A client's JSON is as it likes to write it."""
+    return state.value_of(value.encode("utf-8", "surrogatepass")) if name in _TEXTS and type(value) is str else value
+
+
 @cache
-def _hints(verb: str) -> dict[str, Any]:
-    return get_type_hints(_kind(verb))
+def _hints(verb: str) -> dict[str, frozenset[type[Any]]]:
+    """Which types the values of each field may have; none: a list of texts."""
+    return {name: _kinds(hint) for name, hint in get_type_hints(_kind(verb)).items()}
+
+
+def _kinds(hint: Any) -> frozenset[type[Any]]:
+    if get_origin(hint) in (tuple, Sequence):
+        return frozenset()
+    found = frozenset(get_args(hint) or (hint,))
+    return found | {int} if float in found else found
 
 
 def _kind(verb: str) -> type[Any]:
     return VERBS[verb].ask if verb else Caller
 
 
-def _fits(hint: Any, value: object) -> bool:
-    if get_origin(hint) in (tuple, Sequence):
-        return isinstance(value, list) and all(type(one) is str for one in value)
-    kinds = get_args(hint) or (hint,)
+def _fits(kinds: frozenset[type[Any]], value: object) -> bool:
+    if isinstance(value, list):
+        return not kinds and all(type(one) is str for one in value)
     if type(value) is int:
-        return bool({int, float} & set(kinds)) and abs(value) < 1 << 63
+        return int in kinds and abs(value) < 1 << 63
     if type(value) is float:
         return float in kinds and math.isfinite(value)
     return type(value) in kinds

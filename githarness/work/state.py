@@ -18,6 +18,8 @@ from githarness.work.pause import Pause
 
 LARGEST = 1_000_000  # bytes of a value as canonical JSON
 PREFIX = "@state/"  # before a key, where policy judges it and rollbacks name it
+RAW = 4 * LARGEST  # bytes of a value as given, with spaces that canonical JSON has not
+_LEVELS = 100  # of lists and objects in each other
 _SMALL = 4096  # characters of a value that its event repeats
 
 
@@ -61,12 +63,23 @@ def value_of(data: bytes) -> str:
     except UnicodeDecodeError:
         raise Usage("a value is not UTF-8", fix="encode binary data, for instance with base64") from None
     try:
-        stored = canon.dumps(json.loads(text, parse_constant=_no_number))
+        value: Json = json.loads(text, parse_constant=_no_number)
+        stored = canon.dumps(value)
     except ValueError:
-        stored = canon.dumps(text.removesuffix("\n"))
+        return _sized(canon.dumps(text.removesuffix("\n")))
     except RecursionError:
-        raise Usage("a value is nested too deeply", fix="pass fewer than 100 levels") from None
+        raise _too_deep() from None
+    level = [value]
+    for _ in range(_LEVELS):  # of which every process that ever reads it has room for
+        level = [child for one in level if isinstance(one, dict | list)
+                 for child in (one.values() if isinstance(one, dict) else one)]
+    if level:
+        raise _too_deep()
     return _sized(stored)
+
+
+def _too_deep() -> Usage:
+    return Usage("a value is nested too deeply", fix=f"pass at most {_LEVELS} levels")
 
 
 def _no_number(text: str) -> None:

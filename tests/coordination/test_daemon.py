@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from githarness import settings, wiring
-from githarness.daemon import serve
-from githarness.errors import Conflict, Locked, NotFound, Unavailable, Usage
-from githarness.work import channels, leases, ops, state, tasks
+from githarness.daemon import requests, serve
+from githarness.errors import Conflict, Denied, Locked, NotFound, Unavailable, Usage
+from githarness.work import channels, handoff, leases, ops, state, tasks
 from githarness.work.coordination import Caller
 from githarness.work.pause import Pause
 
@@ -69,7 +69,7 @@ def test_refusals_are_the_same(served: Any, harness: wiring.Harness) -> None:
 def test_every_verb_can_be_said_to_a_daemon(name: str) -> None:
     """What it is asked with passes the wire and its types; a key that nobody knows does not."""
     kind = ops.VERBS[name].ask
-    some = {"str": "x", "int": 1, "float": 1.5, "Sequence[str]": ("x",)}
+    some = {"str": "1", "int": 1, "float": 1.5, "Sequence[str]": ("x",)}
     ask = kind(**{field.name: some[field.type.split(" |")[0]] for field in kind.__dataclass_fields__.values()
                   if field.type.split(" |")[0] in some})
     told = ops.named(ask)
@@ -85,6 +85,25 @@ def test_values_of_another_type_are_refused(values: object) -> None:
     """Before a transaction begins."""
     with pytest.raises(Usage):
         ops.of_client("state.set", ops.named(ME), values)
+
+
+def test_the_daemon_lends_its_keys_to_nobody(served: Any, harness: wiring.Harness) -> None:
+    """An agent that gives an operator's name ends no lease and hands on nobody's task; the operator's process does."""
+    operator = Caller(None, "olive", "r-olive")
+    harness.table.ask(ME, leases.AcquireAsk("deploy", 60.0))
+    for ask in (leases.StealAsk("deploy", "because"), handoff.HandoffAsk("t-1", "scribe"), channels.SetAsk("c", 1)):
+        asked = requests.Asked(ops.name_of(ask), ops.named(operator), ops.named(ask))
+        with pytest.raises(Denied):
+            harness._line.ask(lambda number, asked=asked: requests.ask(number, asked))
+    assert harness.table.ask(operator, leases.StealAsk("deploy", "because"))["name"] == "deploy"
+
+
+def test_json_of_a_client_is_kept_as_ours(served: Any, harness: wiring.Harness) -> None:
+    """With spaces, or none at all: neither ends the group that it is served in."""
+    for given, kept in (('{"b": 1, "a": 2}', {"a": 2, "b": 1}), ("{{{", "{{{")):
+        assert harness.table.ask(ME, state.SetAsk("k", given))["value"] == kept
+    with pytest.raises(Usage):
+        harness.table.ask(ME, state.SetAsk("k", "[" * 200 + "]" * 200))
 
 
 def woken(harness: wiring.Harness, change: Any) -> float:

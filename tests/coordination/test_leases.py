@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -17,7 +18,7 @@ from githarness.store import fences
 from githarness.store.stops import Stop
 from githarness.work import breaker, leases, runs
 from githarness.work.asks import Ask, Op
-from githarness.work.leases import AcquireAsk, ListAsk, StealAsk
+from githarness.work.leases import AcquireAsk, LeaveAsk, ListAsk, StealAsk
 from tests.conftest import Cli
 from tests.coordination.conftest import Table
 
@@ -211,6 +212,18 @@ def test_who_gives_up_leaves_the_queue(table: Table) -> None:
                         waiter_start=_start()), table.harness.combined.ask, wait=0.05)
     with table.harness.db.read() as conn:
         assert conn.execute("SELECT count(*) FROM lease_waits").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("ticket", [0, 1])
+def test_a_ticket_is_its_runs_own(table: Table, ticket: int) -> None:
+    """Nobody gets in front by naming another's, or one from before all, and nobody takes another's away."""
+    lease = table.acquire()
+    first = AcquireAsk("deploy", 60.0, patient=True, until_boot=table.clock.booted + 60)
+    assert table.ask(first, "scribe")["ticket"] == 1
+    table.ask(LeaveAsk(1), "deployer", "r-other")
+    table.release(lease)
+    assert "lease" not in table.ask(replace(first, ticket=ticket), "deployer", "r-other")
+    assert table.ask(replace(first, ticket=1), "scribe")["lease"]
 
 
 @pytest.mark.parametrize(("one", "other", "both"), [

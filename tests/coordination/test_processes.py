@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from githarness.errors import Denied, Usage
+from githarness.work import channels, leases, state, tasks
 from tests.coordination.conftest import Table
 from tests.coordination.holding import violations
 
@@ -194,3 +196,28 @@ def test_who_is_served_by_a_leader_that_ends_loses_nothing(table: Table, point: 
         kept = [row[0] for row in conn.execute("SELECT key FROM state ORDER BY seq")]
     assert sorted(kept) == sorted(["mine"] * mine + ["theirs"])
     assert table.set("theirs") == 2
+
+
+def test_an_operators_ask_is_not_left_to_another(table: Table) -> None:
+    """Who has the lock has another key, or lends its own to whoever gives a name: it refuses."""
+    table.acquire()
+    asks = [("olive", leases.StealAsk("deploy", "why")), ("deployer", state.SetAsk("k", "1"))]
+    found = table.harness.combined.together([(table.caller(who), ask) for who, ask in asks])
+    assert [isinstance(one, Denied) for one in found] == [True, False]
+    assert table.ask(asks[0][1], "olive")["name"] == "deploy"
+
+
+def test_a_text_that_is_no_utf8_refuses_itself_alone(table: Table) -> None:
+    """Nor does a number that SQLite has no room for refuse what shares the transaction."""
+    asks = [tasks.AddAsk("\udcff"), channels.ReadAsk("c", after=1 << 70), state.SetAsk("k", "1")]
+    found = table.harness.combined.together([(table.caller(), ask) for ask in asks])
+    assert [isinstance(one, Usage) for one in found] == [True, True, False]
+
+
+@pytest.mark.parametrize("command", [("channel", "publish", "c"), ("state", "set", "k"), ("task", "done", "t")])
+def test_input_without_end_is_refused(fleet: Path, command: tuple[str, ...]) -> None:
+    """Instead of being read into memory first."""
+    with open("/dev/zero", "rb") as endless:
+        run = subprocess.run([sys.executable, "-m", "githarness", "-C", str(fleet), *command], cwd=ROOT, check=False,
+                             stdin=endless, capture_output=True)
+    assert run.returncode == 2 and b"larger than 4,000,000 bytes" in run.stderr
