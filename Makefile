@@ -15,7 +15,7 @@ soak: $(READY)
 	$(BIN)/python -m pytest -q -n 2 -m soak
 
 bench: $(READY)
-	for each in writes rollback startup policy blast vault; do $(BIN)/python bench/$$each.py || exit 1; done
+	for each in writes rollback startup policy blast vault coordination; do $(BIN)/python bench/$$each.py || exit 1; done
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -108,3 +108,28 @@ def test_an_interrupted_creation_is_finished(tmp_path: Path) -> None:
         Database(home, clock.SYSTEM).close()
     except HarnessError as error:
         pytest.fail(error.message)
+
+
+@pytest.mark.parametrize("version", range(1, schema.VERSION))
+def test_every_version_becomes_the_newest(tmp_path: Path, version: int) -> None:
+    """What a file of it has is kept, and its tables are those of a file that is made today."""
+    home, fresh = tmp_path / "githarness", tmp_path / "fresh"
+    home.mkdir(mode=0o700)
+    conn = sqlite3.connect(home / "harness.db")
+    for number in range(1, version + 1):
+        for statement in schema.MIGRATIONS[number - 1]:
+            conn.execute(statement)
+        conn.execute("INSERT INTO migrations VALUES (?, 1.0)", (number,))
+    conn.execute("""INSERT INTO runs (id, agent, started, chain, status, tier, command, note)
+        VALUES ('r-1', 'deployer', 1.0, '[]', 'ok', 'T0', '[]', '')""")
+    conn.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    conn.execute(f"PRAGMA user_version = {version}")
+    conn.commit()
+    conn.close()
+    db = Database(home, clock.SYSTEM)
+    with db.read() as conn:
+        assert (row := runs.get(conn, "r-1")) and row.agent == "deployer"
+        assert [row[0] for row in conn.execute("SELECT version FROM migrations")] == [*range(1, schema.VERSION + 1)]
+    db.close()
+    Database(fresh, clock.SYSTEM).close()
+    assert tables(home) == tables(fresh)
