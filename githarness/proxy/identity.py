@@ -6,6 +6,8 @@ the run is recorded for. What runs inside a run is that run, whatever it says; i
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -42,17 +44,32 @@ class Caller:
 
 
 def ancestry(pid: int) -> dict[int, int]:
-    """The process and those that it descends from, nearest first: start time by process id."""
+    """The process and those that it descends from, nearest first: start time by process id.
+
+    Raises Denied where one of them went meanwhile, itself included: then it could have been of any run.
+    """
     found: dict[int, int] = {}
-    while pid > 0 and pid not in found and len(found) < _DEEPEST:
+    while pid > 0 and pid not in found:
         try:
             with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
                 fields = file.read().rpartition(")")[2].split()
         except OSError:
-            break
+            if found and _lives(pid):
+                break  # another user's, which this system hides
+            fields = []
+        if not fields or len(found) >= _DEEPEST:
+            raise Denied(f"whose process {pid} is cannot be told any more", fix="ask again, and wait for the answer")
         found[pid] = int(fields[19])
         pid = int(fields[1])
     return found
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return error.errno == errno.EPERM
+    return True
 
 
 def introduce(ground: Ground, pid: int, said: Mapping[str, object]) -> Caller:

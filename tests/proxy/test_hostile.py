@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from githarness.errors import HarnessError
+from githarness.errors import HarnessError, Unavailable
 from tests.conftest import Cli
-from tests.proxy.conftest import Daemon, events
+from tests.proxy.conftest import Daemon, answer, events, frame
 from tests.proxy.served import eventually
 
 GITHARNESS = f"{sys.executable} -m githarness"
@@ -149,3 +149,47 @@ def test_a_key_of_another_machine_locks_nothing_else(vaulted: Path, start: Calla
         (keys / "keyfile").rename(keys / "away")
         os.kill(daemon.pid, signal.SIGCONT)
         assert vault.ask("status").header["state"] == "unlocked"
+
+
+def test_a_scan_swallows_no_answer(daemon: Daemon) -> None:
+    """Asked right behind other requests it is refused, and those are answered."""
+    with daemon.raw() as raw:
+        raw.sendall(frame(op="hello", agent="deployer", run="r-q") + frame(b"x", op="scan") + frame(op="status"))
+        heads = [answer(raw)[0] for _ in range(3)]
+    assert "tier" in heads[0] and heads[1]["error"]["code"] == "usage" and heads[2]["state"] == "unlocked"
+
+
+def test_an_agent_that_hoards_leases_takes_them_from_no_other(daemon: Daemon) -> None:
+    """A thousand of its own; its uses without one go on, too."""
+    with daemon.client() as vault:
+        for _ in range(1000):
+            vault.ask("lease", names=["github/**"], modes=["get"], ttl="1d")
+        with pytest.raises(Unavailable):
+            vault.ask("lease", names=["github/**"], modes=["get"])
+        assert vault.ask("get", name="github/fast", mode="get").body
+
+
+@pytest.mark.parametrize("said", [{"op": "lock"}, {"op": "hello", "human": "olive"}])
+def test_who_has_gone_before_it_was_looked_at_is_nobody(said: dict[str, str], daemon: Daemon) -> None:
+    """It may have been of a run, and another process may have its descriptor: no orders, no person, no secret."""
+    with daemon.raw() as raw:
+        os.kill(daemon.pid, signal.SIGSTOP)
+        code = ("import socket, sys, os; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+                "s.sendall(bytes.fromhex(sys.argv[2])); os.fork() or (print(s.recv(4096)), print(s.recv(4096)))")
+        sent = frame(**said) + frame(op="get", name="other/key", mode="get")
+        with subprocess.Popen([sys.executable, "-c", code, daemon.socket, sent.hex()], stdout=subprocess.PIPE) as gone:
+            assert gone.wait(20) == 0
+            os.kill(daemon.pid, signal.SIGCONT)
+            assert gone.stdout and b"denied" in gone.stdout.readline()
+        raw.sendall(frame(op="status"))
+        assert answer(raw)[0]["state"] == "unlocked"
+
+
+def test_who_is_too_deep_is_nobody() -> None:
+    """Below more processes than are looked at, a run could be above them."""
+    code = ("import os\nfor _ in range(260):\n    if child := os.fork():\n"
+            "        os.waitpid(child, 0)\n        os._exit(0)\n"
+            "from githarness.errors import Denied\nfrom githarness.proxy import identity\n"
+            "try: identity.ancestry(os.getpid())\nexcept Denied: print('denied')")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "denied\n"
