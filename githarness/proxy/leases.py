@@ -21,7 +21,7 @@ from githarness.proxy.identity import Caller
 
 IMPLICIT = 300.0  # seconds
 LONGEST = 86400.0
-_MOST = 20_000
+_MOST, _MOST_EACH = 20_000, 1_000  # of all, and that one agent has asked for
 OF = ("lease", "run", "agent", "secret")
 
 
@@ -91,8 +91,11 @@ class Leases:
         return len(self._by_id)
 
     def add(self, lease: Lease) -> Lease:
-        if len(self._by_id) >= _MOST:
-            raise Unavailable("there are too many leases", fix="githarness vault revoke --all")
+        """Raises Unavailable where there are too many, of all or of this agent."""
+        asked = 0 if lease.implicit else sum(
+            one.agent == lease.agent and not one.implicit for one in self._by_id.values())
+        if len(self._by_id) >= _MOST or asked >= _MOST_EACH:
+            raise Unavailable("there are too many leases", fix="githarness vault revoke --agent, or --all")
         self._by_id[lease.id] = lease
         if lease.implicit:
             self._implicit[lease.agent, lease.run, lease.human, lease.names[0], lease.modes[0]] = lease

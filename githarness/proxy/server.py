@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from githarness import hardening, sockets
 from githarness.door import Door
-from githarness.errors import HarnessError, Unavailable
+from githarness.errors import HarnessError, Unavailable, Usage
 from githarness.proxy import ops, scan
 from githarness.proxy.connection import Connection, Foreign, Limits
 from githarness.proxy.desk import Desk, Reply, Session, failed, unexpected
@@ -162,6 +162,9 @@ class Server:
 
     def _handed_over(self, one: Connection, header: bytes, body: bytearray) -> Reply | None:
         """None where a process of its own serves the connection from here on."""
+        if one.replies or one.out or one.got:  # what was asked before or after it would never be answered
+            return failed(scan.number_of(header), Usage("a scan is asked with nothing else on its way",
+                                                        fix="take the answers first, or connect once more"))
         try:
             values, shown = scan.scope_of(self._desk, one.session)
             self._scans.hand_over(one.sock, values, shown, header, body)

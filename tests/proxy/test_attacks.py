@@ -25,6 +25,7 @@ from githarness.vault import arena
 from githarness.vault.client import Client
 from tests.conftest import Cli
 from tests.proxy.conftest import CANARY, Daemon, answer, events, frame, start_run, value_of
+from tests.proxy.served import eventually
 
 NEEDS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root may read another process, or become another user")
 _SECRET_AREA = "secretmem"
@@ -160,8 +161,15 @@ def test_v25_running_out_of_descriptors(start: Callable[..., Daemon]) -> None:
         for _ in range(120):
             stack.enter_context(daemon.raw())
         assert vault.ask("get", name="github/fast", mode="get").body
-    with daemon.client() as vault:
-        assert vault.ask("get", name="github/fast", mode="get").body
+
+    def served() -> bool:
+        try:
+            with daemon.client() as vault:
+                return bool(vault.ask("get", name="github/fast", mode="get").body)
+        except HarnessError:  # it has not seen all of them go
+            return False
+
+    assert eventually(served)
 
 
 @pytest.mark.parametrize("bad", [
