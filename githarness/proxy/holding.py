@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from githarness.errors import HarnessError, Integrity, NotFound, VaultLocked
 from githarness.proxy.ground import Ground
@@ -88,18 +89,18 @@ class Holding:
 
     def unlock(self, offers: Iterable[Offer]) -> None:
         """Raises VaultLocked where none of them opens the vault; then nothing has changed."""
-        place = self.vault().place
-        problem: HarnessError = VaultLocked(
-            "no slot of the vault opens without a person", fix="githarness vault unlock")
+        self.opened_by, self._digest = self._opened(self.vault().place, offers), ""
+        self.load()
+
+    def _opened(self, place: Path, offers: Iterable[Offer]) -> str:
+        """The kind of the first that opens it. Raises VaultLocked, and what is wrong with the keys."""
+        problem = VaultLocked("no slot of the vault opens without a person", fix="githarness vault unlock")
         for offer in offers:
             try:
                 self._keep(keyslots.unlock(place, [offer]))
+                return offer.kind
             except VaultLocked as error:
                 problem = error
-                continue
-            self.opened_by, self._digest = offer.kind, ""
-            self.load()
-            return
         raise problem
 
     def _keep(self, keks: dict[str, bytearray]) -> None:
@@ -143,11 +144,8 @@ class Holding:
 
     def _more_keys(self, vault: Vault) -> bool:
         """Whether the vault's keys of now could be had without a person."""
-        with contextlib.suppress(HarnessError):  # then the record is refused, and the others are served
-            for offer in opening.automatic(vault.place, self._settings):
-                with contextlib.suppress(VaultLocked):
-                    self._keep(keyslots.unlock(vault.place, [offer]))
-                    return True
+        with contextlib.suppress(HarnessError):  # else the record is refused, and the others are served
+            return bool(self._opened(vault.place, opening.automatic(vault.place, self._settings)))
         return False
 
     def _entries(self, governance: Governance) -> dict[str, str]:

@@ -24,7 +24,7 @@ from githarness.audit import line
 from githarness.canon import Json
 from githarness.errors import Unavailable
 from githarness.store import events, exposures
-from githarness.store.db import Connection, Database
+from githarness.store.db import Database
 from githarness.store.rows import EventRow
 
 NAMES = ("vault-audit.spool", "vault-audit.spool-2")
@@ -139,7 +139,7 @@ def move(db: Database, path: Path) -> int:
     if not rows:
         return 0
     with db.write() as conn:
-        fresh = [row for row in _merged(rows) if not _known(conn, row.id)]
+        fresh = [row for row in _merged(rows) if events.find(conn, row.id) is None]
         events.add(conn, fresh)
         exposures.note(conn, fresh)
     _empty(path, data)
@@ -159,10 +159,6 @@ def any_left(home: Path) -> bool:
             if file.read(1) not in (b"", b"\0"):
                 return True
     return False
-
-
-def _known(conn: Connection, event: str) -> bool:
-    return events.find(conn, event) is not None
 
 
 def _empty(path: Path, data: bytes) -> None:

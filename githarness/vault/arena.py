@@ -40,7 +40,6 @@ class Arena:
     def __init__(self, *, secret: bool = True) -> None:
         """`secret`: whether memfd_secret is tried. Raises Unavailable where memory could be swapped out."""
         self._secret = secret and sys.platform == "linux"
-        self._segments: list[mmap.mmap] = []
         self._free: dict[int, list[memoryview]] = {}
         self._rest = memoryview(b"")
         self.kind = SECRET
@@ -60,20 +59,10 @@ class Arena:
         slot.view[:] = bytes(len(slot.view))
         self._free.setdefault(len(slot.view), []).append(slot.view)
 
-    def wipe(self) -> None:
-        """All of it, whoever has slots."""
-        for segment in self._segments:
-            segment[:] = bytes(len(segment))
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self._segments))
-
     def _grow(self, size: int) -> None:
         made = self._mapped(size)
         with contextlib.suppress(OSError):
             made.madvise(mmap.MADV_DONTDUMP)
-        self._segments.append(made)
         self._rest = memoryview(made)
 
     def _mapped(self, size: int) -> mmap.mmap:

@@ -27,7 +27,6 @@ MODES = ("exec", "get", "proxy", "sign")
 TIERS = ("T0", "T1", "T2")
 _WAYS = {"exec": "exec --env VAR={} -- CMD", "get": "get {}", "proxy": "exec --proxy VAR={} -- CMD",
          "sign": "exec --ssh -- CMD"}
-AUDITS = ("durable", "written")
 LIVE, REMOVED = "live", "removed"
 BEARER = "Authorization: Bearer {}"
 LEAST_VALUE, LARGEST_VALUE = 8, 64 * 1024
