@@ -83,7 +83,8 @@ class Campaign:
             one.wait()
         self.actors.clear()
         self.end_daemon()
-        assert not (said := (self.folder / "stderr").read_text()), said
+        stderr = self.folder / "stderr"
+        assert not (said := stderr.read_text() if stderr.exists() else ""), said
         return load(self.folder)
 
 
