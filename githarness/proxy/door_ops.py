@@ -50,7 +50,7 @@ class Doors:
     def tick(self) -> None:
         """Now and then: what is needed runs, and what is over is forgotten."""
         self.routes.sweep()
-        self._bound = {each: one for each, one in self._bound.items() if clock.process_start(each[0]) == each[1]}
+        self._bound = {each: one for each, one in self._bound.items() if clock.process_start(each[0]) == each[1] > 0}
         with contextlib.suppress(HarnessError):  # said to who asks for a signature
             self._look_for_adopted()
         if self._adopted or any("sign" in header.modes for header in self._desk.holding.headers()):

@@ -90,7 +90,7 @@ class Routes:
         """Routes end with their lease, and with the process that asked for them."""
         starts = {pid: clock.process_start(pid) for pid in {route.session.pid for route in self._by_token.values()}}
         gone = [token for token, route in self._by_token.items() if self._desk.booted >= route.lease.until
-                or starts[route.session.pid] != route.started]
+                or not (route.started == starts[route.session.pid] > 0)]
         self._desk.leases.drop(self._by_token.pop(token).lease for token in gone)
 
     def use(self, number: int, token: str, method: str, path: str) -> Reply:
