@@ -15,6 +15,7 @@ import pytest
 from githarness.errors import Conflict, Integrity, LeaseLost, NotFound, Unavailable
 from githarness.store import fences, stops
 from githarness.store.stops import Stop
+from githarness.vault import marks
 from githarness.work import backup, channels, tasks
 from githarness.work.backup import Restored
 from tests.conftest import Cli
@@ -212,3 +213,21 @@ def test_the_log_says_what_was_put_back(fleet: Path, cli: Cli, file: Path) -> No
     assert verdict["faults"] == [] and any(old in one for one in verdict["notes"])
     assert run("audit", "seal")["log"] == done["log"]
     assert run("state", "get", "k", "--as", "olive")["value"] == 1
+
+
+def test_marks_of_secrets_only_grow(fleet: Path, cli: Cli, file: Path, table: Table) -> None:
+    """A restore brings back marks that are gone, and takes none back that went on since."""
+    def run(*args: str | Path, **more: str) -> None:
+        done = cli(*args, cwd=fleet, **more)
+        assert done.code == 0, done.err
+
+    run("vault", "init", "--keyfile", file.with_name("keyfile"))
+    run("vault", "set", "db", stdin="the first value")
+    run("backup", file)
+    run("vault", "set", "db", stdin="the second value")
+    kept = next((table.harness.settings.data_dir / "vault").glob("*/marks"))
+    run("restore-backup", file, "--force")
+    assert marks.load(kept.parent)["db"].version == 2
+    kept.unlink()
+    run("restore-backup", file, "--force")
+    assert marks.load(kept.parent)["db"].version == 1
