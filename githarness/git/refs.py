@@ -40,7 +40,8 @@ class Note:
 def read(common_dir: Path, ref: str) -> str | None:
     """The id that `ref` names, None where there is no such ref. Raises Unavailable for a symbolic or broken one."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        text = (common_dir / ref).read_text(encoding="ascii", errors="replace")
+        with open(f"{common_dir}/{ref}", "rb", buffering=0) as file:  # read at every turn
+            text = file.read(64).decode("ascii", "replace")
         if not _OID.fullmatch(text):
             raise Unavailable(f"'{ref}' is not a plain ref", fix="git symbolic-ref --delete, or git fsck")
         return text[:40]

@@ -45,7 +45,7 @@ class Database:
         """Opens or makes the database. Raises Integrity, Unavailable or Locked."""
         self.home = home
         self.path = home / "harness.db"
-        self._wal = f"{self.path}-wal"
+        self._wal, self._lock = f"{self.path}-wal", home / "harness.lock"
         self._clock = clock
         self._local = threading.local()
         self._handle()
@@ -142,7 +142,7 @@ class Database:
         if self._local.__dict__.get("turn") == os.getpid():
             yield
             return
-        with flock.exclusive(self.home / "harness.lock", wait=WAIT if wait is None else wait, what="the database"):
+        with flock.exclusive(self._lock, wait=WAIT if wait is None else wait, what="the database"):
             self._local.turn = os.getpid()
             try:
                 yield

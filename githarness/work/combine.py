@@ -20,6 +20,7 @@ import json
 import os
 import select
 import shutil
+import struct
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,8 @@ from githarness.work.coordination import Caller, Step, together
 from githarness.work.parts import Parts
 
 _ROOM = 256 << 10  # bytes of an ask; a larger one waits for the lock by itself
-_ASKED, _BACK, _TAKEN, _DONE, _READY, _SIZE, _BODY = 0, 1, 2, 3, 4, 8, 12  # offsets
+_ASKED, _BACK, _TAKEN, _DONE, _READY, _SIZE, _BODY = 0, 1, 2, 3, 4, 8, 20  # offsets
+_LENGTH = struct.Struct(">Id")  # of the body in bytes, and until when its owner waits, in seconds of monotonic time
 _NUMBERS = 250
 _PATIENCE = 0.05  # seconds without a bell
 _ROOM_FOR_OTHERS = 0.002  # seconds that who led for others lets one of them lead: else it would lead for ever
@@ -67,13 +69,14 @@ class Place:
 
     def leave(self, text: bytes) -> None:
         self._number = self._number % _NUMBERS + 1
-        os.pwrite(self._fd, bytes(_SIZE - _DONE) + len(text).to_bytes(4, "big") + text, _DONE)
+        length = _LENGTH.pack(len(text), SYSTEM.monotonic() + WAIT)
+        os.pwrite(self._fd, bytes(_SIZE - _DONE) + length + text, _DONE)
         os.pwrite(self._fd, bytes((self._number,)), _ASKED)
 
     def answer(self, by: int = _DONE) -> bytes | None:
         """By `_READY`: where the transaction that it is from may not have happened."""
         head = os.pread(self._fd, _BODY, 0)
-        return os.pread(self._fd, int.from_bytes(head[_SIZE:], "big"), _BODY) if head[by] == self._number else None
+        return os.pread(self._fd, _LENGTH.unpack_from(head, _SIZE)[0], _BODY) if head[by] == self._number else None
 
     def taken_back(self) -> bool:
         os.pwrite(self._fd, bytes((self._number,)), _BACK)
@@ -132,9 +135,11 @@ class _Known:
         os.close(self.bell)
 
     def asked(self) -> bytes | None:
-        """The head, where an ask lies there."""
+        """The head, where an ask lies there whose owner waits: nothing is carried out for one that is long gone."""
         head = os.pread(self.fd, _BODY, 0)
-        return None if len(head) < _BODY or head[_ASKED] in (head[_TAKEN], head[_BACK]) else head
+        if len(head) < _BODY or head[_ASKED] in (head[_TAKEN], head[_BACK]):
+            return None
+        return head if SYSTEM.monotonic() < _LENGTH.unpack_from(head, _SIZE)[1] else None
 
     def take(self, head: bytes) -> bytes | None:
         """None where its owner has taken it back."""
@@ -142,10 +147,10 @@ class _Known:
         os.pwrite(self.fd, number, _TAKEN)
         if os.pread(self.fd, 1, _BACK) == number:
             return None
-        return os.pread(self.fd, int.from_bytes(head[_SIZE:], "big"), _BODY)
+        return os.pread(self.fd, _LENGTH.unpack_from(head, _SIZE)[0], _BODY)
 
     def put(self, text: bytes) -> None:
-        os.pwrite(self.fd, len(text).to_bytes(4, "big") + text, _SIZE)
+        os.pwrite(self.fd, _LENGTH.pack(len(text), 0.0) + text, _SIZE)
         os.pwrite(self.fd, os.pread(self.fd, 1, _TAKEN), _READY)
 
     def done(self) -> None:
@@ -165,6 +170,7 @@ class Combined:
         self._local = threading.local()
         self._known = _Places(self._folder)
         self._crowded = 0  # asks for which we let somebody else lead first, as we led for others just now
+        self._busy = False  # whether somebody served our last ask: then the lock is hardly free before the next
 
     def ask(self, caller: Caller, ask: object) -> dict[str, Json]:
         """The answer of the verb that `ask` belongs to; raises what it raises."""
@@ -187,7 +193,7 @@ class Combined:
         batch = _Batch(caller, ask, self._known)
         if ops.is_own(caller, ask):
             return batch.served(self._parts, wait=WAIT)
-        if not self._crowded:
+        if not self._crowded and not self._busy:
             with contextlib.suppress(flock.Held):
                 return self._led(batch)
         text = canon.dumps(ops.packed(caller, ask)).encode()
@@ -207,7 +213,7 @@ class Combined:
             place.rung(patience or _PATIENCE)
             patience = 0.0
             if (answer := place.answer()) is not None:
-                self._crowded = 0
+                self._crowded, self._busy = 0, True
                 return _unpacked(answer)
         if place.taken_back():
             batch.place = None
@@ -222,6 +228,7 @@ class Combined:
             found = batch.served(self._parts, wait=0.0)
         except _Settled as settled:
             return settled.found
+        self._busy = False
         self._crowded = _CROWDED if batch.taken else max(0, self._crowded - 1)
         return found
 
@@ -246,7 +253,7 @@ class _Places:
     """All that there are, as who has the lock sees them."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._name = folder, str(folder)  # asked for at every turn
         self._places: dict[str, _Known] = {}
         self._read = (0, 0)  # the folder's time when it was read, and how often it was not since
 
@@ -258,11 +265,11 @@ class _Places:
 
     def _look(self) -> None:
         with contextlib.suppress(FileNotFoundError):
-            changed, (known, times) = os.stat(self._folder).st_mtime_ns, self._read
+            changed, (known, times) = os.stat(self._name).st_mtime_ns, self._read
             if changed == known and times < _AGAIN:
                 self._read = (known, times + 1)
                 return
-            names = {name for name in os.listdir(self._folder) if "." not in name}
+            names = {name for name in os.listdir(self._name) if "." not in name}
             for name in self._places.keys() - names:
                 self._places.pop(name).close()
             for name in names - self._places.keys():

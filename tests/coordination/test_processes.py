@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -221,3 +222,30 @@ def test_input_without_end_is_refused(fleet: Path, command: tuple[str, ...]) -> 
         run = subprocess.run([sys.executable, "-m", "githarness", "-C", str(fleet), *command], cwd=ROOT, check=False,
                              stdin=endless, capture_output=True)
     assert run.returncode == 2 and b"larger than 4,000,000 bytes" in run.stderr
+
+
+GONE = """\
+import sys
+from pathlib import Path
+from githarness import settings, wiring
+from githarness.work import combine, state
+from githarness.work.coordination import Caller
+combine.WAIT = 0.5
+harness = wiring.open(Path(sys.argv[1]), settings.load())
+harness.combined.ask(Caller("scribe", None, "r-scribe"), state.SetAsk("theirs", "1"))
+"""
+
+
+def test_nothing_is_carried_out_for_who_is_long_gone(table: Table) -> None:
+    """An ask that its owner's death left behind is not found, and done, by whoever comes along later."""
+    combined = table.harness.combined
+    with table.harness.db.turn():
+        gone = subprocess.Popen([sys.executable, "-c", GONE, str(table.folder)], cwd=ROOT)
+        while not list(combined._known.asked()):
+            time.sleep(0.01)
+        gone.kill()
+        gone.wait()
+        while list(combined._known.asked()):
+            time.sleep(0.05)
+        table.set("mine")
+    assert [one["key"] for one in table.ask(state.ListAsk())["items"]] == ["mine"]
