@@ -83,6 +83,7 @@ class Desk:
         self.revoked = 0
         self.clients: Callable[[], int] = lambda: 0
         self.before_turn: Callable[[], None] = lambda: None  # until the other file of the spool is empty
+        self.moving: Callable[[], bool] = lambda: False  # whether that other file is not empty yet
         self.more: dict[str, Callable[[Session, dict[str, Any]], dict[str, Json]]] = {}  # what only a daemon can do
         self.trouble = ""  # why governance or database cannot be looked at now
         self.now = self.clock.now()
@@ -199,7 +200,7 @@ class Desk:
                           host=ask.host, method=ask.method)
         url = ask.path if ask.method else None
         decision = self.ground.decide(request, url)
-        if self.spool.waiting and any(limit.what == "calls" for limit in decision.limits):
+        if (self.spool.waiting or self.moving()) and any(limit.what == "calls" for limit in decision.limits):
             self.settle()
             decision = self.ground.decide(request, url)
         return decision

@@ -69,7 +69,13 @@ class Mover:
 
     def wait(self) -> bool:
         """Whether the file is empty, waiting for it."""
-        return self._idle or self.done()
+        if not self._idle:
+            self.done()
+        if self.moving:  # it failed before: what is in it must not be written over
+            self.start(self.moving)
+            if not self.gone:
+                self.done()
+        return self.moving is None
 
     def close(self) -> None:
         os.close(self._orders)

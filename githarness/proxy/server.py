@@ -48,6 +48,7 @@ class Server:
         self._last_move = self._last_sweep = desk.clock.monotonic()
         desk.holding.withdraw = self._withdraw
         desk.before_turn = self._settled
+        desk.moving = lambda: mover.moving is not None
         desk.clients = lambda: len(self._connections)
 
     def attach(self, line: socket.socket, pid: int, answer: Callable[[bytes], Reply]) -> None:

@@ -7,15 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from githarness.errors import HarnessError, Unavailable
-from tests.conftest import Cli
-from tests.proxy.conftest import Daemon, answer, events, frame
+from githarness.errors import HarnessError, RateLimited, Unavailable
+from githarness.proxy import spool
+from githarness.proxy.mover import Mover
+from tests.conftest import Cli, run_git
+from tests.proxy.conftest import POLICY, Daemon, answer, events, frame
 from tests.proxy.served import eventually
 
 GITHARNESS = f"{sys.executable} -m githarness"
@@ -95,10 +98,10 @@ FORGED = (
 
 def test_forged_lines_of_the_spool_keep_no_other_out_of_the_log(vaulted: Path, cli: Cli) -> None:
     """Whole by their sums, and nothing that a daemon writes: they are passed over, and commands go on."""
-    spool = vaulted / ".git/githarness/vault-audit.spool"
+    file = vaulted / ".git/githarness/vault-audit.spool"
     safe = json.dumps({"mode": "get", "secret": "github/fast", "version": 1, "lease": "vl-1"})
     use = f'{{"kind":"secret","agent":"deployer","run":"r-x","safe":{json.dumps(safe)},"time":1.000000,"n":9}}'
-    spool.write_bytes(b"".join(b"%08x %b\n" % (zlib.crc32(text), text) for text in (*FORGED, use.encode())))
+    file.write_bytes(b"".join(b"%08x %b\n" % (zlib.crc32(text), text) for text in (*FORGED, use.encode())))
     assert cli("vault", "get", "github/fast", "--agent", "deployer", cwd=vaulted).code == 0
     first, second = events(vaulted, "secret")
     assert first["run"] == "r-x" and second["run"] != "r-x"
@@ -193,3 +196,37 @@ def test_who_is_too_deep_is_nobody() -> None:
             "try: identity.ancestry(os.getpid())\nexcept Denied: print('denied')")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "denied\n"
+
+
+def test_uses_that_are_on_their_way_into_the_log_count(vaulted: Path, start: Callable[..., Daemon], cli: Cli) -> None:
+    """A limit of calls is kept while the mover has the file that they are in."""
+    path = ".githarness/policies/main.yaml"
+    limited = POLICY.replace('"t1/**"]}', '"t1/**"], limits: {calls: 3/1h}}')
+    blob = run_git(vaulted, "rev-parse", f"HEAD:{path}")
+    assert cli("write", path, "--as", "olive", "--if-match", blob, cwd=vaulted, stdin=limited).code == 0
+    daemon = start()
+    mover = int(Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()[0])
+    with daemon.client() as vault:
+        for _ in range(2):
+            vault.ask("get", name="github/token", mode="get")
+        os.kill(mover, signal.SIGSTOP)
+        threading.Timer(2.0, os.kill, (mover, signal.SIGCONT)).start()
+        vault.ask("get", name="github/token", mode="get")
+        subprocess.run(["sleep", "0.6"], check=True)
+        with pytest.raises(RateLimited):
+            vault.ask("get", name="github/token", mode="get")
+
+
+def test_a_file_of_the_spool_that_was_not_moved_is_not_taken_for_empty(tmp_path: Path) -> None:
+    """Where the database could not take its lines, they are moved first, once it can."""
+    (tmp_path / "harness.db").mkdir()
+    book = spool.Spool(tmp_path)
+    mover = Mover(tmp_path)
+    book.note(spool.prefix("denial", "a", None, "r", None, {}), 1.0, durable=False)
+    assert book.write()
+    mover.start(book.turn())
+    assert not mover.done() and not mover.wait()
+    (tmp_path / "harness.db").rmdir()
+    assert mover.wait() and not spool.any_left(tmp_path)
+    mover.close()
+    book.close()
