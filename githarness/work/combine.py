@@ -45,6 +45,7 @@ _PATIENCE = 0.05  # seconds without a bell
 _ROOM_FOR_OTHERS = 0.002  # seconds that who led for others lets one of them lead: else it would lead for ever
 _CROWDED = 8
 _MOST = 64  # asks that are served at once
+_KNOWN = 2 * _MOST  # places that are open at once, two descriptors each; the owners of others get the lock themselves
 _AGAIN = 64  # times that the places are served before the folder is read anew: its time is coarse
 _COUNT = itertools.count()
 Found = dict[str, Json] | HarnessError
@@ -199,8 +200,12 @@ class Combined:
         text = canon.dumps(ops.packed(caller, ask)).encode()
         if len(text) > _ROOM:
             return batch.served(self._parts, wait=WAIT)
-        batch.place = self._place()
-        batch.place.leave(text)
+        try:
+            batch.place = self._place()
+            batch.place.leave(text)
+        except OSError:  # no room for it
+            self._local.place = batch.place = None
+            return batch.served(self._parts, wait=WAIT)
         return self._wait(batch, batch.place)
 
     def _wait(self, batch: _Batch, place: Place) -> Found:
@@ -264,7 +269,7 @@ class _Places:
                 yield place, head
 
     def _look(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             changed, (known, times) = os.stat(self._name).st_mtime_ns, self._read
             if changed == known and times < _AGAIN:
                 self._read = (known, times + 1)
@@ -272,7 +277,7 @@ class _Places:
             names = {name for name in os.listdir(self._name) if "." not in name}
             for name in self._places.keys() - names:
                 self._places.pop(name).close()
-            for name in names - self._places.keys():
+            for name in sorted(names - self._places.keys())[:_KNOWN - len(self._places)]:
                 with contextlib.suppress(OSError):  # its owner has just gone
                     self._places[name] = _Known.at(self._folder / name)
             self._read = (changed, 0)
@@ -317,8 +322,11 @@ class _Batch:
 
     def _ready(self, found: Sequence[Found], event: str | None) -> None:
         self.found = list(found)
-        for place, one in zip(self.taken, found, strict=False):
-            place.put(_packed(one, event))
+        try:
+            for place, one in zip(self.taken, found, strict=False):
+                place.put(_packed(one, event))
+        except OSError as error:  # then nothing may happen: its owner would do it again
+            raise Unavailable(f"an answer cannot be written: {error.strerror}", fix="githarness doctor") from error
 
     def _collect(self, db: Database) -> bool:
         """In its turn, once; whether all of it has to be on disk."""

@@ -23,6 +23,7 @@ from githarness.work.pause import Pause
 _PATH = "@lease/"
 _LONGEST = 7 * 86400.0  # seconds
 TURN = 0.25  # seconds that who is first in the queue has before the next one may pass
+_STARS = 8  # of a glob: whether two overlap is looked for under the lock, and takes longer with each
 _SWEEP = 1024  # tokens between two sweeps
 _KEPT = 3600.0  # seconds that a lease that ended is still remembered
 
@@ -283,5 +284,7 @@ def _record(act: Act, lease: Lease, what: str) -> None:
 def _checked(name: str) -> str:
     """The path that policy judges. Raises BadPath, Usage."""
     if name.startswith(PATHS):
+        if name.replace("**", "*").count("*") > _STARS:
+            raise Usage(f"a lease on artifacts has at most {_STARS} '*'", fix="lease a folder: path:runbooks/**")
         return paths.check(f"{_PATH}path/{paths.valid_glob(name.removeprefix(PATHS))}")
     return paths.check(_PATH + name)

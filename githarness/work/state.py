@@ -20,6 +20,7 @@ LARGEST = 1_000_000  # bytes of a value as canonical JSON
 PREFIX = "@state/"  # before a key, where policy judges it and rollbacks name it
 RAW = 4 * LARGEST  # bytes of a value as given, with spaces that canonical JSON has not
 _LEVELS = 100  # of lists and objects in each other
+_LONGEST = 3650 * 86400.0  # seconds
 _SMALL = 4096  # characters of a value that its event repeats
 
 
@@ -193,8 +194,8 @@ def _changing(act: Act, ask: SetAsk | DeleteAsk, action: str) -> Entry | None:
 def _until(act: Act, ttl: float | None) -> tuple[float, str, float] | tuple[None, None, None]:
     if ttl is None:
         return (None, None, None)
-    if ttl <= 0:
-        raise Usage("a time to live is longer than nothing", fix="pass --ttl 5m")
+    if not 0 < ttl <= _LONGEST:
+        raise Usage(f"a time to live of {ttl:g} seconds is none", fix="pass --ttl 5m; without --ttl it stays")
     return (act.turn.now + ttl, act.turn.boot_id, act.turn.boot + ttl)
 
 

@@ -239,6 +239,13 @@ def test_leases_on_artifacts_do_not_overlap(table: Table, one: str, other: str, 
             table.acquire(other, "scribe")
 
 
+def test_a_glob_that_takes_long_to_compare_is_refused(table: Table) -> None:
+    """Everybody would wait while it is compared with what others have leased."""
+    table.acquire("path:" + "*a" * 8)
+    with pytest.raises(Usage):
+        table.acquire("path:" + "*b" * 9)
+
+
 def write(
     table: Table, who: str, path: str = "runbooks/x.md", lease: str | None = None, run: str | None = None,
 ) -> None:

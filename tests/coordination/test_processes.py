@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -249,3 +250,31 @@ def test_nothing_is_carried_out_for_who_is_long_gone(table: Table) -> None:
             time.sleep(0.05)
         table.set("mine")
     assert [one["key"] for one in table.ask(state.ListAsk())["items"]] == ["mine"]
+
+
+def test_without_room_for_an_ask_its_owner_waits_for_the_lock(table: Table) -> None:
+    """As on a full disk, or where something else stands in the folder's place."""
+    (table.harness.repo.home / "desk").write_text("")
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with table.harness.db.turn():
+            held.set()
+            let_go.wait(20)
+
+    threading.Thread(target=hold).start()
+    assert held.wait(20)
+    threading.Timer(0.2, let_go.set).start()
+    assert table.set("k") == 1
+
+
+def test_a_crowd_takes_no_more_descriptors_than_there_are(table: Table) -> None:
+    """Of a thousand places so many are open at once that the rest of the program has room."""
+    combined, folder = table.harness.combined, table.harness.combined._folder
+    folder.mkdir(parents=True)
+    for number in range(1000):
+        (folder / f"1-1-{number}").write_bytes(bytes(20))
+        os.mkfifo(folder / f"1-1-{number}.bell")
+    table.set("k")
+    assert len(os.listdir("/proc/self/fd")) < 512
+    assert len(combined._known._places) == 128

@@ -105,6 +105,13 @@ def test_a_value_that_cannot_be_kept_is_refused(text: bytes) -> None:
         state.value_of(text)
 
 
+@pytest.mark.parametrize("ttl", [0.0, -1.0, 1e12, 1e300])
+def test_a_time_that_no_calendar_has_is_refused(table: Table, ttl: float) -> None:
+    """And with it nobody else's ask that shares the transaction."""
+    with pytest.raises(Usage):
+        table.set("k", ttl=ttl)
+
+
 def test_the_largest_value_is_kept_whole(table: Table) -> None:
     """A million bytes as canonical JSON."""
     text = state.value_of(b"x" * 999_998)
