@@ -42,8 +42,6 @@ _ASKED, _BACK, _TAKEN, _DONE, _READY, _SIZE, _BODY = 0, 1, 2, 3, 4, 8, 20  # off
 _LENGTH = struct.Struct(">Id")  # of the body in bytes, and until when its owner waits, in seconds of monotonic time
 _NUMBERS = 250
 _PATIENCE = 0.05  # seconds without a bell
-_ROOM_FOR_OTHERS = 0.002  # seconds that who led for others lets one of them lead: else it would lead for ever
-_CROWDED = 8
 _MOST = 64  # asks that are served at once
 _KNOWN = 2 * _MOST  # places that are open at once, two descriptors each; the owners of others get the lock themselves
 _AGAIN = 64  # times that the places are served before the folder is read anew: its time is coarse
@@ -170,8 +168,7 @@ class Combined:
         self._folder = parts.repo.home / "desk" / f"{clock.boot_id()}-{ops.look()}"
         self._local = threading.local()
         self._known = _Places(self._folder)
-        self._crowded = 0  # asks for which we let somebody else lead first, as we led for others just now
-        self._busy = False  # whether somebody served our last ask: then the lock is hardly free before the next
+        self._busy = False  # whether our last ask shared a transaction: then the lock is hardly free before the next
 
     def ask(self, caller: Caller, ask: object) -> dict[str, Json]:
         """The answer of the verb that `ask` belongs to; raises what it raises."""
@@ -194,7 +191,7 @@ class Combined:
         batch = _Batch(caller, ask, self._known)
         if ops.is_own(caller, ask):
             return batch.served(self._parts, wait=WAIT)
-        if not self._crowded and not self._busy:
+        if not self._busy:
             with contextlib.suppress(flock.Held):
                 return self._led(batch)
         text = canon.dumps(ops.packed(caller, ask)).encode()
@@ -210,15 +207,15 @@ class Combined:
 
     def _wait(self, batch: _Batch, place: Place) -> Found:
         deadline = SYSTEM.monotonic() + WAIT
-        patience = _ROOM_FOR_OTHERS if self._crowded else 0.0
+        if self._busy:
+            os.sched_yield()  # others leave theirs, and one transaction does for all
         while SYSTEM.monotonic() < deadline:
-            if not patience:
+            if place.answer() is None:
                 with contextlib.suppress(flock.Held):
                     return self._led(batch)
-            place.rung(patience or _PATIENCE)
-            patience = 0.0
+            place.rung(_PATIENCE)
             if (answer := place.answer()) is not None:
-                self._crowded, self._busy = 0, True
+                self._busy = True
                 return _unpacked(answer)
         if place.taken_back():
             batch.place = None
@@ -233,8 +230,7 @@ class Combined:
             found = batch.served(self._parts, wait=0.0)
         except _Settled as settled:
             return settled.found
-        self._busy = False
-        self._crowded = _CROWDED if batch.taken else max(0, self._crowded - 1)
+        self._busy = bool(batch.taken)
         return found
 
     def _place(self) -> Place:
