@@ -228,7 +228,8 @@ def _published(sh: Shell, item: dict[str, Json]) -> None:
 def _message(sh: Shell, item: dict[str, Json]) -> None:
     """The body stands indented: no line of it can be taken for the head of another message."""
     reply_to = f", in reply to {item['reply_to']}" if item["reply_to"] else ""
-    sh.line(Painted(str(item["id"]), "cyan"), f" {item['cursor']} {item['time']} {item['agent'] or item['human']} to "
+    sh.line(Painted(str(item["id"]), "cyan"), f" {item['cursor']} {item['time']} "
+            f"{item['agent'] or item['human'] or 'githarness'} to "
             f"{item['to']}{reply_to}")
     refs = item["refs"]
     for ref in refs if isinstance(refs, list) else []:

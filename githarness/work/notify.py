@@ -1,8 +1,9 @@
 """Tells operators what stops agents or waits for people, as `notify` of config.toml says: a channel, a command.
 
 Nothing that an agent does waits for it: it looks at what has happened when a run begins or ends, in the daemon's
-pauses, and at `runs health`. The same cause is told once an hour, a held change or a grant that ends once. What was
-told is noted before it is sent, so that two processes do not both tell it; a command that fails is an event.
+pauses, and at `runs health`. The same cause is told once an hour, each stop of an agent that is still in force, each
+held change and each grant that ends once. What was told is noted before it is sent, so that two processes do not both
+tell it; a command that fails is an event.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from githarness.canon import Json
 from githarness.git import refs
 from githarness.policy.model import Grant
 from githarness.settings import Notify
-from githarness.store import channels, events, notices
+from githarness.store import channels, events, notices, stops
 from githarness.store.channels import Channel, Message
 from githarness.store.db import Connection
 from githarness.store.notices import Notable
@@ -42,6 +43,7 @@ class Notice(NamedTuple):
     text: str
     agent: str | None = None
     once: bool = False
+    since: float = 0.0  # told before that, it was told of another one
 
 
 def tell(parts: Parts, deliver: Deliver | None) -> list[Notice]:
@@ -69,19 +71,21 @@ def tell(parts: Parts, deliver: Deliver | None) -> list[Notice]:
 def _due(conn: Connection, found: list[Notice], now: float) -> list[Notice]:
     each = {one.cause: one for one in found}
     told = notices.told(conn, each)
-    return [one for one in each.values() if one.cause not in told or not (one.once or now - told[one.cause] < _AGAIN)]
+    return [one for one in each.values() if one.cause not in told or told[one.cause] < one.since
+            or not (one.once or now - told[one.cause] < _AGAIN)]
 
 
 def _of_events(conn: Connection, after: int, until: int, now: float) -> Iterator[Notice]:
-    denied = set()
+    denied, stopped = set(), stops.in_force(conn)
     for one in notices.notable(conn, after, until):
         if one.outcome == "credential-rejected":
             yield _rejected(one)
         elif one.kind == "denial":
             denied.add(one.agent or "")
-        elif one.agent and not one.human:
+        elif one.agent in stopped and not one.human:
             word = "paused" if one.kind == "guard" else "quarantined"
-            yield Notice(f"{word}:{one.agent}", f"agent '{one.agent}' is {word}: {_said(one, 'why')}", one.agent)
+            yield Notice(f"{word}:{one.agent}", f"agent '{one.agent}' is {word}: {_said(one, 'why')}", one.agent,
+                         once=True, since=stopped[one.agent].since)
     for agent in sorted(denied):
         if (count := notices.denials(conn, agent, now - _AGAIN)) >= _DENIALS:
             yield Notice(f"denials:{agent}", f"agent '{agent}' was denied {count} times in a row", agent)

@@ -14,7 +14,7 @@ from githarness import clock, settings
 from githarness.errors import Denied, Integrity
 from githarness.runner import tell
 from githarness.settings import Notify
-from githarness.store import channels, events
+from githarness.store import channels, events, stops
 from githarness.store.rows import EventRow
 from githarness.work import notify, runs
 from githarness.work.asks import Ask, Op
@@ -53,19 +53,31 @@ def messages(table: Table) -> list[dict[str, Any]]:
         return [json.loads(one.body) for one in channels.after(conn, "ops", 0, [channels.ALL], (100, 1 << 20))]
 
 
-def test_a_pause_is_told_once_an_hour(table: Table, told: Callable[[], list[str]]) -> None:
-    """In the channel, for everybody who reads it; again where it happens again later."""
+def release(table: Table) -> None:
+    table.clock.passes(1.0)
+    with table.harness.db.write() as conn:
+        stops.release(conn, ["deployer"], table.clock.now())
+
+
+def test_each_pause_is_told_once(table: Table, told: Callable[[], list[str]]) -> None:
+    """In the channel, for everybody who reads it; who was released and fails again is told of again, however soon."""
     assert told() == []
     fail(table)
     assert told() == ["paused:deployer"] and told() == []
     (only,) = messages(table)
     assert only["cause"] == "paused" and only["agent"] == "deployer" and "5 runs in a row" in only["text"]
-    for wait, again in ((60.0, []), (3600.0, ["paused:deployer"])):
-        with table.harness.db.write() as conn:
-            conn.execute("UPDATE stops SET released = ?", (table.clock.now(),))
-        table.clock.passes(wait)
-        fail(table)
-        assert told() == again
+    release(table)
+    fail(table)
+    assert told() == ["paused:deployer"] and told() == []
+
+
+def test_a_pause_that_is_over_is_not_told(table: Table, told: Callable[[], list[str]]) -> None:
+    """Where nobody looked before the agent was released, an old pause is no news, and does not hide the next one."""
+    fail(table)
+    release(table)
+    assert told() == []
+    fail(table)
+    assert told() == ["paused:deployer"]
 
 
 def test_denials_in_a_row_are_told(table: Table, told: Callable[[], list[str]]) -> None:
@@ -109,6 +121,7 @@ def test_a_held_change_is_told(told: Callable[[], list[str]], cli: Cli, fleet: P
 
 def _told_by_the_run(cli: Cli, fleet: Path) -> list[str]:
     read = cli("--json", "channel", "read", "ops", "--as", "olive", cwd=fleet).json["items"]
+    assert " githarness to all\n" in cli("channel", "read", "ops", "--as", "olive", cwd=fleet).out
     return [f"held:{one['body']['text'].rpartition(' ')[2]}" for one in read if one["body"]["cause"] == "held"]
 
 
