@@ -65,6 +65,7 @@ def no_key(sh: Shell, made: Done, value: bytes | bytearray) -> None:
 def unlocked(harness: wiring.Harness) -> Keks:
     """The vault's keys, asked of a person at a terminal where nothing else opens it."""
     vault = vault_records.vault_of(harness.reader, harness.governance(), harness.settings)
+    vault_records.check_own(harness.reader, harness.governance().commit, vault.place)
     return opened(harness, vault.place)
 
 

@@ -50,6 +50,7 @@ class Holding:
         self.fix: str | None = None
         self._keks: dict[str, Slot] = {}
         self._digest = ""
+        self._own = ""  # a commit that the keys are for
         self._missing = False  # whether a record is sealed with a key that is not open here
         self._held: dict[str, Held] = {}
         self.refused: dict[str, str] = {}
@@ -60,8 +61,13 @@ class Holding:
         return not self._keks
 
     def vault(self) -> Vault:
-        """Raises NotFound, Integrity."""
-        return vault_records.vault_of(self._ground.parts.reader, self._ground.governance(), self._settings)
+        """Raises NotFound, Integrity; Denied where another repository's keys would be used."""
+        governance, reader = self._ground.governance(), self._ground.parts.reader
+        vault = vault_records.vault_of(reader, governance, self._settings)
+        if governance.commit != self._own:
+            vault_records.check_own(reader, governance.commit, vault.place, self._own)
+            self._own = governance.commit
+        return vault
 
     def get(self, name: str) -> Held:
         """Raises NotFound, Integrity for a record that is refused."""

@@ -1,6 +1,6 @@
 """The vault's keys on this machine: `keyslots.json`, where each key (KEK) lies in a box for each slot.
 
-    {"version": 1, "vault": ID, "repository": where it was made,
+    {"version": 1, "vault": ID, "repository": where it was made, "origin": a commit of it,
      "slots": [{"kind", "public": X25519 public key, "salt", "cost"?: [passes, KiB, lanes], "file"?: where it lies}],
      "keks": [{"kek": 16 hex, "current": bool, "boxes": [one for each slot]}]}
 
@@ -70,6 +70,7 @@ class Keyslots:
     slots: tuple[Slot, ...] = ()
     keks: tuple[Kek, ...] = ()
     repository: str = ""  # the common git directory of the clone that made it
+    origin: str = ""  # its head by then: they are for no repository whose history has not this commit
 
     @property
     def current(self) -> str:
@@ -170,6 +171,7 @@ def _aad(vault: str, kek: str) -> bytes:
 def _table(keyslots: Keyslots) -> dict[str, Any]:
     return {
         "version": _VERSION, "vault": keyslots.vault, "repository": keyslots.repository,
+        "origin": keyslots.origin,
         "slots": [{"kind": slot.kind, "public": _text(slot.public), "salt": _text(slot.salt),
                    **({"cost": list(slot.cost)} if slot.cost else {}),
                    **({"file": slot.file} if slot.file else {})} for slot in keyslots.slots],
@@ -185,7 +187,7 @@ def _parsed(table: dict[str, Any]) -> Keyslots:
                        kdf.Cost(*map(int, one["cost"])) if "cost" in one else None, str(one.get("file", "")))
                   for one in table["slots"])
     keks = tuple(Kek(one["kek"], tuple(map(_bytes, one["boxes"])), one["current"] is True) for one in table["keks"])
-    found = Keyslots(str(table["vault"]), slots, keks, str(table["repository"]))
+    found = Keyslots(str(table["vault"]), slots, keks, str(table["repository"]), str(table["origin"]))
     well = [slot.kind in KINDS and (slot.kind == "passphrase") == bool(slot.cost) for slot in slots]
     boxed = [len(kek.boxes) == len(slots) for kek in keks]
     if table["version"] != _VERSION or not slots or not all(well + boxed) or sum(kek.current for kek in keks) != 1:

@@ -43,7 +43,7 @@ def init(desk: Desk, settings: Settings, slot: Callable[[Path], Slot]) -> Made:
         people.require(human, "owner", "making a vault")
         _must_be_none(desk, settings, governance)
         if not made:
-            made.append(_keys(desk, settings, name, slot))
+            made.append(_keys(desk, settings, Keyslots(name, origin=governance.commit), slot))
         marker = folder.path_of(governance.config.vault, folder.MARKER)
         return Edit(f"vault: init {name}", files={marker: record.build_marker(name, signer)})
 
@@ -51,10 +51,11 @@ def init(desk: Desk, settings: Settings, slot: Callable[[Path], Slot]) -> Made:
     return Made(name, folder.keys_of(settings, name), commit, made[0].slots)
 
 
-def _keys(desk: Desk, settings: Settings, name: str, slot: Callable[[Path], Slot]) -> Keyslots:
-    place = folder.make(settings, name)
+def _keys(desk: Desk, settings: Settings, bare: Keyslots, slot: Callable[[Path], Slot]) -> Keyslots:
+    place = folder.make(settings, bare.vault)
     repository = str(desk.parts.repo.common_dir.resolve())
-    made = Keyslots(name, (slot(place),), repository=repository).with_kek(bytearray(secrets.token_bytes(aead.KEY)))
+    made = replace(bare, slots=(slot(place),), repository=repository).with_kek(
+        bytearray(secrets.token_bytes(aead.KEY)))
     keyslots.save(place, made)
     return made
 
@@ -86,6 +87,7 @@ def rekey(desk: Desk, settings: Settings, unlock: Callable[[Path], Keks], change
     people.require(human, "owner", "changing the vault's keys")
     place = vault_records.vault_of(desk.parts.reader, governance, settings).place
     folder.check(settings, place)
+    vault_records.check_own(desk.parts.reader, governance.commit, place)
     with keyslots.changing(place):
         keks = dict(unlock(place))
         fresh = bytearray(secrets.token_bytes(aead.KEY))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from githarness.errors import HarnessError, Integrity, NotFound
+from githarness.errors import Denied, HarnessError, Integrity, NotFound
 from githarness.git.objects import FILE, Entry
 from githarness.git.reader import Reader
 from githarness.policy.model import Human, Registry
 from githarness.settings import Settings
-from githarness.vault import folder, record
+from githarness.vault import folder, keyslots, record
 from githarness.vault.record import Record
 from githarness.work.governance import Governance
 from githarness.work.people import RANKS
@@ -45,6 +46,20 @@ def vault_of(reader: Reader, governance: Governance, settings: Settings) -> Vaul
     name, signer = record.parse_marker(reader.blob(entry.oid))
     believe(governance.registry, signer, "the vault's marker")
     return Vault(name, at, folder.keys_of(settings, name))
+
+
+def check_own(reader: Reader, commit: str, place: Path, known: str = "") -> None:
+    """Whether the keys there are for the repository of this commit. `known`: a commit for which they are.
+
+    A vault's marker and records can be copied into any repository, whose owners are then others; what cannot be made
+    there is a history with the commit that the keys were made at. Raises Denied, Integrity.
+    """
+    with contextlib.suppress(NotFound):  # there are no keys
+        origin = keyslots.load(place).origin
+        if not any(one and reader.has(one) and reader.is_ancestor(one, commit) for one in (known, origin)):
+            raise Denied(f"the keys of vault '{place.name}' are for another repository: this history has not the commit "
+                         f"'{origin[:12]}' that they were made at", details={"rule": "vault-origin"},
+                         fix="use the repository of the vault, or a clone with its whole history: git fetch --unshallow")
 
 
 def believe(registry: Registry, signer: str, what: str) -> Human:

@@ -75,6 +75,7 @@ class Making:
     @classmethod
     def at(cls, desk: Desk, settings: Settings, governance: Governance) -> Making:
         vault = vault_records.vault_of(desk.parts.reader, governance, settings)
+        vault_records.check_own(desk.parts.reader, governance.commit, vault.place)
         human, signer = people.acting(desk.parts, governance, name=None, mail=desk.mail)
         return cls(vault, governance, human, signer, marks.load(vault.place), clock.rfc3339(desk.parts.clock.now()))
 

@@ -214,6 +214,23 @@ def test_a_second_vault_is_refused(safe: Safe, tmp_path: Path, git: Git) -> None
     assert (place / keyslots.FILE).read_bytes() == keys and len(list(place.parent.iterdir())) == 1
 
 
+def test_keys_and_marks_are_for_no_other_repository(safe: Safe, cli: Cli, git: Git, tmp_path: Path) -> None:
+    """A copied marker and copied records open nothing elsewhere and raise no mark; a clone is the same repository."""
+    safe.set("a", OLD)
+    for name in ("clone", "other"):
+        git(tmp_path, "clone", "-q", safe.folder, name)
+    assert cli("vault", "get", "a", "--as", "olive", cwd=tmp_path / "clone").out == OLD.decode()
+    git(tmp_path / "other", "checkout", "-q", "--orphan", "fresh")
+    safe.git("-C", str(tmp_path / "other"), "commit", "-q", "-m", "copied")
+    git(tmp_path / "other", "branch", "-q", "-M", "fresh", "main")
+    before = marks.load(safe.place)
+    assert cli("vault", "get", "a", "--as", "olive", cwd=tmp_path / "other").code == 10
+    for act in (lambda one: one.set("a", NEW), lambda one: one.rm("a"), lambda one: one.rekey()):
+        with pytest.raises(Denied, match="another repository"):
+            act(Safe(tmp_path / "other"))
+    assert marks.load(safe.place) == before and safe.value("a") == OLD
+
+
 def test_a_vault_without_its_keys_stays_locked(safe: Safe) -> None:
     """A failed load makes nothing: no keyfile, no slots, no keys."""
     safe.set("a", OLD)
