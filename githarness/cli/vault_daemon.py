@@ -86,8 +86,8 @@ def status(ctx: typer.Context) -> None:
         sh.line(f"{counted(found['routes'], 'route')} for HTTP, ssh-agent at '{found['ssh_agent']}'")
     for one in found["rejected"] if vault.served and isinstance(found["rejected"], list) else ():
         told = ", ".join(f"{count} x {code}" for code, count in one["answers"].items())
-        sh.line(Painted("rejected", "red"), f" '{one['secret']}' version {one['version']}: {told}, last {one['last']}",
-                "; nothing is sent for now" if one["paused"] else "")
+        sh.line(Painted("rejected", "red"), f" '{one['secret']}' version {one['version']} by {one['by']}: {told}, "
+                f"last {one['last']}", "; nothing is sent for it now" if one["paused"] else "")
     for text in found["not_protected"]:
         sh.line(Painted("not protected from", "yellow"), f" {text}")
 

@@ -1,7 +1,8 @@
 """Routes: where an agent's HTTP requests go, and which secret they are given there; asked for each of them.
 
 A route is a lease of mode proxy, bound to an origin and known by a token that stands in the agent's base URL. What an
-upstream refuses is counted by secret and version; after `_PATIENCE` answers of 401 in a row nothing is sent for a time.
+upstream refuses is counted by secret, version and who asked; after `_PATIENCE` answers of 401 in a row nothing is sent for
+a time: for who had them, and for all as soon as two of them wait. So nobody takes a secret from others by asking badly.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class Route:
     ready: dict[tuple[str, str], Ready] = field(default_factory=dict)
 
     @property
+    def who(self) -> str:
+        """For whom refusals are counted."""
+        return self.session.caller.who if self.session.caller else ""
+
+    @property
     def origin(self) -> dict[str, Json]:
         host, colon, port = self.host.rpartition(":")
         bare = (host if colon and port.isdigit() else self.host).strip("[]")
@@ -44,9 +50,9 @@ class Route:
                 else _USUAL[self.scheme]}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Refusals:
-    """What upstreams have answered to one version of a secret since they last took it."""
+    """What upstreams have answered to one caller with one version of a secret since they last took it."""
 
     counts: dict[int, int] = field(default_factory=dict)
     in_row: int = 0
@@ -58,7 +64,7 @@ class Routes:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._by_token: dict[str, Route] = {}
-        self._refusals: dict[tuple[str, int], _Refusals] = {}
+        self._refusals: dict[tuple[str, int], dict[str, _Refusals]] = {}
 
     def open(self, session: Session, name: str, host: str, lease: Lease) -> tuple[str, Route]:
         """The token of a new route. `host`: one of the record's, or empty for its first.
@@ -130,10 +136,12 @@ class Routes:
         if self._desk.holding.locked:
             return
         version = self._desk.holding.get(route.name).header.version
-        refused = self._refusals.get((route.name, version))
-        if refused and self._desk.booted < refused.until:
-            left = round(refused.until - self._desk.booted + 0.5)
-            raise Unavailable(f"'{route.host}' refused version {version} of '{route.name}' {refused.in_row} times in a "
+        waits = {who: one for who, one in self._refusals.get((route.name, version), {}).items()
+                 if self._desk.booted < one.until}
+        if len(waits) > 1 or route.who in waits:
+            last = max(waits.values(), key=lambda one: one.until)
+            left = round(last.until - self._desk.booted + 0.5)
+            raise Unavailable(f"'{route.host}' refused version {version} of '{route.name}' {last.in_row} times in a "
                               f"row: nothing is sent for {left} seconds", fix=f"githarness vault rotate {route.name}",
                               details={"kind": "credential-rejected", "seconds": left})
 
@@ -144,7 +152,7 @@ class Routes:
         if status not in _KINDS:
             self._refusals.pop(key, None)
             return
-        refused = self._refusals.setdefault(key, _Refusals())
+        refused = self._refusals.setdefault(key, {}).setdefault(route.who, _Refusals())
         refused.counts[status] = refused.counts.get(status, 0) + 1
         refused.last = desk.now
         if status == 401:
@@ -165,9 +173,9 @@ class Routes:
 
     def rows(self) -> list[Json]:
         """What upstreams refuse, for `vault status`."""
-        return [{"secret": name, "version": version, "answers": {str(code): n for code, n in one.counts.items()},
+        return [{"secret": name, "version": version, "answers": {str(code): n for code, n in one.counts.items()}, "by": who,
                  "last": clock.rfc3339(one.last), "paused": self._desk.booted < one.until}
-                for (name, version), one in sorted(self._refusals.items())]
+                for (name, version), each in sorted(self._refusals.items()) for who, one in sorted(each.items())]
 
     def __len__(self) -> int:
         return len(self._by_token)

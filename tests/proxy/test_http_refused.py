@@ -12,6 +12,7 @@ import pytest
 
 from githarness.proxy import http_use
 from githarness.proxy.http_link import Answer, Refused
+from githarness.vault.client import Client
 from tests.proxy import upstream
 from tests.proxy.served import VALUE, Served, eventually, served
 from tests.proxy.upstream import Server
@@ -51,7 +52,7 @@ def servers(place: Path) -> Iterator[dict[str, Server]]:
 def vault(_fleet_template: tuple[Path, Path], servers: dict[str, Server], place: Path) -> Iterator[Served]:
     with served(_fleet_template, place, SSL_CERT_FILE=str(place / "ca.pem")) as made:
         plain = f"http://127.0.0.1:{servers['plain'].port}"
-        for name in ("api/one", "api/two", "api/three", "api/four"):
+        for name in ("api/one", "api/two", "api/three", "api/four", "api/shared"):
             made.secret(name, VALUE, "--mode", "proxy", "--host", plain)
         made.secret("api/basic", '{"username": "joe", "password": "pa55/word:x"}', "--mode", "proxy", "--host", plain,
                     "--header", "Authorization: Basic {base64}")
@@ -86,6 +87,19 @@ def test_a_rejected_credential_is_told_and_left_alone(vault: Served, plain: Serv
     told = [each for each in vault.cli("--json", "vault", "status").json["rejected"] if each["secret"] == "api/two"]
     assert (told[0]["answers"], told[0]["paused"]) == ({"401": 3}, True)
     assert eventually(lambda: "credential-rejected" in vault.cli("--json", "audit", "log", "--kind", "secret").out)
+
+
+def test_who_asks_badly_takes_a_secret_from_nobody_else(vault: Served, plain: Server) -> None:
+    """Three answers of 401 hold back who provoked them; where two agents have them, it is the secret, and all wait."""
+    vault.cli("grant", "scribe", "--allow", "secret", "--path", "api/shared", "--for", "1h", "--why", "test")
+    bad, other = vault.url("api/shared"), vault.url("api/shared", "scribe")
+    assert [vault.http(bad, "/status/401").status for _ in range(4)] == [401, 401, 401, 503]
+    assert vault.http(other, "/status/500").status == 500
+    assert [vault.http(bad, "/status/401").status for _ in range(4)] == [401, 401, 401, 503]
+    assert [vault.http(other, "/status/401").status for _ in range(4)] == [401, 401, 401, 503]
+    with Client(vault.settings, vault.folder / ".git") as person:
+        person.hello(human="olive")
+        assert vault.http(str(person.ask("route", name="api/shared").header["url"]), "/status/200").status == 503
 
 
 def test_a_new_version_is_tried_at_once(vault: Served, plain: Server) -> None:
