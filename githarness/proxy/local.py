@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from githarness import flock, hardening
 from githarness.canon import Json
-from githarness.errors import NotFound, raised
+from githarness.errors import NotFound, Unavailable, raised
 from githarness.proxy import ops, spool
 from githarness.proxy.desk import Session
 from githarness.proxy.scan import Scan, scope_of
@@ -42,7 +42,7 @@ class Local:
         """Raises what the desk refuses with. The use is in the log before this returns."""
         self._desk.begin()
         if op == "scan":
-            self._scan = self._scan or Scan(*scope_of(self._desk, self._session))
+            self._scan = self._scan or Scan(scope_of(self._desk, self._session))
             return Answer(self._scan.answer(fields, bytes(body)), bytearray())
         asked = wire.head({"id": 1, "op": op, **fields})[8:]
         reply = ops.answer(self._desk, self._session, asked, bytearray(body))
@@ -70,6 +70,14 @@ def reach(settings: Settings, parts: Parts) -> Iterator[Client | Local]:
         return
     with flock.exclusive(parts.repo.home / spool.LOCK, wait=_WAIT, what="the vault"), Local(settings, parts) as local:
         yield local
+
+
+def served(settings: Settings, parts: Parts, what: str) -> Client:
+    """The daemon. Raises Unavailable where none listens; `what` then cannot be."""
+    client = connected(settings, parts)
+    if client is None:
+        raise Unavailable(f"no vault daemon serves this repository: {what}", fix="githarness vault serve")
+    return client
 
 
 def connected(settings: Settings, parts: Parts) -> Client | None:

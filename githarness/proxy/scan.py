@@ -17,7 +17,7 @@ import resource
 import signal
 import socket
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from githarness.canon import Json
 from githarness.errors import HarnessError, RateLimited, Usage, VaultLocked
@@ -26,46 +26,56 @@ from githarness.proxy.desk import Desk, Session, failed
 from githarness.vault import search, wire
 
 _AT_ONCE = 8
+_CONTENT, _NEXT = 10, 30  # seconds for a content to come, and for the next one to begin
 _TIME = 60  # seconds of processor time for one connection
 LARGEST = 48 << 20  # bytes of one content
 _NUMPY = 8 << 20  # to load it takes as long as to look through so much without it
 Values = Sequence[tuple[str, memoryview]]
 
 
+class Scope(NamedTuple):
+    values: Values  # all that there are
+    shown: Collection[str]  # the names that may be told
+    whose: str | int  # the run that asks, or the process of none
+
+
 class Scans:
-    """The children that look through contents now."""
+    """The children that look through contents now, one for each run, and for each process that is of none."""
 
     def __init__(self) -> None:
-        self._children: set[int] = set()
+        self._children: dict[int, str | int] = {}
 
-    def hand_over(self, connection: socket.socket, values: Values, shown: Collection[str], header: bytes,
-                  body: bytes | bytearray) -> None:
+    def hand_over(self, connection: socket.socket, scope: Scope, header: bytes, body: bytes | bytearray) -> None:
         """The child answers, and goes on with what comes; the connection is no longer ours. Raises RateLimited."""
         self.reap()
-        if len(self._children) >= _AT_ONCE:
+        if len(self._children) >= _AT_ONCE or scope.whose in self._children.values():
             raise RateLimited("the vault daemon looks through other contents", fix="try again in a moment")
         if pid := os.fork():
-            self._children.add(pid)
+            self._children[pid] = scope.whose
             return
         try:
             _alone(connection)
-            _serve(connection, Scan(values, shown), header, bytes(body))
+            _serve(connection, Scan(scope), header, bytes(body))
         except (OSError, HarnessError):
             pass
         finally:
             os._exit(0)
 
     def reap(self) -> None:
-        self._children = {pid for pid in self._children if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+        self._children = {pid: whose for pid, whose in self._children.items() if os.waitpid(pid, os.WNOHANG) == (0, 0)}
 
 
 class Scan:
     """The contents of one asker. What it makes of values is in this process."""
 
-    def __init__(self, values: Values, shown: Collection[str]) -> None:
-        self._sought = search.sought((name, bytes(value)) for name, value in values)
-        self._shown = shown
+    def __init__(self, scope: Scope) -> None:
+        self._sought = search.sought((name, bytes(value)) for name, value in scope.values)
+        self._shown = scope.shown
         self._content = bytearray()
+
+    @property
+    def has_part(self) -> bool:
+        return bool(self._content)
 
     def answer(self, said: dict[str, Any], body: bytes) -> dict[str, Json]:
         """Raises Usage for a content that is too large."""
@@ -90,12 +100,13 @@ def _finder(size: int) -> search.Finder:
     return found
 
 
-def scope_of(desk: Desk, session: Session) -> tuple[Values, Collection[str]]:
-    """All values, and the names that may be told. Raises VaultLocked, Denied."""
-    desk.introduced(session)
+def scope_of(desk: Desk, session: Session) -> Scope:
+    """Raises VaultLocked, Denied."""
+    caller = desk.introduced(session)
     if desk.holding.locked:
         raise VaultLocked(desk.holding.why_locked, fix=desk.holding.fix or "githarness vault unlock")
-    return [*desk.holding.values()], {header.name for header in ops.in_scope(desk, session)}
+    return Scope([*desk.holding.values()], {header.name for header in ops.in_scope(desk, session)},
+                 caller.run or caller.within or caller.pid)
 
 
 def number_of(header: bytes) -> int:
@@ -118,13 +129,15 @@ def _alone(connection: socket.socket) -> None:
     os.closerange(3, kept)
     os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
     resource.setrlimit(resource.RLIMIT_CPU, (_TIME, _TIME))
-    connection.settimeout(_TIME)
+    connection.settimeout(_CONTENT)
 
 
 def _serve(connection: socket.socket, scan: Scan, header: bytes, body: bytes) -> None:
     with connection.makefile("rb") as incoming:
         while True:
+            left, _ = signal.setitimer(signal.ITIMER_REAL, 0)  # which would end us; processor time bounds a search
             connection.sendall(_answered(scan, header, body))
+            signal.setitimer(signal.ITIMER_REAL, (left or _CONTENT) if scan.has_part else _NEXT)
             begin = incoming.read(wire.LENGTHS.size)
             if len(begin) < wire.LENGTHS.size:
                 return

@@ -167,8 +167,7 @@ class Server:
             return failed(scan.number_of(header), Usage("a scan is asked with nothing else on its way",
                                                         fix="take the answers first, or connect once more"))
         try:
-            values, shown = scan.scope_of(self._desk, one.session)
-            self._scans.hand_over(one.sock, values, shown, header, body)
+            self._scans.hand_over(one.sock, scan.scope_of(self._desk, one.session), header, body)
         except HarnessError as error:
             return failed(scan.number_of(header), error)
         self._drop(one)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 _CHUNK = 1 << 20  # bytes of one request
 _BATCH = 16 << 20  # bytes of contents that are looked through at once
+_MOST = 2000  # of them: the daemon waits 30 seconds for the next
 _OVERLAP = 1 << 18  # bytes that two parts of a large content share
 _BETWEEN = b"\n\0\n\0\n"  # no value goes on behind it
 
@@ -85,7 +86,7 @@ def _batches(contents: Iterable[Content]) -> Iterator[list[Content]]:
     size = 0
     for content in contents:
         for part in _parts(content):
-            if batch and size + len(part.data) > _BATCH:
+            if batch and (size + len(part.data) > _BATCH or len(batch) == _MOST):
                 yield batch
                 batch, size = [], 0
             batch.append(part)

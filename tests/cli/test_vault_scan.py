@@ -6,6 +6,7 @@ import base64
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,7 @@ def test_the_daemon_goes_on(vaulted: Path, daemon: Any) -> None:  # noqa: F811
     from githarness.vault import scanning
     from githarness.vault.scanning import Content
 
-    waiting: list[Client] = [daemon.client() for _ in range(8)]
+    waiting: list[Client] = [daemon.client(run=f"r-{number}") for number in range(8)]
     for one in waiting:
         assert one.ask("scan", b"x" * 1000, more=True).header.keys() == {"id"}
     with daemon.client() as vault:
@@ -182,3 +183,20 @@ def test_the_daemon_goes_on(vaulted: Path, daemon: Any) -> None:  # noqa: F811
     assert (found.name, found.line) == ("github/token", (4 << 20) + 1)
     for one in waiting:
         one.close()
+
+
+def test_who_scans_slowly_keeps_no_place(vaulted: Path, daemon: Any) -> None:  # noqa: F811
+    """A run has one connection for scans; a content that does not come to its end is given up after 10 seconds."""
+    from githarness.errors import RateLimited, Unavailable
+
+    slow, other = daemon.client(), daemon.client(run="r-two")
+    slow.ask("scan", b"x", more=True)
+    with daemon.client() as again, pytest.raises(RateLimited):
+        again.ask("scan", b"x")
+    assert other.ask("scan", b"x").header["findings"] == []
+    with pytest.raises(Unavailable):
+        for _ in range(40):
+            time.sleep(0.5)
+            slow.ask("scan", b"x", more=True)
+    with daemon.client() as again:
+        assert again.ask("scan", RAW).header["findings"][0]["name"] == "github/token"
