@@ -197,8 +197,7 @@ class Admission:
             return None
         if base is None:
             raise Unread(f"run '{self.ask.run}' never read '{path}'",
-                         fix=f"githarness read '{path}' --agent {self.agent.name}",
-                         details={"path": path, "current": was.oid if was else None})
+                         fix=self._look(path, was), details={"path": path, "current": was.oid if was else None})
         if was is None or (base != was.oid and not self.ask.merge):
             raise self._stale(path, base, was)
         return base
@@ -219,7 +218,13 @@ class Admission:
                                       "diff": self._diff(path, base, was)}
         what = "changed" if was else "was deleted"
         return StaleWrite(f"'{path}' {what} since run '{self.ask.run}' read it",
-                          fix=f"githarness read '{path}' --agent {self.agent.name}, or pass --merge", details=details)
+                          fix=f"{self._look(path, was)}, or pass --merge", details=details)
+
+    def _look(self, path: str, was: Entry | None) -> str:
+        """How the version that is there becomes the base: by reading it; people name it, as their reads are git's."""
+        if self.ask.human:
+            return f"git show {was.oid}, then pass --if-match {was.oid}" if was else f"git log -- '{path}'"
+        return f"githarness read '{path}' --agent {self.agent.name}"
 
     def _diff(self, path: str, base: str | None, was: Entry | None) -> str:
         before = self._base_bytes(base) if base not in (None, "absent") else b""
@@ -242,7 +247,7 @@ class Admission:
             clashes: list[Detail] = [{"line": clash.line, "base": _shown(clash.base), "ours": _shown(clash.ours),
                                       "theirs": _shown(clash.theirs)} for clash in merged.clashes]
             raise Conflict(f"'{path}' was changed in the same or neighbouring lines since run '{self.ask.run}' read it",
-                           fix=f"githarness read '{path}' --agent {self.agent.name}, then repeat the change",
+                           fix=f"{self._look(path, was)}, then repeat the change",
                            details={"path": path, "base": base, "current": was.oid, "diff": self._diff(path, base, was),
                                     "clashes": clashes})
         return merged.data

@@ -125,6 +125,14 @@ def test_a_person_writes_with_as(cli, git, fleet) -> None:
     assert (both.code, both.err.splitlines()[0]) == (2, "error: an agent and a person cannot both act")
 
 
+def test_a_person_is_told_how_to_name_what_is_there(cli, git, fleet) -> None:
+    """`read` is for agents: the hint of an unread write names the blob, and works as it stands."""
+    refused = cli("write", RUNBOOK, "--as", "olive", "--json", cwd=fleet, stdin="new\n")
+    show, _, flag = refused.json["error"]["fix"].partition(", then pass ")
+    assert git(fleet, *show.split()[1:]) == "build\ntest\nship"
+    assert cli("write", RUNBOOK, "--as", "olive", *flag.split(), cwd=fleet, stdin="new\n").code == 0
+
+
 def test_agent_and_run_come_from_the_environment(cli, fleet) -> None:
     """GITHARNESS_AGENT and GITHARNESS_RUN are the defaults; without any agent it is wrong usage."""
     nobody = cli("append", "a.log", cwd=fleet, stdin="x\n")
