@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from githarness import canon
-from githarness.errors import HarnessError, Integrity, NotFound, Unavailable, Usage
+from githarness.errors import HarnessError, NotFound, Unavailable, Usage
 from githarness.seal import fernet
 from githarness.store import latchkey
 from githarness.vault import record
@@ -84,8 +84,8 @@ def _latchkey(path: Path) -> _Found:
 def _csv(path: Path) -> _Found:
     rows = csv.DictReader(io.StringIO(_data(path).decode("utf-8-sig", "replace"), newline=""))
     if not {"name", "url", "username", "password"} <= set(rows.fieldnames or ()):
-        raise Integrity(f"'{path}' is not an export of Chrome's passwords: its first line names other columns",
-                        fix="export them as CSV, or name another --format")
+        raise Usage(f"'{path}' is not an export of Chrome's passwords: its first line names other columns",
+                    fix="export them as CSV, or name another --format")
     for row in rows:
         if row["password"]:
             named = row["name"] or urlsplit(row["url"]).hostname or "login"
@@ -111,7 +111,7 @@ def _env(path: Path) -> _Found:
         found = _ENV.match(text, at)
         if not found:
             line = text.count("\n", 0, at) + 1
-            raise Integrity(f"line {line} of '{path}' is not of the form NAME=VALUE", fix="mend it, then repeat")
+            raise Usage(f"line {line} of '{path}' is not of the form NAME=VALUE", fix="mend it, then repeat")
         at = found.end()
         name, plain, quoted, bare = found.groups()
         if quoted is not None:

@@ -93,7 +93,7 @@ def test_an_env_file_is_read_as_shells_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", ["no equals sign\n", "A='open\n", 'A="open\n', "=x\n", "1A=long-enough-value\n"])
 def test_a_line_that_says_nothing_is_an_error(tmp_path: Path, wrong: str) -> None:
     """Rather than half of a file; with its number."""
-    with pytest.raises(Integrity, match="line 2"):
+    with pytest.raises(Usage, match="line 2"):
         vault_import.read(write(tmp_path / ".env", "OK=good-value-1\n" + wrong), None, none)
 
 
@@ -124,7 +124,7 @@ def test_a_store_with_another_key_is_an_error(store: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path) -> None:
     """By what is wrong with them."""
     for path, form, error in ((tmp_path / "none.csv", None, NotFound), (write(tmp_path / "x.csv", "a,b\n1,2\n"), None,
-                              Integrity), (tmp_path / "x.csv", "yaml", Usage)):
+                              Usage), (tmp_path / "x.csv", "yaml", Usage)):
         with pytest.raises(error):
             vault_import.read(path, form, none)
 
