@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,7 +109,7 @@ def _sealed_anew(desk: Desk, making: Making, keks: Keks, current: str) -> Iterat
     for found in vault_records.every(desk.parts.reader, making.governance):
         if found.record is None:
             raise Integrity(f"the record '{found.name}' is not to be believed: {found.why}",
-                            fix=f"githarness vault rm {found.name}, or set it anew")
+                            fix=_way_out(making, found.name))
         was = found.record.header
         if was.state == record.REMOVED or was.vault != making.vault.id:
             continue
@@ -121,6 +122,14 @@ def _sealed_anew(desk: Desk, making: Making, keks: Keks, current: str) -> Iterat
         header = replace(was, version=new.version, writer=new.writer, time=new.time, kek=current)
         yield header, record.build(header, memoryview(buffer)[4 : 4 + size], keks[current], making.signer)
         buffer[:] = bytes(len(buffer))
+
+
+def _way_out(making: Making, name: str) -> str:
+    """Of a file in the vault's folder that no key can seal anew."""
+    try:
+        return f"githarness vault rm {record.check_name(name)}, or set it anew"
+    except Usage:
+        return f"git rm {shlex.quote(folder.path_of(making.vault.folder, name))}, then commit it as an owner"
 
 
 def offers(place: Path, settings: Settings, asked: Callable[[], Offer | None]) -> Keks:

@@ -199,6 +199,16 @@ def test_rekey_stops_at_a_record_that_is_not_to_be_believed(safe: Safe) -> None:
     assert Safe(safe.folder).set("a", NEW).headers[0].version == 2  # and it is mended by a new value
 
 
+def test_a_file_that_is_called_like_no_secret_has_a_way_out(safe: Safe) -> None:
+    """Of the folder: `vault rm` would not take its name."""
+    (safe.folder / AT / "No Secret").write_text("x")
+    safe.git("add", "--", AT)
+    safe.git("commit", "-q", "-m", "junk")
+    with pytest.raises(Integrity) as refused:
+        Safe(safe.folder).rekey()
+    assert refused.value.fix.startswith(f"git rm '{AT}/No Secret'")
+
+
 def test_a_second_vault_is_refused(safe: Safe, tmp_path: Path, git: Git) -> None:
     """In the repository, in a clone of it, and where somebody deleted it; keys that are there stay as they are."""
     keys = (safe.place / keyslots.FILE).read_bytes()
