@@ -8,13 +8,16 @@ from typing import Annotated
 
 import typer
 
-from githarness.cli import vault_shown
+from githarness.cli import vault_get, vault_shown
 from githarness.cli.identities import desk
-from githarness.cli.options import command
+from githarness.cli.options import agent_option, command
 from githarness.cli.out import Painted, counted
-from githarness.cli.shell import shell
-from githarness.errors import Unavailable
+from githarness.cli.shell import Shell, shell
+from githarness.cli.vault_get import Who
+from githarness.errors import Unavailable, Usage
+from githarness.proxy import local
 from githarness.vault import record
+from githarness.wiring import Harness
 from githarness.work import vault_import, vault_list, vault_records, vault_write
 from githarness.work.vault_write import Item, Terms
 
@@ -35,8 +38,9 @@ class Use:
     path: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Like /v1/**; repeatable [any].")] = None
     header: Annotated[str, typer.Option(
         metavar="TEXT", help="The header that mode proxy adds, {} for the value [Authorization: Bearer {}].")] = ""
-    tier: Annotated[str, typer.Option(help="What of its identity who asks must have proven: T0, T1 or T2.")] = "T0"
-    audit: Annotated[str, typer.Option(help="durable: on disk before it is used; written: a power cut may lose it.")
+    tier: Annotated[str, typer.Option(metavar="T0|T1|T2", help="What of its identity who asks must have proven.")] = "T0"
+    audit: Annotated[str, typer.Option(
+        metavar="durable|written", help="durable: on disk before it is used; written: a power cut may lose it.")
                      ] = "durable"
 
     @property
@@ -100,13 +104,19 @@ def list_(
     ctx: typer.Context,
     *,
     removed: Annotated[bool, typer.Option("--removed", help="With the tombstones.")] = False,
+    agent: Annotated[str | None, agent_option("Only what this agent may use now; asked of the opened vault.")] = None,
 ) -> None:
     """List the secrets with their versions and terms; it takes no key.
 
-    Example: githarness vault list
+    Example: githarness vault list --agent deployer
     """
     sh = shell(ctx)
     harness = sh.open()
+    if agent:
+        if removed:
+            raise Usage("what was removed is nobody's to use", fix="leave --removed or --agent out")
+        _scope(sh, harness, agent)
+        return
     governance = harness.governance()
     vault_records.vault_of(harness.reader, governance, harness.settings)
     found = vault_list.listed(harness.reader, governance, removed=removed)
@@ -120,6 +130,19 @@ def list_(
             sh.line(one.name, " ", Painted("refused", "red"), f" {one.why}")
     if not found:
         sh.note("there are no secrets; hint: githarness vault set NAME")
+
+
+def _scope(sh: Shell, harness: Harness, agent: str) -> None:
+    """The vault's own answer to the agent, in the run that it has or would have."""
+    with local.reach(harness.settings, harness.parts) as vault:
+        vault_get.introduce(harness, vault, Who(agent=agent))
+        items = vault.ask("list").header["items"]
+    sh.document({"items": items})
+    for one in items:
+        hosts = f"; hosts {', '.join(one['hosts'])}" if one["hosts"] else ""
+        sh.line(one["name"], f" version {one['version']} ", Painted(f"modes {', '.join(one['modes'])}{hosts}", "cyan"))
+    if not items:
+        sh.note(f"agent '{agent}' may use no secret now; hint: githarness grant {agent} --allow secret --path NAME")
 
 
 @command
