@@ -12,7 +12,7 @@ import typer
 
 import githarness
 from githarness import flock
-from githarness.cli import vault_shown
+from githarness.cli import vault_get, vault_shown
 from githarness.cli.options import command
 from githarness.cli.out import Painted, counted
 from githarness.cli.shell import Shell, shell
@@ -50,8 +50,8 @@ def serve_(ctx: typer.Context, *,
 
 
 def _stop(sh: Shell, harness: Harness) -> None:
-    with Client(harness.settings, harness.repo.common_dir) as client:
-        pid = int(client.ask("status").header["pid"])
+    with local.served(harness.settings, harness.parts, "there is nothing to stop") as client:
+        pid = int(client.ask("stop").header["pid"])
     os.kill(pid, signal.SIGTERM)
     with flock.exclusive(harness.repo.home / spool.LOCK, wait=_STOP_WAIT, what="the vault daemon"):
         pass
@@ -104,6 +104,7 @@ def unlock(ctx: typer.Context, *, passphrase_file: Annotated[str | None, typer.O
     given = opening.from_file(harness.settings, "passphrase", sh.directory / passphrase_file).secret \
         if passphrase_file else b""
     with local.reach(harness.settings, harness.parts) as vault:
+        vault_get.person(harness, vault)
         by = str(_unlocked(vault, bytes(given))["unlocked_by"])
     if not vault.served:
         sh.note("note: no daemon serves the vault, so that what was typed is forgotten: githarness vault serve")
@@ -129,6 +130,7 @@ def lock(ctx: typer.Context) -> None:
     sh = shell(ctx)
     harness = sh.open()
     with local.reach(harness.settings, harness.parts) as vault:
+        vault_get.person(harness, vault)
         vault.ask("lock")
     sh.document({"state": "locked"})
     sh.line("locked")

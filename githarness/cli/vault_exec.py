@@ -12,7 +12,7 @@ from githarness.cli import vault_get
 from githarness.cli.options import command
 from githarness.cli.shell import shell
 from githarness.cli.vault_get import Who
-from githarness.errors import NotFound, Usage
+from githarness.errors import Unavailable, Usage
 from githarness.proxy import local
 from githarness.proxy.local import Local
 from githarness.runner import lent
@@ -46,11 +46,14 @@ def exec_(ctx: typer.Context, words: Command = None, *, who: Who, lending: Lendi
     if not words:
         raise Usage("no command was given", fix="githarness vault exec --agent NAME --env VAR=NAME -- CMD")
     wanted, routes = lent.wanted(lending.env, lending.file), lent.wanted(lending.proxy, None)
+    if not (wanted.names or routes.env or lending.ssh):
+        raise Usage("no secret was named, so that the command would run without any",
+                    fix="name one with --env, --file or --proxy VAR=NAME, or use --ssh")
     harness = sh.open()
     with local.reach(sh.settings, harness.parts) as vault:
         if (routes.env or lending.ssh) and not vault.served:
-            raise NotFound("no vault daemon serves this repository: nobody would answer at --proxy and --ssh",
-                           fix="githarness vault serve")
+            raise Unavailable("no vault daemon serves this repository: nobody would answer at --proxy and --ssh",
+                              fix="githarness vault serve")
         vault_get.introduce(harness, vault, who)
         values = valued(vault, wanted)
         extra = _doors(vault, routes.env, ssh=lending.ssh)

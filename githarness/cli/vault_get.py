@@ -66,8 +66,10 @@ def introduce(harness: Harness, vault: Client | Local, who: Who) -> None:
     vault.hello(agent, who.run or harness.settings.run_of(agent), harness.token())
 
 
-def _person(harness: Harness, vault: Client | Local) -> None:
+def person(harness: Harness, vault: Client | Local) -> None:
     """The person of git's configuration, where the fleet has one: the log then names who gave the order."""
+    if harness.settings.agent:  # an order is refused to runs, which says more than that they are no person
+        return
     with contextlib.suppress(NotFound):
         vault.hello(human=harness.governance().human_of(harness.mail).name)
 
@@ -133,7 +135,7 @@ def lease(ctx: typer.Context, names: Annotated[list[str], typer.Argument(metavar
     said: dict[str, Json] = {"names": [*names], "modes": [*(bounds.mode or ["get"])], "ttl": bounds.ttl,
                              "hosts": [*(bounds.host or ())], "methods": [one.upper() for one in bounds.method or ()]}
     said |= {name: value for name, value in (("uses", bounds.uses), ("rate", bounds.rate)) if value is not None}
-    with Client(harness.settings, harness.repo.common_dir) as vault:
+    with local.served(harness.settings, harness.parts, "nobody would keep a lease") as vault:
         introduce(harness, vault, who)
         made = vault.ask("lease", **said).header
     sh.document({"lease": made["lease"], "expires": made["expires"]})
@@ -148,7 +150,7 @@ def leases(ctx: typer.Context) -> None:
     """
     sh = shell(ctx)
     harness = sh.open()
-    with Client(harness.settings, harness.repo.common_dir) as vault:
+    with local.served(harness.settings, harness.parts, "nobody keeps leases") as vault:
         items = vault.ask("leases").header["items"]
     sh.document({"items": items})
     for one in items:
@@ -173,7 +175,7 @@ def revoke(ctx: typer.Context, gone: Gone, *,
         raise Usage("name one of --lease, --run, --agent, --secret and --all", fix="githarness vault revoke --help")
     _known(harness, gone)
     with local.reach(harness.settings, harness.parts) as vault:
-        _person(harness, vault)
+        person(harness, vault)
         ended = int(vault.ask("revoke", **said, **({"all": True} if everything else {})).header["revoked"])
     sh.document({"revoked": ended})
     sh.line(f"ended {counted(ended, 'lease')}")

@@ -152,7 +152,10 @@ class Leases:
         try:
             file = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
-                os.write(file, data)
+                end = os.lseek(file, 0, os.SEEK_END)
+                if os.write(file, data) != len(data):
+                    os.ftruncate(file, end)
+                    raise OSError(28, "no space left on device")
                 os.fsync(file)
             finally:
                 os.close(file)
@@ -174,8 +177,10 @@ def _key(lease: Lease) -> dict[str, str]:
 
 def _barriers(file: Path) -> list[dict[str, Json]]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        whole, end, torn = file.read_text(encoding="utf-8").rpartition("\n")
+        if torn:  # who gave that order was not told that it was done
+            os.truncate(file, len((whole + end).encode()))
+        return [json.loads(line) for line in whole.splitlines()]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -82,7 +82,7 @@ def lease(call: Call) -> Fields:
                       for mode in header.modes)]
     if not allowed:
         raise Denied(f"{caller.who} may use nothing that is called {' or '.join(names)}", details={"rule": "lease"},
-                     fix="githarness vault list shows what it may use")
+                     fix=f"githarness vault list --agent {caller.agent}" if caller.agent else "githarness vault list")
     call.desk.leases.add(made)
     return {"lease": made.id, "expires": clock.rfc3339(call.desk.now + ttl)}
 
@@ -156,6 +156,17 @@ def revoke(call: Call) -> Fields:
     return {"revoked": ended}
 
 
+def stop(_call: Call) -> Fields:
+    """Which process ends by SIGTERM, for who may give such orders."""
+    return {"pid": os.getpid()}
+
+
+def _noted(call: Call, what: str) -> None:
+    """An event of what a person did to the vault as a whole."""
+    who = call.desk.introduced(call.session).human
+    call.desk.spool.note(audit.prefix("secret", None, who, None, None, {"what": what}), call.desk.now, durable=True)
+
+
 def unlock(call: Call) -> Fields:
     """By the passphrase that came as the body, else by what needs no person. Raises VaultLocked."""
     holding, place = call.desk.holding, call.desk.holding.vault().place
@@ -170,6 +181,7 @@ def unlock(call: Call) -> Fields:
         if was_locked:
             opening.lock(place)
         raise
+    _noted(call, "unlock")
     return {"state": call.desk.state, "unlocked_by": call.desk.holding.opened_by}
 
 
@@ -177,6 +189,7 @@ def lock(call: Call) -> Fields:
     opening.lock(call.desk.holding.vault().place)
     call.desk.holding.lock("the vault was locked by githarness vault lock")
     call.desk.leases.clear()
+    _noted(call, "lock")
     return {"state": call.desk.state}
 
 
@@ -195,9 +208,9 @@ def _texts(said: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 OPERATIONS: dict[str, Operation] = {
     "hello": hello, "lease": lease, "list": listing, "status": status, "leases": leases, "revoke": revoke,
-    "unlock": unlock, "lock": lock, "reload": reload,
+    "unlock": unlock, "lock": lock, "reload": reload, "stop": stop,
 }
-ORDERS = frozenset(("leases", "revoke", "unlock", "lock", "reload", "exposures"))
+ORDERS = frozenset(("leases", "revoke", "unlock", "lock", "reload", "exposures", "stop"))
 
 
 def answer(desk: Desk, session: Session, header: bytes, body: bytearray) -> Reply:

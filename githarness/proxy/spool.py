@@ -35,6 +35,7 @@ _EACH = 16  # uses of one lease and secret that are an event each; what more the
 _MOST = 1 << 50
 _KINDS = ("secret", "denial", "refusal", "revoke")
 _NOT = {"what", "uses"}  # in what a use says
+_WHOLE = ({"what": "lock"}, {"what": "unlock"})  # of no secret, but of the vault
 _KEYS = {"kind", "agent", "human", "run", "outcome", "safe"}
 _LINE = re.compile(rb'(\{.+),"time":([0-9]{1,10}\.[0-9]{6}),"n":([0-9]{1,18})\}')
 
@@ -183,7 +184,7 @@ def _common(text: bytes) -> dict[str, Json]:
     try:
         found: dict[str, Any] = json.loads(text + b"}")
         used = json.loads(found["safe"])
-        is_use = found["kind"] == "secret"  # then it is an exposure, too
+        is_use = found["kind"] == "secret" and used not in _WHOLE  # then it is an exposure, too
         texts = [*found.values(), *((used["secret"], used["mode"]) if is_use else ())]
         well = not is_use or (isinstance(used["version"], int) and used.keys().isdisjoint(_NOT))
         if well and found["kind"] in _KINDS and isinstance(used, dict) and found.keys() <= _KEYS:

@@ -22,7 +22,8 @@ _QUIET = ("read", "outcome", *_COORDINATED)  # too many to tell one by one, or t
 # What people do to an agent; where nobody is named, githarness did it by itself.
 _VERDICTS = {"approve": "approved", "reject": "rejected"}
 _SECRETLY = {"get": "read", "exec": "ran a program with", "sign": "signed with", "proxy": "used", "set": "set",
-             "rotate": "changed", "rm": "removed", "import": "imported", "rekey": "sealed anew"}
+             "rotate": "changed", "rm": "removed", "import": "imported", "rekey": "sealed anew",
+             "lock": "gave the vault the order to", "unlock": "gave the vault the order to"}
 _DEEDS = {"grant": "granted", "revoke": "took from", "quarantine": "quarantined", "release": "released",
           "guard": "paused"}
 

@@ -123,7 +123,7 @@ def test_each_use_is_in_the_log(vaulted: Path, lent: Call, cli: Call) -> None:  
 @pytest.mark.parametrize(("flags", "code"), [
     (("--env", "TOK"), 2), (("--env", "1A=github/token"), 2), (("--env", "LD_PRELOAD=github/token"), 2),
     (("--env", "GITHARNESS_RUN=github/token"), 2), (("--env", "A=github/token", "--file", "A=github/token"), 2),
-    (("--env", "A=no/such"), 10)])
+    (("--env", "A=no/such"), 10), ((), 2)])
 def test_what_is_off_is_named(vaulted: Path, cli: Call, flags: tuple[str, ...], code: int) -> None:  # noqa: F811
     """With a fix, and nothing is started."""
     done = cli("--json", "vault", "exec", "--agent", "deployer", *flags, "--", "touch", "ran", cwd=vaulted)
@@ -277,5 +277,5 @@ def test_control_z_stops_and_fg_goes_on(vaulted: Path) -> None:  # noqa: F811
 def test_without_a_daemon_there_are_no_doors(vaulted: Path, cli: Call, door: tuple[str, ...]) -> None:  # noqa: F811
     """It says how to get one, before any value is handed out."""
     done = cli("vault", "exec", "--agent", "deployer", "--env", "T=github/token", *door, "--", "true", cwd=vaulted)
-    assert done.code == 14 and done.err.endswith("hint: githarness vault serve\n")
+    assert done.code == 18 and done.err.endswith("hint: githarness vault serve\n")
     assert not events(vaulted, "secret")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,6 +31,7 @@ from githarness.vault import wire
 from tests.conftest import Cli, run_cli, run_git
 from tests.grants.conftest import Fleet
 from tests.proxy.conftest import CANARY, POLICY, Daemon, events, start_run, value_of
+from tests.proxy.served import eventually
 
 
 def test_an_agent_is_given_what_policy_allows(daemon: Daemon) -> None:
@@ -290,6 +293,55 @@ def test_the_commands_of_leases(daemon: Daemon, cli: Cli) -> None:
     assert cli("vault", "revoke", cwd=daemon.folder).code == 2
     daemon.end()
     assert cli("audit", "log", "--kind", "revoke", cwd=daemon.folder).code == 0
+
+
+@pytest.mark.parametrize("words", [("lease", "github/*", "--agent", "deployer"), ("leases",), ("serve", "--stop")])
+def test_what_takes_a_daemon_says_so(vaulted: Path, cli: Cli, words: tuple[str, ...]) -> None:
+    """With the code for a daemon that is missing, and how one starts."""
+    done = cli("vault", *words, cwd=vaulted)
+    assert (done.code, "hint: githarness vault serve" in done.err) == (18, True), done.err
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_the_names_that_an_agent_may_use(vaulted: Path, start: Callable[..., Daemon], cli: Cli, *, served: bool) -> None:
+    """Those of the protocol's list, with a daemon and without; plain, the list is of all that git has."""
+    if served:
+        start()
+    listed = [cli("--json", "vault", "list", *who, cwd=vaulted).json["items"]
+              for who in (("--agent", "deployer"), ("--agent", "scribe"), ())]
+    assert [[one["name"] for one in items] for items in listed[:2]] == [["github/fast", "github/token"], []]
+    assert len(listed[2]) == 5
+    assert cli("vault", "list", "--agent", "nobody", cwd=vaulted).code == 14
+    assert cli("vault", "list", "--agent", "deployer", "--removed", cwd=vaulted).code == 2
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_locking_is_on_record(vaulted: Path, start: Callable[..., Daemon], cli: Cli, *, served: bool) -> None:
+    """And unlocking; by whom."""
+    if served:
+        start()
+    for word in ("lock", "unlock"):
+        assert cli("vault", word, cwd=vaulted).code == 0
+    assert eventually(lambda: len(_locks(vaulted)) == 2)
+    assert _locks(vaulted) == [('{"what":"lock"}', "olive"), ('{"what":"unlock"}', "olive")]
+
+
+def _locks(folder: Path) -> list[tuple[str, str]]:
+    with contextlib.closing(sqlite3.connect(folder / ".git/githarness/harness.db")) as conn:
+        return conn.execute("SELECT safe, human FROM events WHERE safe LIKE '%lock\"}' ORDER BY seq").fetchall()
+
+
+def test_a_torn_last_line_of_what_was_revoked_is_none(vaulted: Path, cli: Cli) -> None:
+    """A crash left it, before anybody was told; a whole line that is not right stops everything."""
+    file = vaulted / ".git/githarness/vault-revoked"
+    file.write_text('{"secret": "github/fast", "at": 99999999999}\n{"secret": "githu')
+    who = ("--agent", "deployer", "--run", "r-torn")
+    assert cli("vault", "get", "github/token", *who, cwd=vaulted).code == 0
+    assert cli("vault", "get", "github/fast", *who, cwd=vaulted).code == 10
+    assert cli("vault", "revoke", "--secret", "github/token", cwd=vaulted).code == 0
+    assert cli("vault", "get", "github/token", *who, cwd=vaulted).code == 10
+    file.write_text('{"secret": "githu\n')
+    assert cli("vault", "get", "github/token", *who, cwd=vaulted).code == 18
 
 
 def test_a_denial_names_the_way(vaulted: Path, cli: Cli) -> None:

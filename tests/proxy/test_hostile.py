@@ -68,6 +68,14 @@ def test_orders_are_peoples_where_no_daemon_runs_too(word: str, vaulted: Path, c
     assert cli("vault", "get", "github/fast", "--agent", "deployer", cwd=vaulted).code == (0 if word == "lock" else 15)
 
 
+def test_no_run_stops_the_daemon(daemon: Daemon, cli: Cli) -> None:
+    """That is an order as the others are."""
+    done = cli("run", "--agent", "deployer", "--", *GITHARNESS.split(), "vault", "serve", "--stop", cwd=daemon.folder)
+    assert done.code == 10 and "is for people" in done.err
+    assert daemon.process.poll() is None
+    assert cli("vault", "serve", "--stop", cwd=daemon.folder).code == 0
+
+
 @pytest.mark.parametrize("op", ["route", "rejected"])
 def test_a_locked_vault_is_no_missing_secret(op: str, daemon: Daemon, cli: Cli) -> None:
     """Also where the doors are asked about."""
