@@ -1,7 +1,8 @@
 """The table `exposures`: which run has used which version of a secret, in which mode, how often, from when to when.
 
 Derived from the events of kind `secret`, in the transaction that adds them. A row of mode `get` or `exec` says that the
-value left in the clear; with `proxy` and `sign` it stayed where it was. `agent` and `run` are "" for a person.
+value left in the clear; with `proxy` and `sign` it stayed where it was. `agent` and `run` are "" for a person, `human`
+is "" for an agent.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import NamedTuple
 from githarness.store.rows import EventRow
 
 CLEAR = ("get", "exec")  # modes in which the value itself was handed out
-_ADD = """INSERT INTO exposures VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+_ADD = """INSERT INTO exposures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
     first = min(first, excluded.first), last = max(last, excluded.last), uses = uses + excluded.uses"""
 
-_SAME = """INSERT INTO exposures SELECT secret, ?, agent, run, mode, first, last, 0 FROM exposures
+_SAME = """INSERT INTO exposures SELECT secret, ?, agent, human, run, mode, first, last, 0 FROM exposures
     WHERE secret = ? AND version = ? ON CONFLICT DO NOTHING"""
 
 
@@ -25,6 +26,7 @@ class Exposure(NamedTuple):
     secret: str
     version: int
     agent: str
+    human: str
     run: str
     mode: str
     first: float  # Unix seconds
@@ -47,7 +49,9 @@ def sealed_anew(conn: sqlite3.Connection, rows: Iterable[EventRow]) -> None:
 
 def _values(row: EventRow, used: dict[str, str | int]) -> tuple[str | int | float, ...]:
     uses = used.get("uses", 1)  # an event may stand for a crowd
-    return (used["secret"], used["version"], row.agent or "", row.run or "", used["mode"], row.time, row.time, uses)
+    human = "" if row.agent else row.human or ""
+    return (used["secret"], used["version"], row.agent or "", human, row.run or "", used["mode"], row.time, row.time,
+            uses)
 
 
 def listed(conn: sqlite3.Connection, secret: str | None = None, agent: str | None = None, run: str | None = None,

@@ -113,8 +113,9 @@ _VERSION_5 = (
 
 _VERSION_6 = (
     """CREATE TABLE exposures (
-        secret TEXT, version INTEGER, agent TEXT, run TEXT, mode TEXT, first REAL NOT NULL, last REAL NOT NULL,
-        uses INTEGER NOT NULL, PRIMARY KEY (secret, version, agent, run, mode)) WITHOUT ROWID""",
+        secret TEXT, version INTEGER, agent TEXT, human TEXT, run TEXT, mode TEXT, first REAL NOT NULL,
+        last REAL NOT NULL, uses INTEGER NOT NULL, PRIMARY KEY (secret, version, agent, human, run, mode))
+        WITHOUT ROWID""",
 )
 
 _VERSION_7 = (

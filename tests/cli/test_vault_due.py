@@ -37,6 +37,13 @@ def test_exposures_name_run_version_and_mode(cli, seen: Path) -> None:
     assert cli("vault", "exposures", "--agent", "scribe", "--json", cwd=seen).json == {"items": []}
 
 
+def test_exposures_name_people(cli, seen: Path) -> None:
+    """Who of them it was, by whom the event is."""
+    assert cli("vault", "get", "ci/token", "--as", "olive", cwd=seen).code == 0
+    assert cli("vault", "exposures", "--json", cwd=seen).json["items"][0]["human"] == "olive"
+    assert "  human olive  -  1 use" in cli("vault", "exposures", cwd=seen).out
+
+
 def test_nothing_is_due_and_then_something_is(cli, seen: Path) -> None:
     """Exit 0 and 1; a new value ends it."""
     assert cli("vault", "rotate-due", cwd=seen).code == 0

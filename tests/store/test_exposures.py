@@ -22,17 +22,18 @@ def conn(tmp_path: Path) -> Iterator[Connection]:
         yield opened
 
 
-def use(number: int, secret: str, version: int, mode: str, agent: str | None = "bot") -> EventRow:
+def use(number: int, secret: str, version: int, mode: str, agent: str | None = "bot", human: str | None = None,
+        ) -> EventRow:
     fields = {"secret": secret, "version": version, "mode": mode}
-    return EventRow(f"e-{number}", float(number), "secret", agent, run=agent and "r-1", safe=line.safe(fields))
+    return EventRow(f"e-{number}", float(number), "secret", agent, human, agent and "r-1", safe=line.safe(fields))
 
 
 def test_uses_of_one_run_are_one_row(conn: Connection) -> None:
     """First and last moment and the count, whatever order the uses come in; another mode is another row."""
     exposures.note(conn, [use(5, "db", 1, "get"), use(3, "db", 1, "get"), use(4, "db", 1, "proxy")])
     exposures.note(conn, [use(9, "db", 1, "get")])
-    assert exposures.listed(conn) == [Exposure("db", 1, "bot", "r-1", "get", 3.0, 9.0, 3),
-                                      Exposure("db", 1, "bot", "r-1", "proxy", 4.0, 4.0, 1)]
+    assert exposures.listed(conn) == [Exposure("db", 1, "bot", "", "r-1", "get", 3.0, 9.0, 3),
+                                      Exposure("db", 1, "bot", "", "r-1", "proxy", 4.0, 4.0, 1)]
 
 
 def test_an_event_may_stand_for_a_crowd(conn: Connection) -> None:
@@ -53,9 +54,11 @@ def test_only_uses_count(conn: Connection) -> None:
 
 
 def test_a_person_has_no_agent_and_no_run(conn: Connection) -> None:
-    """Their uses are one row too, and told apart from every agent's."""
-    exposures.note(conn, [use(1, "db", 1, "get", None), use(2, "db", 1, "get", None), use(3, "db", 1, "get")])
-    assert [(row.agent, row.run, row.uses) for row in exposures.listed(conn)] == [("bot", "r-1", 1), ("", "", 2)]
+    """Their uses are one row for each of them, and told apart from every agent's."""
+    exposures.note(conn, [use(1, "db", 1, "get", None, "ann"), use(2, "db", 1, "get", None, "ann"),
+                          use(3, "db", 1, "get"), use(4, "db", 1, "get", None, "bea")])
+    assert [(row.agent, row.human, row.run, row.uses) for row in exposures.listed(conn)] == [
+        ("", "bea", "", 1), ("bot", "", "r-1", 1), ("", "ann", "", 2)]
 
 
 def test_a_new_key_around_a_seen_value_hides_nothing(conn: Connection) -> None:
