@@ -31,8 +31,9 @@ def exposures(
     with sh.open().db.read() as conn:
         found = ledger.listed(conn, secret, agent, run)
     sh.document({"items": [{
-        **row._asdict(), "agent": row.agent or None, "human": row.human or None, "run": row.run or None, "clear": row.mode in ledger.CLEAR,
-        "first": clock.rfc3339(row.first), "last": clock.rfc3339(row.last)} for row in found]})
+        **row._asdict(), "agent": row.agent or None, "human": row.human or None, "run": row.run or None,
+        "clear": row.mode in ledger.CLEAR, "first": clock.rfc3339(row.first),
+        "last": clock.rfc3339(row.last)} for row in found]})
     for row in found:
         sh.line(Painted(row.secret, "yellow" if row.mode in ledger.CLEAR else "cyan"),
                 f" version {row.version}  {row.mode:5} {row.agent or f'human {row.human}'}  {row.run or '-'}  "

@@ -1,8 +1,8 @@
 """Routes: where an agent's HTTP requests go, and which secret they are given there; asked for each of them.
 
 A route is a lease of mode proxy, bound to an origin and known by a token that stands in the agent's base URL. What an
-upstream refuses is counted by secret, version and who asked; after `_PATIENCE` answers of 401 in a row nothing is sent for
-a time: for who had them, and for all as soon as two of them wait. So nobody takes a secret from others by asking badly.
+upstream refuses is counted by secret, version and who asked; after `_PATIENCE` answers of 401 in a row nothing is sent
+for a time: for who had them, and for all once two of them wait. So nobody takes a secret from others by asking badly.
 """
 
 from __future__ import annotations
@@ -173,7 +173,8 @@ class Routes:
 
     def rows(self) -> list[Json]:
         """What upstreams refuse, for `vault status`."""
-        return [{"secret": name, "version": version, "answers": {str(code): n for code, n in one.counts.items()}, "by": who,
+        return [{"secret": name, "version": version, "by": who,
+                 "answers": {str(code): n for code, n in one.counts.items()},
                  "last": clock.rfc3339(one.last), "paused": self._desk.booted < one.until}
                 for (name, version), each in sorted(self._refusals.items()) for who, one in sorted(each.items())]
 

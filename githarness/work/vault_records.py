@@ -57,9 +57,9 @@ def check_own(reader: Reader, commit: str, place: Path, known: str = "") -> None
     with contextlib.suppress(NotFound):  # there are no keys
         origin = keyslots.load(place).origin
         if not any(one and reader.has(one) and reader.is_ancestor(one, commit) for one in (known, origin)):
-            raise Denied(f"the keys of vault '{place.name}' are for another repository: this history has not the commit "
-                         f"'{origin[:12]}' that they were made at", details={"rule": "vault-origin"},
-                         fix="use the repository of the vault, or a clone with its whole history: git fetch --unshallow")
+            raise Denied(f"the keys of vault '{place.name}' are for another repository: this history has not commit "
+                         f"'{origin[:12]}', which they were made at", details={"rule": "vault-origin"},
+                         fix="use the vault's repository, or a clone with its whole history: git fetch --unshallow")
 
 
 def believe(registry: Registry, signer: str, what: str) -> Human:

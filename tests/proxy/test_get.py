@@ -303,7 +303,7 @@ def test_what_takes_a_daemon_says_so(vaulted: Path, cli: Cli, words: tuple[str, 
 
 
 @pytest.mark.parametrize("served", [False, True])
-def test_the_names_that_an_agent_may_use(vaulted: Path, start: Callable[..., Daemon], cli: Cli, *, served: bool) -> None:
+def test_names_that_an_agent_may_use(vaulted: Path, start: Callable[..., Daemon], cli: Cli, *, served: bool) -> None:
     """Those of the protocol's list, with a daemon and without; plain, the list is of all that git has."""
     if served:
         start()

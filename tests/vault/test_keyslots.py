@@ -74,7 +74,8 @@ def test_slots_come_and_go(place: Path, made: Keyslots) -> None:
 def _tables(table: dict[str, object]) -> Iterator[object]:
     """The file with one thing about it changed."""
     yield from ({key: value for key, value in table.items() if key != gone} for gone in table)
-    yield from ({**table, key: wrong} for key in table.keys() - {"repository", "origin"} for wrong in (None, 7, "x", []))
+    keys = table.keys() - {"repository", "origin"}
+    yield from ({**table, key: wrong} for key in keys for wrong in (None, 7, "x", []))
     yield [table]
     slots, keks = (list(table[name]) for name in ("slots", "keks"))  # type: ignore[call-overload]
     yield {**table, "slots": slots[:1]}
