@@ -38,7 +38,8 @@ class Use:
     path: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Like /v1/**; repeatable [any].")] = None
     header: Annotated[str, typer.Option(
         metavar="TEXT", help="The header that mode proxy adds, {} for the value [Authorization: Bearer {}].")] = ""
-    tier: Annotated[str, typer.Option(metavar="T0|T1|T2", help="What an agent must have proven of its identity.")] = "T0"
+    tier: Annotated[str, typer.Option(
+        metavar="T0|T1|T2", help="What an agent must have proven of its identity.")] = "T0"
     audit: Annotated[str, typer.Option(
         metavar="durable|written", help="durable: on disk before it is used; written: a power cut may lose it.")
                      ] = "durable"
