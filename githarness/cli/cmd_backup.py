@@ -11,11 +11,11 @@ import typer
 from githarness import clock
 from githarness.canon import Json
 from githarness.cli.options import command
-from githarness.cli.out import Painted
+from githarness.cli.out import Painted, counted
 from githarness.cli.shell import shell
 from githarness.errors import HarnessError
 from githarness.wiring import Harness
-from githarness.work import audit_enrol, backup, people
+from githarness.work import adopted, audit_enrol, backup, people
 from githarness.work.backup import Manifest
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
@@ -56,9 +56,12 @@ def restore(
                  "missing_keys": list[Json](done.missing), "backup": _told(done.manifest)})
     what = "would restore" if dry_run else "restored"
     when = clock.rfc3339(done.manifest.time)
-    sh.line(Painted(what, "green"), f" what there was at {when}; {done.lost} later events are lost")
+    later = counted(done.lost, "later event")
+    sh.line(Painted(what, "green"), f" what there was at {when}, without {later} of this database")
     if enrolled is False:
         sh.note("the audit log goes on as a new one, for which nobody vouches yet: githarness init, as an owner")
+    if adopted.load(harness.repo.home) is None:
+        sh.note("this clone is not set up, so the command of notify is not run: githarness init")
     for name in done.missing:
         sh.note(f"this host does not hold a key of agent '{name}': githarness agent enroll {name}")
 

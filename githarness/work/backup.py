@@ -156,7 +156,7 @@ class _Task:
         with self.image.read() as copy:
             self.lost = backup.later(conn, copy)
         if self.lost and not self.force:
-            raise Conflict(f"{self.lost} events here are not in the backup of {clock.rfc3339(self.manifest.time)}",
+            raise Conflict(f"the backup of {clock.rfc3339(self.manifest.time)} lacks events that are here: {self.lost}",
                            fix="githarness backup FILE first; --force puts the older state back",
                            details={"events": self.lost})
 

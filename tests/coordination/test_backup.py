@@ -215,6 +215,14 @@ def test_the_log_says_what_was_put_back(fleet: Path, cli: Cli, file: Path) -> No
     assert run("state", "get", "k", "--as", "olive")["value"] == 1
 
 
+def test_a_clone_that_lost_its_set_up_is_told_so(fleet: Path, cli: Cli, file: Path) -> None:
+    """The record of `init` is in no backup; without it notify runs no command, which nobody would notice."""
+    assert cli("backup", file, cwd=fleet).code == 0
+    assert "not set up" not in cli("restore-backup", file, cwd=fleet).err
+    shutil.rmtree(fleet / ".git" / "githarness")
+    assert "not set up" in cli("restore-backup", file, "--force", cwd=fleet).err
+
+
 def test_marks_of_secrets_only_grow(fleet: Path, cli: Cli, file: Path, table: Table) -> None:
     """A restore brings back marks that are gone, and takes none back that went on since."""
     def run(*args: str | Path, **more: str) -> None:
