@@ -254,10 +254,10 @@ def _queued(act: Act, ask: AcquireAsk) -> int:
 
 
 def busy(name: str, holder: Lease | None) -> Locked:
+    fix = f"githarness lease acquire '{name[:200]}' --wait 1m"
     if holder is None:
-        return Locked(f"others wait for the lease '{name[:200]}'", fix="githarness lease acquire NAME --wait 1m")
-    return Locked(f"the lease '{name[:200]}' is held by {holder.holder}", fix="githarness lease acquire NAME --wait 1m",
-                  details=details_of(holder))
+        return Locked(f"others wait for the lease '{name[:200]}'", fix=fix)
+    return Locked(f"the lease '{name[:200]}' is held by {holder.holder}", fix=fix, details=details_of(holder))
 
 
 def details_of(holder: Lease) -> dict[str, Detail]:

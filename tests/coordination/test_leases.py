@@ -138,6 +138,14 @@ def test_only_an_operator_steals(table: Table) -> None:
         table.ask(StealAsk("nobody", "why"), "olive")
 
 
+def test_who_may_not_have_it_is_told_how_to_wait(table: Table) -> None:
+    """With the name that was asked for, so that the line can be pasted."""
+    table.acquire("path:docs/**")
+    with pytest.raises(Locked) as caught:
+        table.acquire("path:docs/**", who="scribe")
+    assert caught.value.fix == "githarness lease acquire 'path:docs/**' --wait 1m"
+
+
 def test_who_is_quarantined_holds_nothing(table: Table) -> None:
     """All in one step; others need not wait for the time."""
     table.acquire()
