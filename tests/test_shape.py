@@ -54,6 +54,7 @@ PARTS = {"skills": ("skills/**/*.py", "checks/[!cpv]*.py", "checks/ci.py", "chec
                           "demo/unnoticed.py", "work/backup.py",
                           "cli/cmd_state.py", "cli/cmd_lease.py", "cli/cmd_channel.py", "cli/cmd_task.py",
                           "cli/cmd_backup.py", "cli/acting.py", "checks/leased.py", "daemon/bell.py", "daemon/table.py",
+                          "daemon/ground.py",
                           "shared.py")}
 LIMITS = {"ledger": 15_400, "skills": 5_060, "audit": 2_500, "policy": 5_440, "vault": 6_710,  # ADR 17
           "coordination": 4_000}

@@ -13,6 +13,7 @@ from githarness.clock import SYSTEM, Clock
 from githarness.daemon import aside, link, listen, place, requests
 from githarness.daemon.connection import Limits
 from githarness.daemon.desk import Desk, Served
+from githarness.daemon.ground import Ground
 from githarness.daemon.server import Server
 from githarness.daemon.upkeep import Upkeep
 from githarness.errors import NotFound, Unavailable
@@ -28,7 +29,10 @@ Say = Callable[[str, str], None]  # kind (ready, note) and text
 
 def serve(settings: Settings, repo: Repo, served: Served, *, say: Say, limits: Limits = _DEFAULT,
           clock: Clock = SYSTEM) -> dict[str, int]:
-    """Returns what was counted, after SIGTERM, SIGINT or SIGHUP. Raises Locked where another daemon serves already."""
+    """Returns what was counted, after SIGTERM, SIGINT or SIGHUP.
+
+    Raises Locked where another daemon serves already, Unavailable once the database was removed or replaced.
+    """
     if sys.platform != "linux":
         raise Unavailable("the daemon runs on Linux", fix="go on without it: every command works in process")
     hardening.harden()
@@ -36,14 +40,15 @@ def serve(settings: Settings, repo: Repo, served: Served, *, say: Say, limits: L
         def note(text: str) -> None:
             say("note", text)
 
-        desk, upkeep = Desk(served, place.repository(repo), note), Upkeep(maintain, limits, note)
-        server = Server(seat.listener, desk, upkeep, limits=limits, clock=clock)
+        desk, ground = Desk(served, place.repository(repo), note), Ground(repo)
+        server = Server(seat.listener, desk, Upkeep(maintain, limits, note, ground), limits=limits, clock=clock)
         for number in _ENDS:
             signal.signal(number, lambda *_: server.stop())
         say("ready", str(seat.path))
         server.run()
         listen.leave(seat, repo)
         server.close()
+        ground.check()
         return server.status()
 
 

@@ -60,6 +60,8 @@ class Server:
         while not self._stopping:
             self._poll(0.0 if self._waiting else PAUSE if self._bell else _SWEEP)
             self._gather()
+            if self._upkeep.ground.is_lost():
+                break
             self._land()
             now = self._clock.monotonic()
             self._ring(now)

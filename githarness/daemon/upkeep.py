@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 
 from githarness.daemon.connection import Limits
+from githarness.daemon.desk import Note
+from githarness.daemon.ground import Ground
 from githarness.errors import HarnessError
 
 _PATIENCE = 10.0
@@ -16,8 +18,9 @@ _LOOK = 30.0  # seconds
 
 
 class Upkeep:
-    def __init__(self, maintain: Callable[[], None], limits: Limits, note: Callable[[str], None]) -> None:
+    def __init__(self, maintain: Callable[[], None], limits: Limits, note: Note, ground: Ground) -> None:
         self._maintain = maintain
+        self.ground = ground
         self._limits = limits
         self._note = note
         self._groups = 0  # since maintenance last began

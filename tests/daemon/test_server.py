@@ -19,6 +19,7 @@ from githarness.daemon import requests
 from githarness.daemon.client import RemoteLane
 from githarness.errors import Unavailable, Usage
 from githarness.frames import REQUEST
+from githarness.git.repo import Repo
 from githarness.work.asks import Ask, Op
 from tests.fakes import FakeLane
 
@@ -314,3 +315,34 @@ def test_a_bad_frame_is_usage() -> None:
     """The fault is the sender's."""
     with pytest.raises(Usage):
         frames.parse(b"5")
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "without-folder"])
+def test_a_daemon_whose_database_is_another_ends(
+    how: str, daemon: Start, lane: RemoteLane, fallback: FakeLane, place_of: Repo,
+) -> None:
+    """What it would answer from, nobody else sees: the client is told so, and does the write in its own process."""
+    home = place_of.home
+    home.mkdir()
+    (home / "harness.db").touch()
+    served = daemon()
+    lane.write(Ask("deployer", "r-1", (Op("append", "a.md", b"1"),), operation="o-1"))
+    if how == "without-folder":
+        home.rename(home.with_name("elsewhere"))
+    else:
+        (home / "harness.db").rename(home / "elsewhere")
+    if how == "replaced":
+        (home / "harness.db").touch()
+    lane.write(Ask("deployer", "r-1", (Op("append", "a.md", b"2"),), operation="o-2"))
+    assert fallback.groups == [1]
+    assert served.process.wait(20) and "removed or replaced" in served.process.communicate()[1]
+    assert not served.socket.exists()
+
+
+def test_a_daemon_ends_without_its_database_also_where_nobody_asks(daemon: Start, place_of: Repo) -> None:
+    """It would hold its socket for ever, and nothing could find it to end it."""
+    place_of.home.mkdir()
+    (place_of.home / "harness.db").touch()
+    served = daemon()
+    (place_of.home / "harness.db").unlink()
+    assert served.process.wait(20)
