@@ -11,6 +11,7 @@ from githarness.errors import NotFound
 from githarness.git.repo import discover
 from githarness.store import leases
 from githarness.store.leases import PATHS, Lease
+from githarness.work import lease_holder
 
 
 def by_others(agent: str | None) -> Iterator[tuple[str, Lease]]:
@@ -21,7 +22,7 @@ def by_others(agent: str | None) -> Iterator[tuple[str, Lease]]:
     if not held:
         return
     human = _human(harness) if agent is None else None
-    others = [one for one in held if (one.agent, one.human) != (agent, human)]
+    others = [one for one in held if (one.agent, one.human) != (agent, human) and not lease_holder.is_gone(one)]
     for path in revisions.staged().paths if others else ():
         if holder := next((one for one in others if paths.matches(one.name.removeprefix(PATHS), path)), None):
             yield path, holder

@@ -15,7 +15,7 @@ from githarness.cli.options import command, group
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.errors import Usage
-from githarness.work import leases
+from githarness.work import lease_holder, leases
 
 app = group("Leases: locks that end by themselves; pass the lease on to write and state set with --lease.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name, or path:GLOB for matching artifacts.")]
@@ -27,7 +27,8 @@ class Wanted:
     ttl: Annotated[str, typer.Option(metavar="T", help="It ends after this time: 30s, 5m.")] = "5m"
     wait: Annotated[str | None, typer.Option(metavar="T", help="Wait in turn for so long where it is held.")] = None
     note: Annotated[str, typer.Option(metavar="TEXT", help="What for; shown in lists.")] = ""
-    pid: Annotated[int | None, typer.Option(metavar="PID", min=1, help="The process that holds it.")] = None
+    pid: Annotated[
+        int | None, typer.Option(metavar="PID", min=1, help="Its holder: the lease ends with this process.")] = None
 
 
 @app.command("acquire")
@@ -43,7 +44,8 @@ def acquire(ctx: typer.Context, name: Name, *, wanted: Wanted, acting: Acting) -
     started = clock.process_start(pid) if pid else None
     if started == 0:
         raise Usage(f"there is no process {pid}", fix="leave --pid out: the lease then ends by its time alone")
-    ask = leases.AcquireAsk(name, clock.seconds(wanted.ttl), wanted.note, pid, started, waiter=mine,
+    ask = leases.AcquireAsk(name, clock.seconds(wanted.ttl), wanted.note, pid, started,
+                            lease_holder.namespace() if pid else None, waiter=mine,
                             waiter_start=clock.process_start(mine))
     wait = clock.seconds(wanted.wait) if wanted.wait is not None else 0.0
     found = leases.wait_for(harness.parts, caller(harness, acting), ask, harness.table.ask, wait=wait)

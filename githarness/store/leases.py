@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 PATHS = "path:"  # before a glob: a lease on matching artifacts
-_COLUMNS = "name, id, token, agent, human, run, boot, pid, pid_start, ttl, acquired, expires, until_boot, note"
+_COLUMNS = """name, id, token, agent, human, run, boot, pid, pid_start, pid_space, ttl, acquired, expires, until_boot,
+    note"""
 _SELECT = f"SELECT {_COLUMNS} FROM leases"
-_PUT = f"INSERT OR REPLACE INTO leases ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT = f"INSERT OR REPLACE INTO leases ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Lease(NamedTuple):
@@ -26,6 +27,7 @@ class Lease(NamedTuple):
     boot: str
     pid: int | None
     pid_start: int | None  # clock.process_start of pid
+    pid_space: int | None  # inode of the PID namespace in which pid means that process
     ttl: float
     acquired: float
     expires: float

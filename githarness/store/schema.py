@@ -130,8 +130,8 @@ _VERSION_7 = (
         BEGIN SELECT RAISE(ABORT, 'fencing tokens only grow'); END""",
     """CREATE TABLE leases (
         name TEXT PRIMARY KEY, id TEXT, token INTEGER NOT NULL, agent TEXT, human TEXT, run TEXT, boot TEXT NOT NULL,
-        pid INTEGER, pid_start INTEGER, ttl REAL NOT NULL, acquired REAL NOT NULL, expires REAL NOT NULL,
-        until_boot REAL NOT NULL, note TEXT NOT NULL) WITHOUT ROWID""",
+        pid INTEGER, pid_start INTEGER, pid_space INTEGER, ttl REAL NOT NULL, acquired REAL NOT NULL,
+        expires REAL NOT NULL, until_boot REAL NOT NULL, note TEXT NOT NULL) WITHOUT ROWID""",
     "CREATE INDEX leases_id ON leases (id) WHERE id IS NOT NULL",
     """CREATE TABLE lease_waits (
         ticket INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, boot TEXT NOT NULL, pid INTEGER NOT NULL,

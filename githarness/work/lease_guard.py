@@ -13,6 +13,7 @@ from githarness.errors import Denied, Locked
 from githarness.store import leases
 from githarness.store.db import Connection
 from githarness.store.leases import PATHS, Lease
+from githarness.work import lease_holder
 from githarness.work.asks import Ask
 from githarness.work.leases import details_of, lost
 
@@ -39,7 +40,8 @@ class LeaseGuard:
     def _holder_of(self, path: str, ask: Ask) -> Lease | None:
         """Who else has leased the path."""
         if self._held is None:
-            self._held = leases.all_held(self.conn, self.boot_id, self.boot, PATHS)
+            found = leases.all_held(self.conn, self.boot_id, self.boot, PATHS)
+            self._held = [one for one in found if not lease_holder.is_gone(one)]
         return next((one for one in self._held if not _is_of(one, ask)
                      and paths.matches(one.name.removeprefix(PATHS), path)), None)
 

@@ -1,7 +1,8 @@
 """Leases: locks that end by themselves, with a token that grows, so that a holder that slept too long is found out.
 
-A lease ends with its time on the boot clock, or when the machine starts anew; never because a wall clock was set or a
-process id was given again. `path:GLOB` as a name is a lease on artifacts: others cannot write what matches.
+A lease ends with its time on the boot clock, when the machine starts anew, or where somebody sees that the process that
+it was acquired for is gone; never because a wall clock was set. `path:GLOB` as a name is a lease on artifacts: others
+cannot write what matches.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from githarness.errors import Denied, Detail, LeaseLost, Locked, NotFound, Usage
 from githarness.policy import globs
 from githarness.store import fences, leases
 from githarness.store.leases import PATHS, Lease, Wait
+from githarness.work import lease_holder
 from githarness.work.coordination import Act, Caller
 from githarness.work.parts import Parts
 from githarness.work.pause import Pause
@@ -35,6 +37,7 @@ class AcquireAsk:
     note: str = ""
     pid: int | None = None  # of the holder, where it is a process that goes on
     pid_start: int | None = None
+    pid_space: int | None = None  # lease_holder.namespace of who looked at it
     patient: bool = False  # it gets a ticket where the lease is not to be had
     ticket: int | None = None
     waiter: int = 0  # the process that waits
@@ -92,8 +95,8 @@ def acquire(act: Act, ask: AcquireAsk) -> dict[str, Json]:
 def _given(act: Act, ask: AcquireAsk) -> dict[str, Json]:
     turn, caller = act.turn, act.caller
     lease = Lease(ask.name, clock.new_id("ls", turn.now), token(act), caller.agent, caller.human, caller.run,
-                  turn.boot_id, ask.pid, ask.pid_start, ask.ttl, turn.now, turn.now + ask.ttl, turn.boot + ask.ttl,
-                  ask.note[:200])
+                  turn.boot_id, ask.pid, ask.pid_start, ask.pid_space, ask.ttl, turn.now, turn.now + ask.ttl,
+                  turn.boot + ask.ttl, ask.note[:200])
     if lease.token % _SWEEP == 0:
         leases.sweep(act.conn, turn.boot_id, turn.boot - _KEPT)
     leases.put(act.conn, lease)
@@ -149,7 +152,8 @@ def steal(act: Act, ask: StealAsk) -> dict[str, Json]:
 def listed(act: Act, ask: ListAsk) -> dict[str, Json]:
     """What is held, by name, as far as the caller may see it."""
     found = leases.all_held(act.conn, act.turn.boot_id, act.turn.boot, ask.prefix)
-    return {"items": [shown(lease) for lease in found if act.may("read", _checked(lease.name))]}
+    return {"items": [shown(lease) for lease in found if act.may("read", _checked(lease.name))
+                      and not lease_holder.is_gone(lease)]}
 
 
 def leave(act: Act, ask: LeaveAsk) -> dict[str, Json]:
@@ -206,13 +210,15 @@ def _worth_asking(parts: Parts, ask: AcquireAsk) -> bool:
         places = [place.ticket for place in leases.waits(conn, ask.name)]
         found = leases.get(conn, ask.name)
     rank = places.index(ask.ticket) if ask.ticket in places else 0
-    return found is None or parts.clock.boot() - found.until_boot >= rank * TURN
+    return (found is None or parts.clock.boot() - found.until_boot >= rank * TURN
+            or lease_holder.is_gone(found))
 
 
 def _now_held(parts: Parts, name: str) -> Lease | None:
     with parts.db.read() as conn:
         found = leases.get(conn, name)
-    return found if found and found.held(clock.boot_id(), parts.clock.boot()) else None
+    held = found and found.held(clock.boot_id(), parts.clock.boot()) and not lease_holder.is_gone(found)
+    return found if held else None
 
 
 def _queue(act: Act, name: str) -> list[Wait]:
@@ -233,13 +239,24 @@ def _holder(act: Act, name: str) -> Lease | None:
     """Who stands in the way: of the lease itself, or of one on the same artifacts."""
     turn = act.turn
     found = leases.get(act.conn, name)
-    if found and found.held(turn.boot_id, turn.boot):
+    if found and found.held(turn.boot_id, turn.boot) and not _lapsed(act, found):
         return found
     if not name.startswith(PATHS):
         return None
     mine = name.removeprefix(PATHS)
     others = leases.all_held(act.conn, turn.boot_id, turn.boot, PATHS)
-    return next((one for one in others if globs.witness([mine, one.name.removeprefix(PATHS)])), None)
+    return next((one for one in others if globs.witness([mine, one.name.removeprefix(PATHS)])
+                 and not _lapsed(act, one)), None)
+
+
+def _lapsed(act: Act, lease: Lease) -> bool:
+    """Its process is gone, and the lease with it: what else has the lease's id holds nothing any more either."""
+    if not lease_holder.is_gone(lease):
+        return False
+    leases.let_go(act.conn, lease.name, act.turn.boot)
+    act.record("lease", {"name": lease.name, "token": lease.token, "what": "lapse",
+                         "holder": lease.agent or lease.human})
+    return True
 
 
 def _may_pass(act: Act, name: str, ahead: int) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +19,7 @@ from githarness import clock
 from githarness.errors import BadPath, Denied, LeaseLost, Locked, NotFound, Usage
 from githarness.store import fences
 from githarness.store.stops import Stop
-from githarness.work import breaker, leases, runs
+from githarness.work import breaker, lease_holder, leases, runs
 from githarness.work.asks import Ask, Op
 from githarness.work.leases import AcquireAsk, LeaveAsk, ListAsk, StealAsk
 from tests.conftest import Cli
@@ -84,13 +87,65 @@ def test_a_live_holder_keeps_it_over_a_clock_that_is_set(table: Table, jump: flo
     assert table.renew(lease)["token"] == lease["token"]
 
 
-def test_a_process_id_that_was_given_again_takes_nothing(table: Table) -> None:
-    """A holder whose process is gone keeps its lease until its time is over, and no longer."""
-    table.acquire(ttl=60.0, pid=os.getpid(), pid_start=1)  # another process has this id now
+@pytest.mark.parametrize("space", [0, 1])
+def test_a_holder_that_is_not_seen_keeps_it_for_its_time(table: Table, space: int) -> None:
+    """A process of another PID namespace, or of none that is known, looks dead from here, or like another."""
+    table.acquire(ttl=60.0, pid=os.getpid(), pid_start=1, pid_space=space)
     with pytest.raises(Locked):
         table.acquire(who="scribe")
     table.clock.booted += 60
     assert table.acquire(who="scribe")["agent"] == "scribe"
+
+
+def holder() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "600"])
+
+
+def held_by(process: subprocess.Popen[bytes]) -> dict[str, int]:
+    return {"pid": process.pid, "pid_start": clock.process_start(process.pid), "pid_space": lease_holder.namespace()}
+
+
+@pytest.mark.parametrize("name", ["deploy", "path:runbooks/*.md"])
+@pytest.mark.parametrize("reaped", [True, False])
+def test_a_lease_ends_with_its_process(table: Table, name: str, reaped: bool) -> None:
+    """Killed, though nobody has taken its exit code yet: what else knows the lease holds nothing any more."""
+    with holder() as process:
+        lease = table.acquire("path:runbooks/**" if name != "deploy" else name, **held_by(process))
+        with pytest.raises(Locked):
+            table.acquire(name, "scribe")
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        if reaped:
+            process.wait()
+        if name != "deploy":
+            write(table, "scribe")
+        assert table.acquire(name, "scribe")["token"] > lease["token"]
+    with pytest.raises(LeaseLost):
+        table.renew(lease)
+
+
+def test_a_process_id_that_was_given_again_holds_nothing(table: Table) -> None:
+    """It is told apart by its start time."""
+    table.acquire(pid=os.getpid(), pid_start=1, pid_space=lease_holder.namespace())
+    assert table.acquire(who="scribe")["agent"] == "scribe"
+
+
+def test_who_waits_for_a_killed_holder_has_it_at_once(fleet: Path, cli: Cli) -> None:
+    """By the commands: the waiter need not wait for the five minutes."""
+    with holder() as process:
+        cli("lease", "acquire", "deploy", "--agent", "deployer", "--pid", str(process.pid), cwd=fleet)
+        command = [sys.executable, "-m", "githarness", "-C", str(fleet), "lease", "acquire", "deploy", "--agent",
+                   "scribe", "--wait", "1m"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as waiting:
+            while not _waiters(fleet):
+                time.sleep(0.05)
+            process.kill()
+            assert waiting.wait(40) == 0
+
+
+def _waiters(fleet: Path) -> int:
+    with contextlib.closing(sqlite3.connect(fleet / ".git/githarness/harness.db")) as conn:
+        return int(conn.execute("SELECT count(*) FROM lease_waits").fetchone()[0])
 
 
 def test_a_start_of_the_machine_frees_it(table: Table, reboot: Reboot) -> None:
