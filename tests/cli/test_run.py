@@ -287,13 +287,13 @@ def test_cancel_ends_a_living_run(spawn: Call, cli: Call, git: Git, fleet: Path)
     assert one.wait(10) == 143 and git(fleet, "show", "HEAD:a.md") == "x" and with_env(row["run"]) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_a_run_with_its_work_captured(spawn: Call, git: Git, fleet: Path, number: int) -> None:
-    """From cron, a supervisor, or a terminal that closes."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)])
+def test_a_signal_ends_a_run_with_its_work_captured(spawn: Call, git: Git, fleet: Path, number: int, code: int) -> None:
+    """From cron, a supervisor, or a terminal that closes; 130 is who was interrupted, as CLI.md says."""
     one = spawn("echo x > a.md; echo up; sleep 60")
     one.stdout.readline()
     one.send_signal(number)
-    assert one.wait(10) == 143 and git(fleet, "show", "HEAD:a.md") == "x"
+    assert one.wait(10) == code and git(fleet, "show", "HEAD:a.md") == "x"
 
 
 def test_a_killed_runner_is_cleaned_up_after(spawn: Call, cli: Call, git: Git, fleet: Path) -> None:
