@@ -204,7 +204,7 @@ def left(parts: Parts, row: RunRow) -> None:
     with parts.db.write() as conn:
         there = get(conn, row.id)
         if there.status == "open" and there.pid == os.getpid():
-            runs.interrupt(conn, row.id, parts.clock.now(), "could not be resumed")
+            runs.interrupt(conn, row.id, parts.clock.now(), there.note or "could not be resumed")
     if there.worktree is None:
         forget_token(parts.repo, row.id)
 

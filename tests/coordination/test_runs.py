@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,6 +183,17 @@ def test_an_interrupted_run_is_found_and_resumed(do: Callable[..., Any], fleet: 
     here = (tmp_path / "where").read_text().split()
     assert here[0] == here[1] and not Path(here[0]).exists() and (fleet / "rest.md").exists()
     assert do("runs", "resume", first["run"]).code == 11
+
+
+def test_a_refused_resume_leaves_the_note(do: Callable[..., Any], fleet: Path) -> None:
+    """How the run was interrupted is what somebody looks for, not that it could not be resumed since."""
+    killed(fleet, "githarness.runner.run.settle", "--", "true")
+    assert do("runs", "health").code == 1
+    run = listed(do)[0]
+    shutil.rmtree(run["worktree"])
+    assert do("runs", "resume", run["run"]).code == 14
+    shown = do("runs", "show", run["run"]).json
+    assert (shown["status"], shown["note"]) == ("interrupted", "its process is gone")
 
 
 def test_a_run_with_a_runner_is_not_resumed(do: Callable[..., Any], fleet: Path, tmp_path: Path) -> None:
