@@ -68,7 +68,7 @@ def seconds(text: str) -> float:
     found = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
     if not found:
         raise Usage(f"'{text}' is not a length of time", fix="write it like 30s, 5m, 2h or 3d")
-    return int(found[1]) * _UNITS[found[2]]
+    return float(int(found[1]) * _UNITS[found[2]])
 
 
 def deadline(text: str, now: float) -> float:

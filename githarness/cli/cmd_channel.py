@@ -244,6 +244,6 @@ def _text(value: Json) -> str:
 
 
 def _settings(sh: Shell, item: dict[str, Json]) -> None:
-    keep = f"for {item['keep']:g} seconds" if isinstance(item["keep"], float) else "until acknowledged"
+    keep = f"for {item['keep']:g} s" if isinstance(item["keep"], float) else "until acknowledged"
     sh.line(Painted(str(item["name"]), "cyan"), f" {item['last']} published, ",
             f"{item['waiting']} of {item['most']} kept {keep}")

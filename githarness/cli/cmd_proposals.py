@@ -65,7 +65,7 @@ def approve(
     seconds = clock.seconds(lasts)
     if not 0 < seconds <= 30 * LASTS:
         raise Usage(f"'{lasts}' is no length for an approval", fix="write up to 30d")
-    done = approvals.approve(_desk(sh), change, why, lasts=float(seconds))
+    done = approvals.approve(_desk(sh), change, why, lasts=seconds)
     said, written = done.statement, done.written
     sh.document({"approval": said.id, "held": change, "approver": said.approver, "expires": clock.rfc3339(said.expires),
                  "commit": written.commit if written else None, "waits": done.why,

@@ -44,7 +44,7 @@ def ask(parts: Parts, caller: Caller, message: PublishAsk, carry_out: Ask, *, wa
                 carry_out(caller, AnswerAsk(identity, taken=str(items[0]["id"])))
                 return {"asked": asked, "reply": items[0]}
         if (left := wait - (SYSTEM.monotonic() - began)) <= 0:
-            raise Unavailable(f"nobody has replied to message '{identity}' in {wait:g} seconds",
+            raise Unavailable(f"nobody has replied to message '{identity}' within {wait:g} s",
                               fix=f"githarness channel read '{message.channel}' shows a reply that comes later",
                               details={"id": identity})
         pause.wait(left)

@@ -157,6 +157,20 @@ def test_age_is_by_the_boot_clock(table: Table, jump: float) -> None:
     assert bodies(table) == [1, 2]
 
 
+def test_what_is_kept_by_age_is_said_so(fleet: Path, cli: Cli) -> None:
+    """By the command that sets it as by the one that shows it."""
+    cli("channel", "publish", "ops", "--agent", "deployer", cwd=fleet, stdin="1\n")
+    told = [cli("channel", "set", "ops", "--keep", "1s", cwd=fleet).out, cli("channel", "show", "ops", cwd=fleet).out]
+    assert all("kept for 1 s" in one for one in told), told
+
+
+def test_no_reply_in_a_second_is_told_in_good_english(fleet: Path, cli: Cli) -> None:
+    """`1 s`, not `1 seconds`."""
+    asked = cli("channel", "ask", "ops", "--agent", "deployer", "--to", "scribe", "--wait", "1s", cwd=fleet,
+                stdin="?\n")
+    assert "within 1 s" in asked.err
+
+
 def test_what_left_by_age_is_told(table: Table) -> None:
     """A subscriber that was away learns how many it did not see; a new one begins with what is there."""
     table.ask(SetAsk("ops", keep=60.0), "olive")

@@ -397,6 +397,13 @@ def test_the_commands(fleet: Path, cli: Cli) -> None:
     assert cli("lease", "steal", "deploy", "--why", "a test", cwd=fleet).code == 14
 
 
+def test_a_time_to_live_is_one_type_of_number(fleet: Path, cli: Cli) -> None:
+    """The same from whatever command, for who reads it with a schema."""
+    done = cli("lease", "acquire", "deploy", "--agent", "deployer", "--ttl", "5m", "--json", cwd=fleet).json
+    again = cli("lease", "renew", done["lease"], "--agent", "deployer", "--json", cwd=fleet).json
+    assert repr(done["ttl"]) == repr(again["ttl"]) == "300.0"
+
+
 def test_a_list_is_what_is_held(table: Table) -> None:
     """By name, without what ended."""
     table.acquire("b")
