@@ -6,6 +6,7 @@ those that were changed.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import random
@@ -130,12 +131,7 @@ def test_a_daemon_that_dies_leaves_a_history_that_holds(campaign: Campaign) -> N
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
 def test_a_full_disk_leaves_a_history_that_holds(campaign: Campaign, tmp_path: Path) -> None:
     """What could not be stored is refused; when there is room again it goes on."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no tmpfs can be mounted here")
-    try:
+    with small_disk(tmp_path / "disk") as disk:
         campaign.fleet = shutil.copytree(campaign.fleet, disk / "fleet", symlinks=True)
         for _ in range(4):
             campaign.start()
@@ -145,8 +141,27 @@ def test_a_full_disk_leaves_a_history_that_holds(campaign: Campaign, tmp_path: P
         (disk / "ballast").unlink()
         campaign.until(campaign.answered() + 60)
         held(campaign.end(), 100)
-    finally:
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
+def test_a_full_disk_that_fails_its_test_is_no_longer_mounted(campaign: Campaign, tmp_path: Path) -> None:
+    """Also where an actor had something to say: `end` raises, and every later run would stumble over the mount."""
+    (campaign.folder / "stderr").write_text("said\n")
+    with pytest.raises(AssertionError), small_disk(tmp_path / "disk"):
         campaign.end()
+    assert not os.path.ismount(tmp_path / "disk")
+    (campaign.folder / "stderr").unlink()
+
+
+@contextlib.contextmanager
+def small_disk(disk: Path) -> Iterator[Path]:
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no tmpfs can be mounted here")
+    try:
+        yield disk
+    finally:  # lazily: actors of a test that failed end after this
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
