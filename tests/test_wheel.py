@@ -89,7 +89,7 @@ def test_the_wheel_has_the_data_and_only_the_package(wheels: dict[str, Path]) ->
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"githarness"}
     for kind in SHIPPED:
         shipped = {name.rpartition("/")[2] for name in names if name.startswith(f"githarness/_data/{kind}/")}
-        assert shipped == {file.name for file in (ROOT / kind).iterdir() if file.is_file()}
+        assert shipped == {file.name for file in (ROOT / kind).rglob("*") if file.is_file()}
     assert "githarness/py.typed" in names
 
 

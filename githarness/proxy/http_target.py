@@ -13,8 +13,8 @@ from githarness.proxy.http_message import Fields, Head, Malformed
 
 _LINE = re.compile(r"([A-Z][A-Z-]{0,19}) (/[!-~]*) HTTP/1\.1")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}")
-_PATH = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-F]{2})*")
-_QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]|{}\"^`<>]|%[0-9A-Fa-f]{2})*")
+_PATH = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+*,;=:@/]|%[0-9A-F]{2})*")
+_QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+*,;=:@/?\[\]|{}\"^`<>]|%[0-9A-Fa-f]{2})*")
 _TWICE = re.compile(r"%(?:2F|5C|[01][0-9A-F]|7F|25[0-9A-Fa-f]{2})")
 _DOTS = re.compile(r"\.{1,2}(?:;.*)?")
 _LONGEST = 2000  # of a path: it stands in the audit log

@@ -100,7 +100,7 @@ def test_what_a_range_newly_allows_is_said(hook, fleet: Path, widened: str, seve
     done = hook("ci", "--since", widened, *asked, "--format", "json", cwd=fleet)
     (found,) = [one for one in json.loads(done.out)["items"] if one["gate"] == "GH083"]
     assert (found["path"], found["severity"]) == (".githarness/policies/p.yaml", severity)
-    assert "deployer write src/" in found["message"] and "deny by default-deny -> allow by p/r" in found["message"]
+    assert "deployer write e.g. src/" in found["message"] and "deny by default-deny -> allow by p/r" in found["message"]
     assert "GH083" not in hook("ci", "--since", "", *asked, cwd=fleet).out
 
 

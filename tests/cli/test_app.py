@@ -58,7 +58,7 @@ def test_the_help_of_a_group_cuts_no_sentence(cli) -> None:
         (["lgo"], "there is no command 'lgo'", "githarness log"),
         (["frobnicate"], "there is no command 'frobnicate'", "githarness --help"),
         (["read"], "missing argument 'PATH'", "githarness read --help"),
-        (["install"], "missing argument 'TARGET'. Choose from: github, gitlab, pre-commit",
+        (["install"], "missing argument 'TARGET'. Choose from: github, gitlab, pre-commit, systemd",
          "githarness install --help"),
         (["log", "--xyz"], "no such option: --xyz", "githarness log --help"),
         (["-C"], "option '-C' requires an argument", "githarness --help"),

@@ -87,7 +87,8 @@ def test_json_is_one_document_on_stdout(run: Call, git: Git, fleet: Path) -> Non
     done = run("echo hello; echo x > a.md", "--json")
     assert done.json == {
         "run": done.json["run"], "agent": "deployer", "status": "ok", "exit": 0, "paths": ["a.md"], "held": [],
-        "commit": git(fleet, "rev-parse", "HEAD"), "worktree": None, "note": "exit 0"}
+        "commit": git(fleet, "rev-parse", "HEAD"), "worktree": None, "note": "exit 0",
+        "attempt": None, "once": None}
     assert "hello\n" in done.err
 
 

@@ -258,7 +258,7 @@ def test_control_c_is_the_child_s(terminal: Call) -> None:
 def test_control_z_stops_and_fg_goes_on(vaulted: Path) -> None:  # noqa: F811
     """In a shell with job control: the shell is back at once, and the child goes on where it was."""
     one = Terminal(vaulted, "bash", "--norc", "-i")
-    command = " ".join([sys.executable, "-m", "githarness", *EXEC, "--", "sleep", "2"])
+    command = " ".join([sys.executable, "-m", "githarness", *EXEC, "--", "sleep", "8"])
     one.type(f"PS1='@ '; {command}; echo ended=$?\n")
     one.until("ended=")
     time.sleep(3.0)

@@ -15,6 +15,7 @@ from tests.conftest import Cli, build_repo
 from tests.inputs.conftest import Desk, call_here, check_error, state
 
 RUNBOOK = "runbooks/release.md"
+COLD = {"PYTHONNOUSERSITE": "1"}  # a Python of its own: GitPython looks for git where it is loaded
 
 PROGRAMS = [
     "core.fsmonitor", "core.sshCommand", "core.editor", "core.pager", "core.askPass", "core.gitProxy",
@@ -201,7 +202,7 @@ def test_without_git_what_needs_none_works(desk: Desk, cli: Cli, tmp_path: Path)
         assert done.code == 0, done.out + done.err
     assert cli("log", "--json", cwd=desk.folder, PATH=path).code == 0
     for argv in (["init"], ["agent", "add", "other"], ["run", "--agent", "deployer", "--", "true"]):
-        plain, told = (cli(*extra, *argv, cwd=desk.folder, PATH=path) for extra in ((), ("--json",)))
+        plain, told = (cli(*extra, *argv, cwd=desk.folder, PATH=path, **COLD) for extra in ((), ("--json",)))
         check_error(plain, "unavailable", as_json=False)
         assert "git" in check_error(told, "unavailable", as_json=True)["fix"]
     assert cli("doctor", "--json", cwd=desk.folder, PATH=path).code in (1, 18)
@@ -215,7 +216,7 @@ def test_a_git_that_fails_is_named(desk: Desk, cli: Cli, tmp_path: Path) -> None
     for script in ("exit 127", "echo 'git version 1.7.1'; exit 1", "kill -9 $$"):
         broken.write_text(f"#!/bin/sh\n{script}\n")
         broken.chmod(0o755)
-        done = cli("agent", "add", "other", "--json", cwd=desk.folder, PATH=str(tmp_path / "bin"))
+        done = cli("agent", "add", "other", "--json", cwd=desk.folder, PATH=str(tmp_path / "bin"), **COLD)
         check_error(done, "unavailable", as_json=True)
 
 
