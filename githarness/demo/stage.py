@@ -137,7 +137,8 @@ def build(folder: Path, settings: Settings, say: Say, fleet: int) -> Stage:
     runtime.mkdir(mode=0o700)
     (home / ".gitconfig").write_text(_GITCONFIG)
     own = {"HOME": home, "XDG_DATA_HOME": home / "data", "XDG_CONFIG_HOME": home / "config",
-           "XDG_RUNTIME_DIR": runtime, "GIT_CONFIG_NOSYSTEM": "1", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
+           "XDG_RUNTIME_DIR": runtime, "TMPDIR": runtime, "GIT_CONFIG_NOSYSTEM": "1", "NO_COLOR": "1",
+           "LC_ALL": "C.UTF-8"}
     kept = {name: value for name, value in settings.environ.items()
             if not name.startswith(("XDG_", "GITHARNESS_", "_GITHARNESS_")) and name != "SSH_AUTH_SOCK"}
     if (_SOURCES / "pyproject.toml").exists():
