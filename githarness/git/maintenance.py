@@ -19,6 +19,7 @@ from githarness.errors import Integrity
 from githarness.git import fold, pack
 from githarness.git.porcelain import Git
 from githarness.git.repo import Repo
+from githarness.private import sync_folder
 
 _RECORD = "repacked"
 _SOON = 64 << 20  # a larger pack that git made is taken as it is: deltas anew would cost minutes
@@ -57,7 +58,7 @@ def _maintain(git: Git, repo: Repo, pack_dir: Path, record: Path) -> None:
     if not sources:
         return
     made = _repacked(git, pack_dir, sources)
-    pack.sync_folder(pack_dir)
+    sync_folder(pack_dir)
     with fold.alone(repo):
         _check_complete(sources, made)
         _remove(pack_dir, [source.stem for source in sources if source.stem not in made])

@@ -22,6 +22,7 @@ from githarness.clock import process_start
 from githarness.errors import Integrity
 from githarness.git.objects import Raw
 from githarness.git.trees import varint
+from githarness.private import sync_folder
 
 _TYPES = {"commit": 1, "tree": 2, "blob": 3}
 _OFS_DELTA = 6
@@ -159,14 +160,6 @@ def _write_durably(path: Path, pieces: Sequence[bytes]) -> None:
             view = memoryview(piece)
             while view:
                 view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

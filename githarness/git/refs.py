@@ -16,8 +16,8 @@ from time import sleep
 from githarness.clock import SYSTEM
 from githarness.errors import Locked, NotFound, Unavailable
 from githarness.git.objects import oid_of
-from githarness.git.pack import sync_folder
 from githarness.git.repo import Repo
+from githarness.private import sync_folder
 
 ZERO = "0" * 40
 WAIT = 5.0

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from githarness.errors import Integrity, Unavailable
-from githarness.git.pack import sync_folder
+from githarness.private import sync_folder
 
 VERSION = 1
 

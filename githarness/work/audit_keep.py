@@ -25,9 +25,9 @@ from githarness.audit.merkle import Tree
 from githarness.audit.note import Checkpoint
 from githarness.errors import Conflict, Integrity, NotFound, Unavailable
 from githarness.git import refs
-from githarness.git.pack import sync_folder
 from githarness.policy import logs
 from githarness.policy.model import Human
+from githarness.private import sync_folder
 from githarness.store import audit, audit_bodies, events
 from githarness.store.audit import Log
 from githarness.store.db import Connection
