@@ -208,10 +208,11 @@ def cli(tmp_path: Path) -> Cli:
 def _fleet_template(_session_world: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A governed repository with the agents `deployer` and `scribe`, and the folder of its keys."""
     folder = build_repo(tmp_path_factory.mktemp("t") / "fleet", {"runbooks/release.md": "build\ntest\nship\n"})
+    data = folder.with_name("data")  # of its own: what else the session makes would lie beside its keys
     for argv in (["init", "--fleet", "acme"], ["agent", "add", "deployer"], ["agent", "add", "scribe"]):
-        done = run_cli(*argv, cwd=folder)
+        done = run_cli(*argv, cwd=folder, env={"XDG_DATA_HOME": str(data)})
         assert done.code == 0, done.err
-    return folder, Path(os.environ["XDG_DATA_HOME"])
+    return folder, data
 
 
 @pytest.fixture

@@ -120,13 +120,14 @@ def _public(path: Path) -> str:
 def _office_template(_fleet_template: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder, data = _fleet_template
     made = shutil.copytree(folder, tmp_path_factory.mktemp("o") / "fleet", symlinks=True)
+    keys = shutil.copytree(data, tmp_path_factory.mktemp("k") / "data")
     office = Office(made)
-    keys = tmp_path_factory.mktemp("k")
-    for name in ("otto", "ida"):
-        office.good("human", "add", name, "--mail", f"{name}@example.org", "--role", "operator")
-    office.good("write", ".githarness/policies/main.yaml", "--as", "olive", stdin=POLICY)
-    shutil.copytree(data, keys / "data")
-    return made, keys / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(keys))
+        for name in ("otto", "ida"):
+            office.good("human", "add", name, "--mail", f"{name}@example.org", "--role", "operator")
+        office.good("write", ".githarness/policies/main.yaml", "--as", "olive", stdin=POLICY)
+    return made, keys
 
 
 @pytest.fixture
