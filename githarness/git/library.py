@@ -33,6 +33,14 @@ class Loose(pygit2.OdbBackend):
         self._folders = repository.object_folders(repo)
         self._seen: set[str] = set()
         self.gone = 0
+        self.packs: list[pygit2.OdbBackendPack] = []  # those that are asked after
+
+    def packed(self, oid: str) -> tuple[int, bytes]:
+        """From the packs that are known by now: the library asks us about each object before. Raises KeyError."""
+        for pack in self.packs:
+            with suppress(KeyError):
+                return pack.read(oid)
+        raise KeyError(oid)
 
     def read_cb(self, oid: pygit2.Oid) -> tuple[int, bytes]:
         found = loose.read(self._folders, str(oid))
@@ -90,7 +98,8 @@ def opened(repo: Repo, unpacked: Loose) -> pygit2.Repository:
     store.add_backend(unpacked, 1)
     for folder in repository.object_folders(repo):
         if os.path.isdir(folder):
-            store.add_backend(pygit2.OdbBackendPack(str(folder)), 2)
+            unpacked.packs.append(pygit2.OdbBackendPack(str(folder)))
+            store.add_backend(unpacked.packs[-1], 2)
     library.set_odb(store)
     for table in ("branches", "references", "remotes", "submodules"):
         vars(library).pop(table, None)  # they refer back to it: a circle, which would keep packs mapped

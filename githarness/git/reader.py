@@ -27,7 +27,6 @@ from githarness.git.repo import Repo
 __all__ = ["Commit", "Hunk", "Reader"]
 
 _BINARY_WINDOW = 8000  # git's buffer_is_binary looks no further
-_CACHED_TREES = 16  # a walk compares each tree with its successor
 _GONE = 100  # packs that the library may keep mapped though they have gone; from here on it lets go of all
 _OID = re.compile(r"[0-9a-f]{40}")
 _SEARCH = re.compile(r":|\^\{/|\0")  # `:/text`, `REV^{/text}`, `REV:path`: a search or no commit; NUL would cut it
@@ -46,10 +45,11 @@ class Hunk:
 
 class Reader:
     strict = False  # whether a tree with a name that stands twice is malformed
+    cached_trees = 16  # a walk compares each tree with its successor
 
     def __init__(self, repo: Repo) -> None:
         self.repo = self._repo = repo
-        self._tree = lru_cache(maxsize=_CACHED_TREES)(self.tree)
+        self._tree = lru_cache(maxsize=self.cached_trees)(self.tree)
         self._open()
 
     def _open(self) -> None:
@@ -101,7 +101,7 @@ class Reader:
 
     def _data(self, oid: str, kind: Kind) -> bytes:
         try:
-            found, data = self._store().read(oid)
+            found, data = self._loose.packed(oid)
         except (KeyError, pygit2.GitError):
             with self._mapped(oid):
                 found, data = self._store().read(oid)

@@ -15,6 +15,7 @@ class Still(Reader):
     the other one of the two."""
 
     strict = True
+    cached_trees = 128  # folders are changed in turn
 
     def __init__(self, repo: Repo) -> None:
         super().__init__(repo)

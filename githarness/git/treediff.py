@@ -11,7 +11,7 @@ from githarness.git.objects import Entry
 from githarness.lines.common import common_end, common_start
 
 _ITEM = re.compile(rb"([0-7]{5,6}) ([^\0/]+)\0(.{20})", re.DOTALL)
-_ITEMS = re.compile(rb"(?:[0-7]{5,6} [^\0/]+\0.{20})*", re.DOTALL)
+_ITEMS = re.compile(rb"(?:[0-7]{5,6}+ [^\0/]++\0.{20})*+", re.DOTALL)
 
 
 def entries(data: bytes) -> Iterator[tuple[str, Entry]]:
@@ -39,32 +39,22 @@ def differing(old: bytes, new: bytes, *, strict: bool = False) -> tuple[dict[str
     """The entries that one tree has and the other has not, or has otherwise. `strict`: raises Integrity where a name
     stands twice among those that are looked at; else the last counts."""
     at, same_end = _start(old, common_start(old, new)), common_end(old, new, min(len(old), len(new)))
-    was, now = _Cursor(old, at), _Cursor(new, at)
-    while was.left != now.left or was.left > same_end:
-        (was if was.left >= now.left else now).step()
-    if strict and (was.twice or now.twice):
+    was, now, twice = dict[str, Entry](), dict[str, Entry](), False
+    old_left, new_left = len(old) - at, len(new) - at
+    while old_left != new_left or old_left > same_end:
+        older = old_left >= new_left
+        item = _item(old, len(old) - old_left) if older else _item(new, len(new) - new_left)
+        (name, entry), seen = _named(item), was if older else now
+        twice |= name in seen
+        seen[name] = entry
+        if older:
+            old_left = len(old) - item.end()
+        else:
+            new_left = len(new) - item.end()
+    if strict and twice:
         raise _malformed()
-    same = was.seen.items() & now.seen.items()
-    return (dict(was.seen.items() - same), dict(now.seen.items() - same)) if same else (was.seen, now.seen)
-
-
-class _Cursor:
-    def __init__(self, data: bytes, at: int) -> None:
-        self._data = data
-        self._at = at
-        self.seen: dict[str, Entry] = {}
-        self.twice = False
-
-    @property
-    def left(self) -> int:
-        return len(self._data) - self._at
-
-    def step(self) -> None:
-        item = _item(self._data, self._at)
-        self._at = item.end()
-        name, entry = _named(item)
-        self.twice |= name in self.seen
-        self.seen[name] = entry
+    same = len(was) * len(now) > 1 and was.items() & now.items()  # of one entry each it is known that they differ
+    return (dict(was.items() - same), dict(now.items() - same)) if same else (was, now)
 
 
 def _start(data: bytes, limit: int, since: int = 0) -> int:

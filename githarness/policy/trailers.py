@@ -17,6 +17,7 @@ _LONGEST_VALUE = 20_000  # two paths of the greatest length
 Trailers = list[tuple[str, str]]
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_USUAL = re.compile(r"^([A-Za-z0-9-]++)[ \t]*+:([^\n]*+)\n", re.MULTILINE)
 _TRAILER = re.compile(r"([A-Za-z0-9-]+)[ \t]*:(.*)", re.DOTALL)
 _BY_GIT = ("Signed-off-by: ", "(cherry picked from commit ")
 _SCISSORS = "------------------------ >8 ------------------------"
@@ -76,6 +77,10 @@ def parse(message: str) -> Trailers:
 
     The first paragraph never holds any; comments and an old list of conflicts at the end do not count.
     """
+    text, _, last = message.rpartition("\n\n")
+    usual = _USUAL.findall(last) if text and "\n#" not in message and "\nConflicts:" not in message else []
+    if usual and len(usual) == last.count("\n") and last[-1] == "\n" and text[0] != "#" and text.strip("\n" + _SPACE):
+        return [(key, value.strip(_SPACE)) for key, value in usual]  # the same, much sooner
     block = _last_paragraph(message)
     return _values(block) if _is_block(block) else []
 
