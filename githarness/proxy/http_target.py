@@ -16,12 +16,12 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}")
 _PATH = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+*,;=:@/]|%[0-9A-F]{2})*")
 _QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+*,;=:@/?\[\]|{}\"^`<>]|%[0-9A-Fa-f]{2})*")
 _TWICE = re.compile(r"%(?:2F|5C|[01][0-9A-F]|7F|25[0-9A-Fa-f]{2})")
-_DOTS = re.compile(r"\.{1,2}(?:;.*)?")
+_DOTS = re.compile(r"\.{1,2}(?:(?:;|%3B).*)?")
 _LONGEST = 2000  # of a path: it stands in the audit log
 _NEVER = {"CONNECT", "TRACE"}  # one opens a tunnel, the other sends the request's own fields back
 # By these an upstream could take the request for one of another method, path or host than was judged.
-_DISGUISES = {"x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url",
-              "x-forwarded-prefix", "x-original-host", "x-host"}
+_DISGUISES = {"x-http-method-override", "x-http-method", "x-method-override", "x-forwarded-method", "x-original-url",
+              "x-original-uri", "x-rewrite-url", "x-forwarded-uri", "x-forwarded-prefix", "x-original-host", "x-host"}
 # Of one connection only, of credentials that the agent has no business sending, and of pieces: an answer in ranges
 # could bring a secret's two halves apart.
 _DROPPED = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect", "host",
