@@ -116,7 +116,8 @@ def _decided(deed: Deed, judges: Sequence[Judge]) -> Iterator[Fault]:
     if text := deed.claim.one("Decision"):
         found = _DECISION.fullmatch(text)
         rules, grants = {rule for rule, _ in deciding}, {one for _, names in deciding for one in names.split(",")}
-        if not found or (deciding and not (found[2] in rules and grants.issuperset(found[3].split(",")))):
+        if not found or (not asks and found[3] != "-") or (  # who did nothing uses nobody's grant up
+                deciding and not (found[2] in rules and grants.issuperset(found[3].split(",")))):
             yield Fault("trailer", f"the trailer 'Decision: {text[:120]}' is not what the policy before it decides")
 
 

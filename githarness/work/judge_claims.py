@@ -11,6 +11,8 @@ from githarness.policy.trailers import Trailers
 from githarness.work.judged import Fault
 
 _ADDRESS = re.compile(r"([^<>]*)<([^<>@]+)@([a-z0-9._-]+)\.invalid>", re.IGNORECASE)
+# As listings show it: blanks and signs before the `>` and text behind it make it nobody else's.
+_LIKE_ONE = re.compile(r"<[^<>]*@[a-z0-9._-]+\.invalid[^a-z0-9<>]*>", re.IGNORECASE)
 # The trailers of an agent's commit in the middle of a text: a forge lists the messages of the commits that it squashes.
 _FOLDED = re.compile(r"^[ \t*>-]*Agent: ?([a-z0-9][a-z0-9._-]{0,63})[ \t]*$(?=[\s\S]*^[ \t*>-]*"
                      r"(?:Policy: ?sha256:[0-9a-f]{64}|Decision: ?(?:allow|require_approval) rule=))", re.MULTILINE)
@@ -21,7 +23,7 @@ def of_agent(commit: Commit, pairs: Trailers, known: Registry) -> bool:
     """An address that no mail reaches is an agent's, unless it is that of a person who is known."""
     if any(key.lower() == "agent" for key, _ in pairs):
         return True
-    if not _ADDRESS.fullmatch(commit.author):
+    if not _LIKE_ONE.search(commit.author):
         return False
     mail = commit.author.rpartition("<")[2].rstrip(">").lower()
     return all(human.mail.lower() != mail for human in known.humans.values())

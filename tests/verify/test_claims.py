@@ -112,3 +112,17 @@ def test_an_agent_that_was_added_for_a_time_ends_for_the_hub(forge, scoped, hub,
     again = _owner(forge, start, {name: longer})
     assert push(f"{again}:main").code == 0
     assert push(f"{early}:refs/heads/side").code == 0
+
+
+def test_who_did_nothing_uses_no_grant_up(forge, scoped) -> None:
+    """An empty commit of another agent that names the grant would count as its only use."""
+    once = _once(forge, scoped)
+    pairs = forge.trailers(once, "scribe", Decision="allow rule=x grant=g-1 event=e-x")
+    assert forge.codes(once, forge.commit({}, agent="scribe", parents=[once], pairs=pairs)) == {"trailer"}
+
+
+@pytest.mark.parametrize("mail", ["<deployer@acme.invalid >", "<deployer@acme.invalid.>", "<deployer@acme.invalid>x"])
+def test_an_address_that_listings_show_as_an_agents_is_one(forge, scoped, mail: str) -> None:
+    """Git shows them as `deployer@acme.invalid`, with a blank or a dot at most: nobody signed that."""
+    spoofed = forge.commit({"notes/z.md": "z\n"}, agent=None, parents=[scoped], author=f"deployer {mail}")
+    assert {"author", "unsigned"} <= forge.codes(scoped, spoofed)
