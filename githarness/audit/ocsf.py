@@ -9,6 +9,7 @@ from typing import Any
 from githarness.audit.line import Leaf
 
 _OPERATIONS = {"tool": "execute_tool", "intent": "invoke_agent", "read": "invoke_agent"}
+_REFUSED = ("denial", "refusal")
 _STATUS = {"landed": "Success", "recovered": "Success", None: "Unknown"}
 
 
@@ -33,8 +34,8 @@ def event(log: str, leaf: Leaf, outcome: str | None) -> dict[str, Any]:
     if tool := fields.pop("tool", None):
         table |= {"ai_tool": {"name": tool}, "gen_ai.tool.name": tool}
     if rule := fields.pop("rule", None):
-        decision = "deny" if leaf.kind == "denial" else "allow"
-        table["authorizations"] = [{"decision": decision, "policy": {"name": rule}}]
+        no = leaf.kind in _REFUSED or fields.get("verdict") == "reject"
+        table["authorizations"] = [{"decision": "deny" if no else "allow", "policy": {"name": rule}}]
     rest = {"operation": leaf.operation, "commit": leaf.commit, "intent": leaf.intent, "digest": leaf.digest.hex()}
     table["unmapped"] = fields | {name: value for name, value in rest.items() if value}
     return table

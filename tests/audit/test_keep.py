@@ -13,6 +13,8 @@ import time
 import pytest
 
 from githarness import settings, wiring
+from githarness.audit import ocsf
+from githarness.audit.line import Leaf
 from githarness.errors import Conflict, NotFound
 from githarness.policy.model import Human
 from githarness.store import audit_bodies, db
@@ -154,6 +156,14 @@ def test_an_export_has_the_names_of_others(world, cli) -> None:
     assert line["unmapped"]["tier"] == "T1" and len(line["unmapped"]["digest"]) == 64
     out = cli("audit", "export", "--format", "jsonl", cwd=world.folder).out.splitlines()
     assert json.loads(out[-1]) == line
+
+
+@pytest.mark.parametrize(("kind", "fields"), [("denial", {}), ("refusal", {}), ("approval", {"verdict": "reject"})])
+def test_no_refusal_is_exported_as_allowed(kind: str, fields: dict[str, str]) -> None:
+    """Whom a rule holds for approval, whom a quarantine stops, and whose change a person rejects, was not allowed."""
+    safe = json.dumps({"rule": "a/b", **fields})
+    told = ocsf.event("l-1", Leaf(1, "e-1", 0.0, kind, "bot", None, None, None, None, None, None, safe, b""), None)
+    assert told["authorizations"] == [{"decision": "deny", "policy": {"name": "a/b"}}]
 
 
 def test_a_purge_beside_a_reader_says_that_bodies_linger(sealed, monkeypatch) -> None:
