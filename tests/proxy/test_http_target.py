@@ -28,8 +28,8 @@ def test_the_path_that_is_judged_is_the_path_that_is_sent(given: str, sent: str)
 
 @pytest.mark.parametrize("path", [
     "/v1/../admin", "/v1/%2e%2e/admin", "/v1/.%2E/admin", "/v1/./x", "/v1/..;/admin", "/v1/..%3b/admin", "//admin",
-    "/v1//admin", "/v1%2fadmin", "/v1%5cadmin", "/v1\\admin", "/v1/%252e%252e/admin", "/v1/%00", "/v1/%0d%0aX:1", "/v1/%zz", "/v1/%2",
-    "/v1/a#b", "/v1/\u00e9", "/" + "a" * 3000,
+    "/v1//admin", "/v1%2fadmin", "/v1%5cadmin", "/v1\\admin", "/v1/%252e%252e/admin", "/v1/%00", "/v1/%0d%0aX:1",
+    "/v1/%zz", "/v1/%2", "/v1/a#b", "/v1/\u00e9", "/" + "a" * 3000,
 ])
 def test_v40_a_path_with_two_readings_is_refused(path: str) -> None:
     """V40: no upstream can take the path for another than the one that was judged."""
