@@ -101,8 +101,8 @@ def _show(sh: Shell, report: Report, *, dry_run: bool) -> None:
                    for one in report.paths])
     for conflict in report.conflicts:
         _conflict(sh, conflict)
-    for left in report.excluded:
-        sh.line(Painted("left out", "yellow"), f" {left.path or left.commit}: {left.why}")
+    _some(sh, [[Painted("left out", "yellow"), f" {left.path or (left.commit or '')[:12]}: {left.why}"]
+               for left in report.excluded])
     if report.diff:
         sh.line()
         for line in report.diff.split("\n")[:-1]:
@@ -112,6 +112,8 @@ def _show(sh: Shell, report: Report, *, dry_run: bool) -> None:
         sh.line(f"to undo this: githarness rollback --commit {report.commit[:12]}")
     elif dry_run:
         sh.note("a dry run: nothing was changed")
+    elif report.paths and not report.stopped:
+        sh.line("nothing was changed: each of these files is left as it is")
 
 
 def _commit(row: CommitRow) -> list[str | Painted]:

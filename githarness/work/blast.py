@@ -72,7 +72,7 @@ def blast(ledger: Ledger, selection: Selection, *, most: int = 500) -> Blast:
         raise Usage("nothing is named", fix="githarness blast AGENT, or --run, --commit")
     ledger.fresh_index()
     with ledger.parts.db.read() as conn:
-        rows, _ = select(conn, selection)
+        rows, _ = select(conn, ledger.parts.reader, selection)
         if not rows and selection.agent:
             ledger.governance().agent(selection.agent)
         search = _Search(conn, ledger.parts.reader, most)

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from githarness import paths
 from githarness.git.objects import FOLDER, PathChange
 from githarness.git.reader import Reader
 from githarness.lines.history import Steps
@@ -16,7 +15,7 @@ from githarness.store.db import Connection
 from githarness.store.rows import CommitRow
 from githarness.work.asks import Progress
 from githarness.work.rollback_file import FileHistory, Files
-from githarness.work.rollback_select import Excluded, Selection, items, kept_out, select
+from githarness.work.rollback_select import Excluded, Selection, in_scope, items, kept_out, select
 from githarness.work.rollback_undo import Clash, Outcome, undo_file
 
 SCOPE = ("Rollback-Scope", "changed-paths")  # undoes the named commits in the paths that it changes, not in all
@@ -75,12 +74,12 @@ class _File:
 def make(conn: Connection, reader: Reader, wanted: Selection, *, skip: Collection[str] = (),
          progress: Progress | None = None) -> RollbackPlan:
     """`skip`: paths to leave as they are, because a person is editing them. The index must be that of head."""
-    rows, excluded = select(conn, wanted)
+    rows, excluded = select(conn, reader, wanted)
     survey = _Survey(Files(conn, partial(is_partial, reader)), reader, rows, wanted.paths)
     survey.run(progress)
     files = [replace(file, skipped=not file.touched.isdisjoint(skip)) for file in survey.files]
     files = _without_collisions(files, reader, commits.head(conn) or "")
-    excluded += [Excluded(why, path=path) for path, why in _kept_out(rows, files).items()]
+    excluded += [Excluded(why, path=path) for path, why in _kept_out(rows, files, wanted.paths).items()]
     excluded += [Excluded("an uncommitted edit in the working tree", path=file.outcome.was)
                  for file in files if file.skipped]
     undone = {row.oid for file in files for row in file.rows}
@@ -138,12 +137,12 @@ class _Survey:
 def _in_scope(file: FileHistory, chosen: Steps, globs: tuple[str, ...]) -> bool:
     names = {file.turns[file.history.head].name}
     names.update(name for step in chosen for name in (file.turns[step].was, file.turns[step].name))
-    return not globs or any(paths.matches(glob, name) for glob in globs for name in names)
+    return in_scope(globs, names)
 
 
-def _kept_out(rows: list[CommitRow], files: list[_File]) -> dict[str, str]:
+def _kept_out(rows: list[CommitRow], files: list[_File], globs: tuple[str, ...]) -> dict[str, str]:
     names = [path for _, path in items(rows)] + [name for file in files for name in sorted(file.touched)]
-    return {path: why for path in names if (why := kept_out(path))}
+    return {path: why for path in names if in_scope(globs, [path]) and (why := kept_out(path))}
 
 
 def _without_collisions(files: list[_File], reader: Reader, head: str) -> list[_File]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from githarness import paths
-from githarness.errors import NotFound, Usage
+from githarness.errors import Integrity, NotFound, Usage
+from githarness.git.reader import Reader
 from githarness.store import commits, runs
 from githarness.store.commits import CommitFilter
 from githarness.store.db import Connection
@@ -29,7 +31,7 @@ class Selection:
 
     agent: str | None = None
     run: str | None = None
-    commits: tuple[str, ...] = ()  # ids or unique prefixes
+    commits: tuple[str, ...] = ()  # ids, unique prefixes, or what else names a commit to git
     since: float | None = None
     until: float | None = None
     paths: tuple[str, ...] = ()
@@ -43,36 +45,44 @@ class Excluded:
     path: str | None = None
 
 
-def select(conn: Connection, wanted: Selection) -> tuple[list[CommitRow], list[Excluded]]:
+def select(conn: Connection, reader: Reader, wanted: Selection) -> tuple[list[CommitRow], list[Excluded]]:
     """The commits, oldest first. Raises NotFound for an unknown commit, agent or run, Usage for an empty selection."""
     if wanted == Selection(with_delegates=wanted.with_delegates):
         raise Usage("nothing is selected", fix="githarness rollback AGENT, or --run, --commit, --since, --path")
     for glob in wanted.paths:
         paths.valid_glob(glob)
-    oids = tuple(_named(conn, name).oid for name in wanted.commits) or None
+    oids = tuple(_must_be(conn, reader, name).oid for name in wanted.commits) or None
     agent, run = wanted.agent, wanted.run
     if run and wanted.with_delegates and agent is None:
-        agent, run = _agent_of(conn, run), None
+        agent, run = agent_of(conn, run), None
     found = commits.log(conn, CommitFilter(agent=agent, run=run, since=wanted.since, until=wanted.until, oids=oids,
                                            chain=wanted.with_delegates and agent is not None))
-    rows = [row for row in reversed(found) if run == wanted.run or _caused(conn, row.run, wanted.run)]
+    rows = [row for row in reversed(found) if run == wanted.run or caused(conn, row.run, wanted.run)]
     if not rows:
         _must_exist(conn, wanted)
     if wanted.agent or wanted.run or oids:
         return rows, []
     return [row for row in rows if row.agent], [
         Excluded("a person's commit is undone by its id only: --commit", commit=row.oid)
-        for row in rows if not row.agent]
+        for row in rows if not row.agent and in_scope(wanted.paths, [change.path for change in row.changes])]
 
 
-def _named(conn: Connection, name: str) -> CommitRow:
+def named(conn: Connection, reader: Reader, name: str) -> CommitRow | None:
+    """The commit of the governed branch that has this id, a unique beginning of it, or that git calls so."""
     row = commits.get(conn, name.lower())
+    with suppress(NotFound, Integrity):
+        row = row or commits.get(conn, reader.resolve(name))
+    return row
+
+
+def _must_be(conn: Connection, reader: Reader, name: str) -> CommitRow:
+    row = named(conn, reader, name)
     if row is None:
         raise NotFound(f"no commit '{name}' on the governed branch", fix="githarness log")
     return row
 
 
-def _agent_of(conn: Connection, run: str) -> str:
+def agent_of(conn: Connection, run: str) -> str:
     known = runs.get(conn, run)
     row = next(iter(commits.log(conn, CommitFilter(run=run, limit=1))), None)
     agent = known.agent if known else row.agent if row else None
@@ -81,7 +91,7 @@ def _agent_of(conn: Connection, run: str) -> str:
     return agent
 
 
-def _caused(conn: Connection, run: str | None, by: str | None) -> bool:
+def caused(conn: Connection, run: str | None, by: str | None) -> bool:
     """Whether a run is `by` or was caused by it, over any number of runs."""
     seen: set[str] = set()
     while run is not None and run != by and run not in seen:
@@ -100,6 +110,10 @@ def items(rows: Iterable[CommitRow]) -> Iterator[tuple[CommitRow, str]]:
     for row in rows:
         for change in row.changes:
             yield row, change.path
+
+
+def in_scope(globs: tuple[str, ...], names: Iterable[str]) -> bool:
+    return not globs or any(paths.matches(glob, name) for name in names for glob in globs)
 
 
 def kept_out(path: str) -> str | None:

@@ -26,7 +26,7 @@ from githarness.work.line_origin import Origin
 from githarness.work.operator import Ledger
 from githarness.work.parts import Parts
 from githarness.work.rollback_plan import RollbackPlan
-from githarness.work.rollback_select import Selection
+from githarness.work.rollback_select import Selection, named
 from githarness.work.runbook import ASSERTED, name_of
 
 _DECISION = re.compile(r"(\S+) rule=(\S+) grant=(\S+) event=(\S+)")
@@ -103,7 +103,7 @@ def _target(conn: Connection, reader: Reader, target: str) -> tuple[CommitRow, O
         origin = line_origin.find(conn, reader, line[1], int(line[2]))
         return _row(conn, origin.commit), origin
     if not _is_file(reader, head, target):
-        row = _named(conn, reader, target)
+        row = named(conn, reader, target)
         if row:
             return row, None
     touches = commits.history(conn, target)
@@ -118,16 +118,6 @@ def _is_file(reader: Reader, head: str, path: str) -> bool:
         return reader.entry(head, path) is not None
     except HarnessError:
         return False
-
-
-def _named(conn: Connection, reader: Reader, name: str) -> CommitRow | None:
-    row = commits.get(conn, name.lower())
-    if row:
-        return row
-    try:
-        return commits.get(conn, reader.resolve(name))
-    except HarnessError:
-        return None
 
 
 def _row(conn: Connection, oid: str) -> CommitRow:

@@ -95,6 +95,8 @@ def test_a_conflict_stops_or_is_left_out(repo: Path, cli: Cli, git: Git) -> None
     done = cli("rollback", "a", "--on-conflict", "skip", "--json", cwd=repo)
     assert (done.code, len(done.json["reverted"])) == (1, 2)
     assert ((repo / "log").read_text(), (repo / "stock.md").read_text()) == ("b\n", "8\n")
+    done = cli("rollback", "a", "--on-conflict", "skip", cwd=repo)
+    assert done.code == 1 and done.out.endswith("nothing was changed: each of these files is left as it is\n")
 
 
 def test_an_uncommitted_edit_stops_or_is_left_out(repo: Path, cli: Cli) -> None:

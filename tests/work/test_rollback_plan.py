@@ -306,7 +306,9 @@ def test_selections(ledger: Ledger) -> None:
     assert found(until=2500.0) == {one}
     assert found(commits=(ledger.oids[three][:8],)) == {three}
     assert [one.commit for one in ledger.plan(since=2500.0).excluded] == [ledger.oids[three]]
-    for wrong in ({"run": "r-9"}, {"commits": ("abcd1234",)}):
+    assert ledger.plan(since=2500.0, paths=("f2",)).excluded == ()
+    assert found(commits=("HEAD~1",)) == found(commits=("main^",)) == {two}
+    for wrong in ({"run": "r-9"}, {"commits": ("abcd1234",)}, {"commits": ("HEAD~9",)}):
         with pytest.raises(NotFound):
             ledger.plan(**wrong)
     with pytest.raises(Usage):
