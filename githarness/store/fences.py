@@ -11,17 +11,41 @@ import sqlite3
 BLOCK = 10_000  # tokens that are reserved at once
 
 
-def next_token(conn: sqlite3.Connection, boot: str) -> int | None:
-    """The next one; None where none is reserved: then `reserve` first, in a transaction that lasts."""
-    if not conn.execute("UPDATE fences SET last = last + 1 WHERE boot = ? AND last < reserved", (boot,)).rowcount:
-        return None
-    return int(conn.execute("SELECT last FROM fences").fetchone()[0])
+class Tokens:
+    """The counter within one transaction: what it gave is written once, by `save`."""
 
+    def __init__(self, conn: sqlite3.Connection, boot: str) -> None:
+        self._conn = conn
+        self._boot = boot
+        self._last = 0  # that was given here; never goes back
+        self._reserved: int | None = None  # how far this boot may go, as the database has it
 
-def reserve(conn: sqlite3.Connection, boot: str) -> None:
-    """Makes room in this boot."""
-    conn.execute("""UPDATE fences SET last = CASE boot WHEN ? THEN last ELSE reserved END, boot = ?,
-        reserved = reserved + ?""", (boot, boot, BLOCK))
+    def next(self) -> int | None:
+        """The next one; None where none is reserved: then `reserve` first, in a transaction that lasts."""
+        if self._reserved is None:
+            boot, last, reserved = self._conn.execute("SELECT boot, last, reserved FROM fences").fetchone()
+            self._last = max(self._last, last)
+            self._reserved = reserved if boot == self._boot else 0
+        if self._last >= self._reserved:
+            return None
+        self._last += 1
+        return self._last
+
+    def reserve(self) -> None:
+        """Makes room in this boot."""
+        self._conn.execute("""UPDATE fences SET last = CASE boot WHEN ? THEN last ELSE reserved END, boot = ?,
+            reserved = reserved + ?""", (self._boot, self._boot, BLOCK))
+        self.forget()
+
+    def forget(self) -> None:
+        """What was reserved may have been undone."""
+        self._reserved = None
+
+    def save(self) -> None:
+        """What was given beyond what is reserved was undone, and nobody has it."""
+        if self._last:
+            self._conn.execute("UPDATE fences SET last = max(last, min(?, reserved)) WHERE boot = ?",
+                               (self._last, self._boot))
 
 
 def reserved(conn: sqlite3.Connection) -> int:

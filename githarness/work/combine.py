@@ -42,6 +42,7 @@ _ASKED, _BACK, _TAKEN, _DONE, _READY, _SIZE, _BODY = 0, 1, 2, 3, 4, 8, 20  # off
 _LENGTH = struct.Struct(">Id")  # of the body in bytes, and until when its owner waits, in seconds of monotonic time
 _NUMBERS = 250
 _PATIENCE = 0.05  # seconds without a bell
+_TENURE = 0.005  # seconds that who has the lock goes on for others
 _MOST = 64  # asks that are served at once
 _KNOWN = 2 * _MOST  # places that are open at once, two descriptors each; the owners of others get the lock themselves
 _AGAIN = 64  # times that the places are served before the folder is read anew: its time is coarse
@@ -179,7 +180,7 @@ class Combined:
 
     def together(self, asks: Sequence[tuple[Caller, object]]) -> list[Found]:
         """Many in one transaction, with what others have left: for a daemon. Raises what keeps it from doing any."""
-        batch = _Batch(*asks[-1], self._known, first=asks[:-1], own=False)
+        batch = _Batch(self._known, asks, own=False)
         batch.served(self._parts, wait=WAIT)
         return batch.found[-len(asks):]
 
@@ -188,7 +189,7 @@ class Combined:
         return self._parts.db.changes()
 
     def _asked(self, caller: Caller, ask: object) -> Found:
-        batch = _Batch(caller, ask, self._known)
+        batch = _Batch(self._known, ((caller, ask),))
         if ops.is_own(caller, ask):
             return batch.served(self._parts, wait=WAIT)
         if not self._busy:
@@ -230,7 +231,7 @@ class Combined:
             found = batch.served(self._parts, wait=0.0)
         except _Settled as settled:
             return settled.found
-        self._busy = bool(batch.taken)
+        self._busy = batch.shared
         return found
 
     def _place(self) -> Place:
@@ -281,25 +282,36 @@ class _Places:
 
 @dataclass(slots=True)
 class _Batch:
-    """An ask, with all that others have left by the time that the lock is ours."""
+    """Asks of ours, with all that others have left by the time that the lock is ours."""
 
-    caller: Caller
-    ask: object
     places: _Places
+    asks: Sequence[tuple[Caller, object]] = ()
     place: Place | None = None
-    first: Sequence[tuple[Caller, object]] = ()  # asked along with it
-    own: bool = True  # whether this process has asked it
+    own: bool = True  # whether this process has asked them
     found: list[Found] = field(default_factory=list)
     taken: list[_Known] = field(default_factory=list)
     steps: list[tuple[Caller, Step[dict[str, Json]]]] = field(default_factory=list)
     durable: bool = False
+    shared: bool = False  # whether others' asks were carried out too
 
     def served(self, parts: Parts, *, wait: float) -> Found:
-        """Raises flock.Held, _Settled."""
+        """With ours done, what others leave meanwhile is done too, for a while: this database connection knows the
+        pages by now, and whoever came next would read them again. Raises flock.Held, _Settled."""
+        with parts.db.turn(wait):
+            self._carry_out(parts)
+            self.shared, until = bool(self.taken), SYSTEM.monotonic() + _TENURE
+            while next(self.places.asked(), None) and SYSTEM.monotonic() < until:
+                _Batch(self.places)._carry_out(parts)
+                self.shared = True
+        for place, _ in self.places.asked():
+            place.ring()
+            break
+        return self.found[-1]
+
+    def _carry_out(self, parts: Parts) -> None:
         ended = False
         try:
-            self.found = together(parts, self.steps, durable=lambda: self._collect(parts.db), wait=wait,
-                                  ready=self._ready)
+            self.found = together(parts, self.steps, durable=lambda: self._collect(parts.db), ready=self._ready)
             ended = True
         except HarnessError as error:
             if not self.steps:
@@ -311,10 +323,6 @@ class _Batch:
                 place.done()
             for place in self.taken:  # all at once: whoever wakes up takes the processor
                 place.ring()
-        for place, _ in self.places.asked():
-            place.ring()
-            break
-        return self.found[-1]
 
     def _ready(self, found: Sequence[Found], event: str | None) -> None:
         self.found = list(found)
@@ -337,11 +345,10 @@ class _Batch:
                 caller, ask = ops.unpacked(json.loads(text))
                 self.taken.append(place)
                 asks.append((caller, ask))
-        asks += [*self.first, (self.caller, self.ask)]
         self.steps += [(caller, ops.step_for(caller, ask)) for caller, ask in asks]
-        if self.own:
-            self.steps[-1] = (self.caller, ops.step_of(self.ask))
-        self.durable = any(ops.lasts(ask) for _, ask in asks)
+        self.steps += [(caller, ops.step_of(ask) if self.own else ops.step_for(caller, ask))
+                       for caller, ask in self.asks]
+        self.durable = any(ops.lasts(ask) for _, ask in (*asks, *self.asks))
         return self.durable
 
 

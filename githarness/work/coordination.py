@@ -24,6 +24,7 @@ from githarness.policy.model import Agent, Request
 from githarness.settings import Settings
 from githarness.store import events
 from githarness.store.db import Connection
+from githarness.store.fences import Tokens
 from githarness.store.rows import EventRow, RunRow
 from githarness.work import audit_record, breaker, ends, people
 from githarness.work.governance import Governance
@@ -82,8 +83,9 @@ def operator_of(door: Door) -> Caller:
     return Caller(None, human, f"r-human-{human}")
 
 
-class Unsynced(Exception):
-    """Not an error: raised inside a step whose effect has to outlast a power cut while its transaction does not."""
+class Again(Exception):
+    """Not an error: this transaction is too light for what a step does in it, and all is begun again in one that lasts
+    and in which each step can be undone by itself."""
 
 
 @dataclass(slots=True)
@@ -97,27 +99,35 @@ class Turn:
     boot: float  # seconds of the boot clock
     boot_id: str
     durable: bool
+    guarded: bool  # by savepoints: then a step that changed something can be refused all the same
     permit: Permit
     book: Runbook
+    tokens: Tokens
     events: list[EventRow] = field(default_factory=list)
 
     def serve(self, caller: Caller, step: Callable[[Act], T]) -> T | HarnessError:
-        """What the step returns, or why it did not happen; then nothing of it did."""
-        mark = len(self.events)
-        self.conn.execute("SAVEPOINT step")
+        """What the step returns, or why it did not happen; then nothing of it did. Raises Again."""
+        mark, changes = len(self.events), self.conn.total_changes
+        if self.guarded:
+            self.conn.execute("SAVEPOINT step")
         try:
-            found = step(self._act(caller))
+            return step(self._act(caller))
         except (HarnessError, UnicodeEncodeError, OverflowError) as raised:
             error = raised if isinstance(raised, HarnessError) else Usage(
                 "a text is not UTF-8, or a number is too large", fix="repeat it in UTF-8, with a smaller number")
-            self.conn.execute("ROLLBACK TO step")
+            self._undo(changes)
             del self.events[mark:]
             if isinstance(error, Denied | NeedsApproval | Stopped | LeaseLost):
                 self._refused(caller, error)
-            self.conn.execute("RELEASE step")
             return error
-        self.conn.execute("RELEASE step")
-        return found
+
+    def _undo(self, changes: int) -> None:
+        """What the step in hand did since the connection had made so many changes; mostly it did nothing."""
+        if self.guarded:
+            self.conn.execute("ROLLBACK TO step")
+            self.tokens.forget()
+        elif self.conn.total_changes != changes:
+            raise Again
 
     def _act(self, caller: Caller) -> Act:
         if caller.human:
@@ -130,7 +140,7 @@ class Turn:
     def _refused(self, caller: Caller, error: HarnessError) -> None:
         """A refusal is on disk before anybody hears of it."""
         if not self.durable:
-            raise Unsynced
+            raise Again
         kind = "denial" if isinstance(error, Denied) else "refusal"
         named = [name for name in ("path", "action", "rule") if name in error.details]
         fields: dict[str, Json] = {name: str(error.details[name]) for name in named}
@@ -143,6 +153,7 @@ class Turn:
 
     def save(self) -> None:
         """At the end, before the transaction does."""
+        self.tokens.save()
         self.book.save_runs(self.conn)
         events.add(self.conn, self.events)
         if self.permit.new_stops:
@@ -204,7 +215,7 @@ class Act:
     def must_last(self) -> None:
         """For a step whose effect has to outlast a power cut: it is begun again in a transaction that does."""
         if not self.turn.durable:
-            raise Unsynced
+            raise Again
 
 
 Step = Callable[[Act], T]
@@ -227,19 +238,21 @@ def together(parts: Parts, asked: Sequence[tuple[Caller, Step[T]]], *, durable: 
     the transaction ends, with the id of an event that is there only if it does. Raises flock.Held after `wait` seconds.
     """
     with parts.db.turn(wait):  # one for both tries: nobody comes between them
-        with contextlib.suppress(Unsynced), parts.db.write(durable=durable) as conn:
-            return _in_turn(parts, conn, asked, ready)
+        with contextlib.suppress(Again), parts.db.write(durable=durable) as conn:
+            return _in_turn(_turn(parts, conn, guarded=False), asked, ready)
         with parts.db.write() as conn:
-            return _in_turn(parts, conn, asked, ready)
+            return _in_turn(_turn(parts, conn, guarded=True), asked, ready)
 
 
-def _in_turn(parts: Parts, conn: Connection, asked: Sequence[tuple[Caller, Step[T]]],
-             ready: Ready[T] | None) -> list[T | HarnessError]:
+def _turn(parts: Parts, conn: Connection, *, guarded: bool) -> Turn:
     governance = parts.governed.at(refs.head(parts.repo.common_dir, parts.ref))
     ends.tie(conn, governance.ends, parts.clock)
-    now = parts.clock.now()
-    turn = Turn(parts, conn, governance, now, parts.clock.boot(), _boot_id(clock.boot_id), parts.db.lasts,
-                Permit.of(governance, conn, parts.clock, now), Runbook(conn, now))
+    now, boot = parts.clock.now(), _boot_id(clock.boot_id)
+    return Turn(parts, conn, governance, now, parts.clock.boot(), boot, parts.db.lasts, guarded,
+                Permit.of(governance, conn, parts.clock, now), Runbook(conn, now), Tokens(conn, boot))
+
+
+def _in_turn(turn: Turn, asked: Sequence[tuple[Caller, Step[T]]], ready: Ready[T] | None) -> list[T | HarnessError]:
     found = [turn.serve(caller, step) for caller, step in asked]
     turn.save()
     if ready:

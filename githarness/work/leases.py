@@ -15,7 +15,7 @@ from githarness.canon import Json
 from githarness.clock import SYSTEM
 from githarness.errors import Denied, Detail, LeaseLost, Locked, NotFound, Usage
 from githarness.policy import globs
-from githarness.store import fences, leases
+from githarness.store import leases
 from githarness.store.leases import PATHS, Lease, Wait
 from githarness.work import lease_holder
 from githarness.work.coordination import Act, Caller
@@ -106,11 +106,10 @@ def _given(act: Act, ask: AcquireAsk) -> dict[str, Json]:
 
 def token(act: Act) -> int:
     """A fencing token greater than every one before, for ever."""
-    found = fences.next_token(act.conn, act.turn.boot_id)
-    while found is None:
+    tokens = act.turn.tokens
+    while (found := tokens.next()) is None:
         act.must_last()
-        fences.reserve(act.conn, act.turn.boot_id)
-        found = fences.next_token(act.conn, act.turn.boot_id)
+        tokens.reserve()
     return found
 
 

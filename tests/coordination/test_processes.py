@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from githarness.canon import Json
 from githarness.errors import Denied, Usage
-from githarness.work import channels, leases, state, tasks
+from githarness.work import channels, coordination, leases, ops, state, tasks
+from githarness.work.coordination import Act, Caller, Step
 from tests.coordination.conftest import Table
 from tests.coordination.holding import violations
 
@@ -218,6 +220,27 @@ def test_a_text_that_is_no_utf8_refuses_itself_alone(table: Table) -> None:
     asks = [tasks.AddAsk("\udcff"), channels.ReadAsk("c", after=1 << 70), state.SetAsk("k", "1")]
     found = table.harness.combined.together([(table.caller(), ask) for ask in asks])
     assert [isinstance(one, Usage) for one in found] == [True, True, False]
+
+
+def refused_late(act: Act) -> dict[str, Json]:
+    leases.acquire(act, leases.AcquireAsk("late", 60.0))
+    raise Usage("too late", fix="nothing")
+
+
+@pytest.mark.parametrize("spent", [False, True])
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_step_that_is_refused_after_it_has_written_leaves_nothing(table: Table, durable: bool, spent: bool) -> None:
+    """What shares its transaction is done, with tokens that are nobody else's, also where it had reserved them."""
+    caller, asks = table.caller(), [leases.AcquireAsk(name, 60.0) for name in ("a", "b")]
+    first = table.acquire("first")["token"]
+    with table.harness.db.write() as conn:
+        conn.execute("UPDATE fences SET last = reserved - ?", (0 if spent else 100,))
+    steps: list[tuple[Caller, Step[dict[str, Json]]]] = [(caller, refused_late), (caller, ops.step_of(asks[0])),
+                                                        (caller, refused_late), (caller, ops.step_of(asks[1]))]
+    found = coordination.together(table.harness.parts, steps, durable=durable)
+    tokens = [first, *(one["token"] for one in found if isinstance(one, dict)), table.acquire("c")["token"]]
+    assert tokens == sorted(set(tokens)) and len(tokens) == 4
+    assert [one["name"] for one in table.ask(leases.ListAsk())["items"]] == ["a", "b", "c", "first"]
 
 
 @pytest.mark.parametrize("command", [("channel", "publish", "c"), ("state", "set", "k"), ("task", "done", "t")])
