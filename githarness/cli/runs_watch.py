@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from githarness import clock
-from githarness.cli import audit_options, out
+from githarness.cli import audit_options, out, runs_shown
 from githarness.cli.options import command
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
-from githarness.store.rows import RunRow
 from githarness.work import runs_health, runs_tail
 from githarness.work.runs_context import Context
 from githarness.work.runs_health import Health
@@ -46,20 +45,13 @@ def health(ctx: typer.Context) -> None:
         raise typer.Exit(1)
 
 
-def heard(row: RunRow) -> str | None:
-    """When the run was last heard of, by the wall clock; None for sessions, and for another boot."""
-    if row.beat is None or row.boot != clock.boot_id():
-        return None
-    return clock.rfc3339(clock.SYSTEM.now() - (clock.SYSTEM.boot() - row.beat))
-
-
 def _health(one: Health) -> dict[str, object]:
     last, stop = one.last, one.stop
     return {"agent": one.agent, "last_run": last.id if last else None, "status": last.status if last else None,
             "finished": clock.rfc3339(last.finished) if last and last.finished else None,
             "note": last.note if last else "",
             "failures_in_a_row": one.in_a_row, "open": [row.id for row in one.open],
-            "beat": heard(one.heard) if one.heard else None,
+            "beat": runs_shown.heard(one.heard) if one.heard else None,
             "stopped": {"by": stop.by, "since": clock.rfc3339(stop.since), "why": stop.why} if stop else None,
             "trouble": list(one.trouble)}
 

@@ -252,6 +252,33 @@ def test_a_runner_beats_by_itself(do: Callable[..., Any], fleet: Path, tmp_path:
     assert do("runs", "beat", run).code == 11 and do("runs", "beat", "r-nope").code == 14
 
 
+def test_only_its_own_or_an_operator_speaks_for_a_run(do: Callable[..., Any], fleet: Path, git: Git) -> None:
+    """The run itself, with its token where it gives one, its agent, an operator; no other agent, no stranger."""
+    begun = do("runs", "start", "--agent", "deployer").json
+    run, token = begun["run"], {"GITHARNESS_RUN": begun["run"], "GITHARNESS_TOKEN_FILE": begun["token_file"]}
+    other = do("runs", "start", "--agent", "scribe").json
+    stolen = token | {"GITHARNESS_TOKEN_FILE": other["token_file"]}
+    git(fleet, "config", "user.email", "eve@example.org")
+    for refused, code in (({"GITHARNESS_AGENT": "scribe"}, 10), (stolen, 10), ({"GITHARNESS_RUN": other["run"]}, 14),
+                          (token | {"GITHARNESS_AGENT": "scribe"}, 10), ({}, 14)):
+        assert do("runs", "beat", run, **refused).code == code
+        assert do("runs", "finish", run, "--status", "failed", **refused).code == code
+    assert do("runs", "beat", run, **token).code == 0
+    assert do("runs", "beat", run, "--agent", "deployer").code == 0
+    assert do("runs", "finish", run, "--status", "ok", **token).json["status"] == "ok"
+    git(fleet, "config", "--unset", "user.email")
+    assert do("runs", "finish", other["run"], "--status", "ok").json["status"] == "ok"
+
+
+def test_a_contributor_ends_nobodys_run(do: Callable[..., Any], cli: Cli, fleet: Path, git: Git) -> None:
+    """A person of the fleet, too."""
+    assert cli("human", "add", "carl", "--mail", "carl@example.org", "--role", "contributor", cwd=fleet).code == 0
+    run = do("runs", "start", "--agent", "deployer").json["run"]
+    git(fleet, "config", "user.email", "carl@example.org")
+    assert do("runs", "finish", run, "--status", "failed").code in (10, 18)
+    assert listed(do)[0]["status"] == "open"
+
+
 def test_a_pulse_is_seen_from_outside(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`githarness run` in this very process, with a pulse that is quicker than the shipped one."""
     from githarness.runner import run
