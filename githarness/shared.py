@@ -55,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Values that agents share, each version kept with who and when."""
+    """Values that agents share, versions kept with who and when."""
 
     _desk: Desk
 

@@ -19,7 +19,7 @@ from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.work import state
 
-app = group("State: values that agents share, each version kept with who and when.")
+app = group("State: values that agents share, versions kept with who and when.")
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key, like deploys/last.")]
 Prefix = Annotated[str, typer.Argument(metavar="[PREFIX]", help="Keys that begin so.")]
 IfVersion = Annotated[

@@ -75,6 +75,7 @@ class Policy:
             tuple(rate for file in self.files for rate in file.breaker.denials),
             tuple(rate for file in self.files for rate in file.breaker.failures))
         self.bodies = max((file.bodies for file in self.files if file.bodies is not None), default=None)
+        self.history = max((file.history for file in self.files if file.history is not None), default=None)
         asked = [file.owners for file in self.files if file.owners]
         self.owners = Owners(_strictest([one.approvers for one in asked]),
                              tuple(key for one in asked for key in one.recovery)) if asked else None

@@ -5,6 +5,7 @@
     breaker: {denials: 20/10m, failures: 10/10m}
     governance: {approvers: {role: owner, count: 2}, recovery: "ssh-ed25519 AAAA…"}
     audit: {bodies: 90d}
+    state: {history: 30d}
     rules:
       - {id, effect, why, agents, roles, actions, paths, except, tools, api, window, tier, approvers, limits, tests}
 
@@ -42,7 +43,7 @@ from githarness.policy.tables import Fault, Source, Table, instant
 from githarness.seal import public
 
 VERSION = 1
-_TOP = ("version", "longest-grant", "breaker", "governance", "audit", "rules")
+_TOP = ("version", "longest-grant", "breaker", "governance", "audit", "state", "rules")
 _RULE = ("id", "effect", "why", "agents", "roles", "actions", "paths", "except", "tools", "api", "window", "tier",
          "approvers", "limits", "tests")
 _EXAMPLE = ("agent", "roles", "action", "tier", "time", "path", "tool", "arguments", "host", "method")
@@ -80,13 +81,13 @@ def check(data: bytes, path: str) -> tuple[PolicyFile, list[Fault]]:
     longest = top.checked("longest-grant", rates.seconds, 0)
     breaker = _breaker(top.table("breaker"))
     owners = _owners(top.table("governance"))
-    bodies = _bodies(top.table("audit"))
+    bodies, history = _kept(top.table("audit"), "bodies"), _kept(top.table("state"), "history")
     rules = tuple(_rules(top, named[1] if named else ""))
     top.end(_TOP)
     if not source.faults:
         _try(source, rules)
     faults = sorted(source.faults, key=lambda fault: fault.line)
-    return PolicyFile(path, rules, longest or None, breaker, owners, bodies or None), faults
+    return PolicyFile(path, rules, longest or None, breaker, owners, bodies or None, history or None), faults
 
 
 def _version(top: Table) -> bool:
@@ -110,12 +111,12 @@ def _breaker(table: Table | None) -> Breaker:
     return Breaker(*found)
 
 
-def _bodies(table: Table | None) -> int:
-    """Seconds; 0 for no end."""
+def _kept(table: Table | None, what: str) -> int:
+    """Seconds; 0 where nothing is said."""
     if table is None:
         return 0
-    found = table.needed("bodies", rates.seconds, 0)
-    table.end(("bodies",))
+    found = table.needed(what, rates.seconds, 0)
+    table.end((what,))
     return found
 
 

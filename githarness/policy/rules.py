@@ -102,3 +102,4 @@ class PolicyFile:
     breaker: Breaker = field(default_factory=Breaker)
     owners: Owners | None = None
     bodies: int | None = None  # seconds for which the audit log keeps the bodies of events
+    history: int | None = None  # seconds for which a value of a state entry is kept after it was replaced

@@ -1,6 +1,7 @@
 """Channels: messages numbered from 1 in the order of publishing, and for each subscriber how far it has acknowledged.
 
-`last` is the number of a channel's newest message, `gone` that of the newest one that left because of its age. A
+`last` is the number of a channel's newest message, `gone` that of the newest one that left because of its age. After a
+backup was put back numbers are above `floors.least`, so that a cursor from before it names nothing that came after. A
 message is `late` by the clock of the boot that it was published in, in other boots by the wall clock.
 """
 
@@ -61,6 +62,26 @@ class Cursor(NamedTuple):
 def get(conn: sqlite3.Connection, name: str) -> Channel | None:
     row = conn.execute("SELECT name, last, most, keep_seconds, gone FROM channels WHERE name = ?", (name,)).fetchone()
     return Channel(*row) if row else None
+
+
+def fresh(conn: sqlite3.Connection, name: str, most: int) -> Channel:
+    """One without a message, as `put` takes it."""
+    least = conn.execute("SELECT least FROM floors WHERE name = 'channels'").fetchone()[0]
+    return Channel(name, least, most, None, least)
+
+
+def highest(conn: sqlite3.Connection) -> int:
+    """No number that was given to a message is greater."""
+    return int(conn.execute("""SELECT max(least, coalesce((SELECT max(last) FROM channels), 0)) FROM floors
+        WHERE name = 'channels'""").fetchone()[0])
+
+
+def renumber(conn: sqlite3.Connection, by: int) -> None:
+    """In a copy that takes the place of a database: what waits, and how far it was acknowledged, that much higher."""
+    conn.execute("UPDATE floors SET least = max(least, ?) WHERE name = 'channels'", (by,))
+    for column, table in (("seq", "messages"), ("last", "channels"), ("gone", "channels"), ("acked", "cursors"),
+                          ("seen", "cursors")):
+        conn.execute(f"UPDATE {table} SET {column} = {column} + ?", (by,))
 
 
 def every(conn: sqlite3.Connection) -> Sequence[Channel]:

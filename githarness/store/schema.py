@@ -3,7 +3,7 @@
 File header: `application_id` says that the file is ours, `user_version` which version it has; both change in the
 transaction of the migration, which also adds its row to `migrations`. Truth that git does not have: events,
 open_intents, audit, audit_holds, bases, runs, stops, ends, exposures, state, fences, leases, lease_waits, channels,
-messages, cursors, tasks, needs, notices. Derived from git and disposable: commits, paths,
+messages, cursors, tasks, needs, notices, floors. Derived from git and disposable: commits, paths,
 changes, chains, operations, registry, artifacts, bands, verdicts, and the tables of words, which `store/search.py`
 makes as far as SQLite is able to. There object ids are 20 bytes, lists of them are concatenated, modes are the digits
 of git's mode as an integer, and paths are raw bytes, interned where commits name them.
@@ -171,6 +171,17 @@ _VERSION_7 = (
     "CREATE TABLE notices (cause TEXT PRIMARY KEY, told REAL NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID",
 )
 
+_VERSION_8 = (
+    *(f"ALTER TABLE state ADD COLUMN {column}" for column in
+      ("chain TEXT NOT NULL DEFAULT '[]'", "gap INTEGER NOT NULL DEFAULT 0", "until REAL")),
+    """UPDATE state SET chain = coalesce((SELECT chain FROM runs WHERE id = run), '[]'),
+        until = coalesce((SELECT later.time FROM state AS later WHERE later.key = state.key
+        AND later.version = state.version + 1), CASE WHEN value IS NULL THEN time ELSE expires END)""",
+    "CREATE INDEX state_until ON state (until) WHERE until IS NOT NULL",
+    "CREATE TABLE floors (name TEXT PRIMARY KEY, least INTEGER NOT NULL) WITHOUT ROWID",
+    "INSERT INTO floors VALUES ('state', 0), ('channels', 0)",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6,
-                                           _VERSION_7)
+                                           _VERSION_7, _VERSION_8)
 VERSION = len(MIGRATIONS)

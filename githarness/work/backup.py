@@ -5,9 +5,10 @@
     SHA256 LF           of the manifest's line, in hex
     ...                 the database, as SQLite has it
 
-What grew since the backup was made does not shrink by it: fencing tokens begin above all that can have been given, the
-marks of secrets are the greater ones of both, stops and ends stay. Leases and claims are free. The audit log cannot go
-on where it may have gone on already: a new one begins, whose first event says which one it follows, and from where.
+What grew since the backup was made does not shrink by it: fencing tokens, versions of state and numbers of messages
+begin above all that can have been given, the marks of secrets are the greater ones of both, stops and ends stay. Leases
+and claims are free. The audit log cannot go on where it may have gone on already: a new one begins, whose first event
+says which one it follows, and from where.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from githarness.errors import Conflict, HarnessError, Integrity, NotFound, Unava
 from githarness.git import refs
 from githarness.policy.model import Human
 from githarness.settings import Settings
-from githarness.store import backup, events, schema
+from githarness.store import backup, channels, events, schema, state
 from githarness.store.backup import Facts
 from githarness.store.db import Connection, Database
 from githarness.store.rows import EventRow
@@ -44,7 +45,7 @@ FORMAT = 1
 _MAGIC = b"githarness-backup "
 _CHUNK = 1 << 20
 _LINE = 1 << 26  # bytes of a manifest
-_FASTEST = 20_000  # tokens a second: twice what was measured
+_FASTEST = 20_000  # tokens, versions or messages a second: twice what was measured
 _DAY = 86400.0
 
 
@@ -167,14 +168,18 @@ class _Task:
             private.make_folders(self.place)
             marks.merge(self.place, _seen(self.manifest))
         now, then = self.parts.clock.now(), self.manifest
-        given = then.reserved + int((max(0.0, now - then.time) + _DAY) * _FASTEST)
+        ahead = int((max(0.0, now - then.time) + _DAY) * _FASTEST)
+        run = f"r-human-{self.human.name}"
         with self.image.write() as copy:
             backup.keep(conn, copy)
-            self.log = backup.begin_anew(copy, max(given, backup.facts(conn).reserved))
+            least = max(state.last(conn), state.last(copy)) + ahead
+            state.put_back(copy, least, (self.human.name, run), now)
+            channels.renumber(copy, max(channels.highest(conn), channels.highest(copy)) + ahead)
+            self.log = backup.begin_anew(copy, max(then.reserved + ahead, backup.facts(conn).reserved))
             fields: dict[str, Json] = {"what": "restored", "backup": clock.rfc3339(then.time), "log": then.log,
                                        "events": then.events, "root": then.root, "lost": self.lost}
-            events.add(copy, [EventRow(clock.new_id("e", now), now, "restored", None, self.human.name,
-                                       f"r-human-{self.human.name}", safe=audit_record.shown(fields))])
+            events.add(copy, [EventRow(clock.new_id("e", now), now, "restored", None, self.human.name, run,
+                                       safe=audit_record.shown(fields))])
         self.image.close()
         return self.image.path
 

@@ -128,7 +128,7 @@ def _room(act: Act, name: str) -> Channel:
     """The channel, with room for one more; what is done with leaves when room is needed. Raises Unavailable."""
     channel = channels.get(act.conn, name)
     if channel is None:
-        channel = Channel(name, 0, _MOST, None, 0)
+        channel = channels.fresh(act.conn, name, _MOST)
         channels.put(act.conn, channel)
     channel = channels.drop_late(act.conn, channel, act.turn.now, act.turn.boot_id, act.turn.boot)
     if channels.waiting(act.conn, name) < channel.most:
@@ -150,7 +150,7 @@ def read(act: Act, ask: ReadAsk) -> dict[str, Json]:
     act.permit("read", _checked(ask.channel))
     if not (0 < ask.most <= _PAGE and 0 <= ask.hold <= _HOLD and (ask.after or 0) >= 0):
         raise Usage("that is not a part of a channel", fix=f"pass -n 1 to {_PAGE}, --hold up to 1d, --after from 0 on")
-    channel = channels.get(act.conn, ask.channel) or Channel(ask.channel, 0, _MOST, None, 0)
+    channel = channels.get(act.conn, ask.channel) or channels.fresh(act.conn, ask.channel, _MOST)
     mine = _cursor(act, channel) if ask.after is None else None
     start = ask.after or 0 if mine is None else _in_sight(act, mine)
     found = channels.after(act.conn, channel.name, start, _audiences(act), (ask.most, _BYTES))
@@ -207,7 +207,7 @@ def settle(act: Act, ask: SetAsk) -> dict[str, Json]:
     act.require("operator", "set a channel")
     if ask.most is not None and not 0 < ask.most <= 1_000_000:
         raise Usage("a channel has room for 1 to 1,000,000 messages", fix="pass --most 1000")
-    channel = channels.get(act.conn, ask.channel) or Channel(ask.channel, 0, _MOST, None, 0)
+    channel = channels.get(act.conn, ask.channel) or channels.fresh(act.conn, ask.channel, _MOST)
     keep = channel.keep_seconds if ask.keep is None else ask.keep or None
     channel = channel._replace(most=ask.most or channel.most, keep_seconds=keep)
     channels.put(act.conn, channel)

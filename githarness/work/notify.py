@@ -19,7 +19,7 @@ from githarness.git import refs
 from githarness.policy.model import Grant
 from githarness.settings import Notify
 from githarness.store import channels, events, notices, stops
-from githarness.store.channels import Channel, Message
+from githarness.store.channels import Message
 from githarness.store.db import Connection
 from githarness.store.notices import Notable
 from githarness.store.rows import EventRow
@@ -134,7 +134,7 @@ def _publish(parts: Parts, conn: Connection, name: str, found: list[Notice]) -> 
     """In the channel, from nobody to all; where it is full the event says so, and nothing is dropped for it."""
     channel = channels.get(conn, name)
     if channel is None:
-        channel = Channel(name, 0, _WAITING, None, 0)
+        channel = channels.fresh(conn, name, _WAITING)
         channels.put(conn, channel)
     if channels.waiting(conn, name) + len(found) > channel.most:
         channels.drop_done(conn, name)

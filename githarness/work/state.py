@@ -1,4 +1,4 @@
-"""State entries: values that agents share, each version kept with who and when, set by comparing with what was seen."""
+"""State entries: values that agents share, versions kept with who and when, set by comparing with what was seen."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ RAW = 4 * LARGEST  # bytes of a value as given, with spaces that canonical JSON 
 _LEVELS = 100  # of lists and objects in each other
 _LONGEST = 3650 * 86400.0  # seconds
 _SMALL = 4096  # characters of a value that its event repeats
+KEPT = 30 * 86400.0  # seconds that a value is kept after it was replaced, where no policy says so
+NEWEST = 1000  # versions of a key that all stay; before them the last that each run set in a row
+_SWEEP = 1024  # versions between two looks for what is kept no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,8 @@ def _sized(text: str) -> str:
 def put(act: Act, ask: SetAsk) -> dict[str, Json]:
     """The new version. Raises Conflict, LeaseLost, Denied, Usage."""
     found = _changing(act, ask, "write")
-    version = found.version + 1 if found else 1
-    return _added(act, Entry(ask.key, version, _sized(ask.value), *_author(act), *_until(act, ask.ttl)), "set")
+    entry = Entry(ask.key, following(act, found), _sized(ask.value), *_author(act), *_until(act, ask.ttl))
+    return _added(act, entry._replace(chain=_chain(act)), "set")
 
 
 def delete(act: Act, ask: DeleteAsk) -> dict[str, Json]:
@@ -106,7 +109,7 @@ def delete(act: Act, ask: DeleteAsk) -> dict[str, Json]:
     found = _changing(act, ask, "delete")
     if found is None or not lives(act, found):
         raise _missing(ask.key)
-    return _added(act, Entry(ask.key, found.version + 1, None, *_author(act)), "delete")
+    return _added(act, Entry(ask.key, following(act, found), None, *_author(act), chain=_chain(act)), "delete")
 
 
 def get(act: Act, ask: GetAsk) -> dict[str, Json]:
@@ -165,7 +168,8 @@ def shown(entry: Entry) -> dict[str, Json]:
     return {"key": entry.key, "value": json.loads(entry.value) if entry.value is not None else None,
             "version": entry.version, "agent": entry.agent, "human": entry.human, "run": entry.run,
             "time": clock.rfc3339(entry.time), "deleted": entry.value is None,
-            "expires": clock.rfc3339(entry.expires) if entry.expires else None, "undoes": entry.undoes}
+            "expires": clock.rfc3339(entry.expires) if entry.expires else None, "undoes": entry.undoes,
+            "gap": entry.gap > 0}
 
 
 def lives(act: Act, entry: Entry) -> bool:
@@ -199,14 +203,32 @@ def _until(act: Act, ttl: float | None) -> tuple[float, str, float] | tuple[None
     return (act.turn.now + ttl, act.turn.boot_id, act.turn.boot + ttl)
 
 
+def following(act: Act, found: Entry | None) -> int:
+    """The number of the next version, which no other value ever had."""
+    return max(found.version if found else 0, state.floor(act.conn)) + 1
+
+
+def _chain(act: Act) -> str:
+    return canon.dumps([*act.run.chain, *act.caller.chain])
+
+
 def _author(act: Act) -> tuple[str | None, str | None, str, float]:
     return (act.caller.agent, act.caller.human, act.caller.run, act.turn.now)
 
 
 def _added(act: Act, entry: Entry, what: str) -> dict[str, Json]:
-    state.add(act.conn, entry)
+    seq = state.add(act.conn, entry)
+    if entry.version > NEWEST:
+        state.thin(act.conn, entry.key, entry.version - NEWEST)
+    if seq % _SWEEP == 0:
+        state.let_go(act.conn, _since(act), act.turn.boot_id, act.turn.boot)
     tell(act, entry, what)
     return shown(entry)
+
+
+def _since(act: Act) -> float:
+    """What was the value at this time, or later, is kept."""
+    return act.turn.now - (act.turn.governance.policy.history or KEPT)
 
 
 def tell(act: Act, entry: Entry, what: str, *, outcome: str | None = None) -> None:
@@ -219,10 +241,20 @@ def tell(act: Act, entry: Entry, what: str, *, outcome: str | None = None) -> No
 
 
 def _at(act: Act, ask: GetAsk) -> Entry | None:
+    """Raises NotFound by name where what was there is not kept: an older or newer value is no answer."""
     at = ask.at or ""
     if at.isdecimal():
-        return state.version(act.conn, ask.key, int(at[:18]))
-    return state.at(act.conn, ask.key, clock.instant(at, act.turn.now))
+        number, time = int(at[:18]), None
+        found = state.version(act.conn, ask.key, number)
+        after = None if found else state.later(act.conn, ask.key, number)
+    else:
+        time = clock.instant(at, act.turn.now)
+        found = state.at(act.conn, ask.key, time)
+        after = state.later(act.conn, ask.key, found.version if found else 0)
+    if (after and after.gap) or (found is None and time is not None and time < _since(act)):
+        raise NotFound(f"what '{ask.key}' was then is no longer kept", fix=f"githarness state history {ask.key}",
+                       details={"key": ask.key, "kept": after.version if after else None})
+    return found
 
 
 def _checked(key: str) -> str:

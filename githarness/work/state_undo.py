@@ -1,7 +1,8 @@
 """Undoes an agent's, or a run's, state entries beside its commits: key by key, as new versions by an operator.
 
 A key goes back to the last value that somebody else gave it. Where somebody else set it later that is a conflict; where
-somebody else deleted it the deletion stands. What was undone already is not undone again.
+somebody else deleted it the deletion stands. What was undone already is not undone again. Where the value before is no
+longer kept that is a conflict too: no older one is taken for it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from dataclasses import dataclass, replace
 from githarness import paths
 from githarness.store import state
 from githarness.store.db import Connection
-from githarness.store.state import Author, Entry
+from githarness.store.state import LOST, Author, Entry
+from githarness.work import rollback_select
 from githarness.work.coordination import Act, Caller, do
 from githarness.work.operator import Ledger
 from githarness.work.rollback import Conflict, PathAction, Report, Selection
-from githarness.work.state import PREFIX, tell
+from githarness.work.rollback_select import Excluded
+from githarness.work.state import PREFIX, following, tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Undo:
     latest: Entry
     target: Entry | None  # None: there was nothing before
     conflict: bool
+    lost: bool = False  # what was before is no longer kept
 
     @property
     def path(self) -> str:
@@ -50,18 +54,30 @@ def attempt(ledger: Ledger, caller: Caller, selection: Selection, *, commits: Ca
 
 
 def plan(conn: Connection, selection: Selection) -> list[Undo]:
-    """Nothing where commits were named: a state entry is in none."""
+    """Nothing where commits were named: a state entry is in none. Raises NotFound for a run that nobody knows."""
     if selection.commits:
         return []
-    author = Author(selection.agent, selection.run, selection.since, selection.until)
-    found = (_of_key(conn, key, set(versions)) for key, versions in state.written_by(conn, author).items()
+    found = (_of_key(conn, key, versions, selection) for key, versions in _chosen(conn, selection).items()
              if not selection.paths or any(paths.matches(glob, PREFIX + key) for glob in selection.paths))
     return [one for one in found if one]
 
 
-def _of_key(conn: Connection, key: str, chosen: set[int]) -> Undo | None:
+def _chosen(conn: Connection, wanted: Selection) -> dict[str, set[int]]:
+    """Versions by key; with delegates also those that were set for the agent, or in runs that the run has caused."""
+    agent, run = wanted.agent, wanted.run
+    if wanted.with_delegates and run and agent is None:
+        agent, run = rollback_select.agent_of(conn, run), None
+    delegates = wanted.with_delegates and agent is not None
+    author = Author(None if delegates else agent, run, wanted.since, wanted.until, agent if delegates else None)
+    written = {key: {one.number for one in versions
+                     if run == wanted.run or rollback_select.caused(conn, one.run, wanted.run)}
+               for key, versions in state.written_by(conn, author).items()}
+    return {key: numbers for key, numbers in written.items() if numbers}
+
+
+def _of_key(conn: Connection, key: str, chosen: set[int], wanted: Selection) -> Undo | None:
     marks = state.marks(conn, key)
-    undone = [(number, undoes) for number, undoes in marks if undoes is not None]
+    undone = [(one.number, one.undoes) for one in marks if one.undoes is not None]
 
     def stands(number: int) -> bool:
         return not any(before < number < by for by, before in undone)
@@ -73,9 +89,12 @@ def _of_key(conn: Connection, key: str, chosen: set[int]) -> Undo | None:
     now = latest.version if latest.undoes is None else latest.undoes
     if now not in live:
         return Undo(latest, None, conflict=True) if latest.value is not None else None
-    kept = (number for number, undoes in marks
-            if number < now and undoes is None and number not in chosen and stands(number))
-    target = next(kept, None)
+    kept = (one.number for one in marks
+            if one.number < now and one.undoes is None and one.number not in chosen and stands(one.number))
+    target = next(kept, 0)
+    first = next(one for one in reversed(marks) if one.number in live and one.number > target)
+    if (not target and marks[-1].gap == LOST) or (wanted.since is not None and first.gap):
+        return Undo(latest, None, conflict=True, lost=True)
     return Undo(latest, state.version(conn, key, target) if target else None, conflict=False)
 
 
@@ -86,7 +105,7 @@ def _undo(act: Act, selection: Selection) -> list[Undo]:
     for one in found:
         if not one.conflict:
             was = one.target
-            entry = Entry(one.latest.key, one.latest.version + 1, one.value, None, act.caller.human, act.caller.run,
+            entry = Entry(one.latest.key, following(act, one.latest), one.value, None, act.caller.human, act.caller.run,
                           act.turn.now, *(was[7:10] if was else (None, None, None)), was.version if was else 0)
             state.add(act.conn, entry)
             tell(act, entry, "rollback", outcome="rolled-back")
@@ -97,9 +116,10 @@ def _with(ledger: Ledger, report: Report, found: Sequence[Undo], *, diff: bool =
     actions = [PathAction(one.path, "conflict" if one.conflict else "removed" if one.value is None else "restored")
                for one in found]
     conflicts = [Conflict(one.path, (), one.latest.value or "", "") for one in found if one.conflict]
+    lost = [Excluded("what was there before is no longer kept", path=one.path) for one in found if one.lost]
     shown = "".join(_diff(ledger, one) for one in found if not one.conflict) if diff else ""
     return replace(report, paths=(*report.paths, *actions), conflicts=(*report.conflicts, *conflicts),
-                   diff=report.diff + shown)
+                   excluded=(*report.excluded, *lost), diff=report.diff + shown)
 
 
 def _diff(ledger: Ledger, one: Undo) -> str:

@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
+from githarness import clock
 from githarness.errors import Conflict, Integrity, LeaseLost, NotFound, Unavailable
 from githarness.store import fences, stops
+from githarness.store import state as entries
 from githarness.store.stops import Stop
 from githarness.vault import marks
-from githarness.work import backup, channels, tasks
+from githarness.work import backup, channels, state, state_undo, tasks
 from githarness.work.backup import Restored
+from githarness.work.rollback import Report, Selection
 from tests.conftest import Cli
 from tests.coordination.conftest import Table
 
@@ -65,6 +68,67 @@ def test_tokens_are_greater_than_all_before(table: Table, file: Path) -> None:
     table.clock.passes(3600)
     put_back(table, file, force=True)
     assert table.acquire("other")["token"] > last > manifest.reserved
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_no_version_names_two_values(table: Table, file: Path, lost: bool) -> None:
+    """Who noted a version from after the backup is refused, be the key old or new, the database here or lost."""
+    table.set("old", '"saved"')
+    save(table, file)
+    noted = {"old": table.set("old", '"gone"'), "new": table.set("new", '"gone"')}
+    if lost:
+        for name in ("", "-wal", "-shm"):
+            (table.harness.repo.home / f"harness.db{name}").rename(file.with_name(f"gone{name}"))
+        table = Table(table.folder)
+    table.clock.passes(60)
+    put_back(table, file, force=True)
+    assert table.value("old") == "saved" and table.value("old", at="1") == "saved"
+    with pytest.raises(NotFound, match="no longer kept"):
+        table.value("old", at=clock.rfc3339(table.clock.wall - 30))
+    for key, version in noted.items():
+        assert table.set(key, '"after"') > 1_000_000_000
+        with pytest.raises(Conflict):
+            table.set(key, if_version=version)
+    assert [one["value"] for one in table.ask(state.HistoryAsk("old"))["items"]] == ["after", "saved", "saved"]
+    done = state_undo.attempt(table.harness, table.caller("olive"), Selection("deployer", since=table.clock.wall - 1),
+                              commits=lambda _: Report(None, (), (), (), ()), dry_run=False, stop=True)
+    assert len(done.paths) == 2 and table.value("old") == "saved"
+
+
+def test_a_watcher_sees_what_was_put_back(table: Table, file: Path) -> None:
+    """What it notes as seen is below everything that comes after the restore."""
+    table.set("k", '"saved"')
+    save(table, file)
+    table.set("k", '"gone"')
+    with table.harness.db.read() as conn:
+        mark = entries.last(conn)
+    put_back(table, file, force=True)
+    table.set("new")
+    with table.harness.db.read() as conn:
+        assert [(one.key, one.value) for one in entries.since(conn, mark, "")] == [("k", '"saved"'), ("new", "1")]
+
+
+def test_a_cursor_from_after_the_backup_skips_nothing(table: Table, file: Path) -> None:
+    """Neither where it is kept elsewhere nor acknowledged, in a channel that was saved and in one that was not."""
+    def publish(name: str, body: str) -> int:
+        return int(table.ask(channels.PublishAsk(name, f'"{body}"'))["cursor"])
+
+    def bodies(name: str, after: int | None = None) -> list[object]:
+        return [one["body"] for one in table.ask(channels.ReadAsk(name, after), "scribe")["items"]]
+
+    publish("ops", "done with")
+    publish("ops", "waits")
+    table.ask(channels.AckAsk("ops", 1), "scribe")
+    save(table, file)
+    noted = {name: [publish(name, "gone") for _ in range(3)][-1] for name in ("ops", "new")}
+    put_back(table, file, force=True)
+    assert bodies("ops") == ["waits"] and table.ask(channels.ReadAsk("ops"), "scribe")["missed"] == 0
+    for name, cursor in noted.items():
+        assert publish(name, "after") > cursor + 1_000_000_000
+        table.ask(channels.AckAsk(name, cursor), "scribe")
+        assert bodies(name)[-1] == "after" and bodies(name, cursor)[-1] == "after"
+    shown = table.ask(channels.ShowAsk("ops"))
+    assert [one["behind"] for one in shown["subscribers"]] == [2]
 
 
 def test_without_the_database_tokens_jump_by_the_time_that_went_by(table: Table, file: Path) -> None:

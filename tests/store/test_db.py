@@ -289,7 +289,7 @@ def test_the_log_does_not_grow_without_end(
         with db.write(durable=False) as conn:
             put(conn, f"{number:03}")
             conn.execute("INSERT INTO bases VALUES ('r', ?, ?)", (str(number), "x" * 20_000))
-    assert (db.home / "harness.db-wal").stat().st_size < 500_000
+    assert (db.home / "harness.db-wal").stat().st_size < 600_000
     assert len(keys(db)) == 100
 
 
