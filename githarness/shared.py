@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from githarness import canon, clock, wiring
 from githarness.canon import Json
 from githarness.errors import LeaseLost, Usage
-from githarness.work import channel_wait, channels, handoff, leases, state, tasks
+from githarness.work import channel_wait, channels, handoff, lease_holder, leases, state, tasks
 from githarness.work.coordination import Caller
 
 Time = float | str
@@ -89,7 +89,8 @@ class State:
 
 
 class Lease:
-    """A lock that ends by itself: `with me.lease("deploys") as lease`, or `acquire` and `release`.
+    """A lock that ends by itself, with its time or with this process: `with me.lease("deploys") as lease`, or `acquire`
+    and `release`.
 
     `token` grows with every holder; pass the lease to `set` and `write`, which are refused once it is over.
     """
@@ -97,16 +98,18 @@ class Lease:
     def __init__(self, desk: Desk, name: str, *, ttl: Time, wait: Time, note: str) -> None:
         self._desk = desk
         self._wait = _seconds(wait)
-        me = os.getpid()
-        self._ask = leases.AcquireAsk(name, _seconds(ttl), note, waiter=me, waiter_start=clock.process_start(me))
+        self._ask = leases.AcquireAsk(name, _seconds(ttl), note)
         self.name = name
         self.id = ""
         self.token = 0
 
     def acquire(self) -> Self:
         """In order of asking. Raises Locked (`.details` name the holder), Denied, Usage."""
-        desk = self._desk
-        found = leases.wait_for(desk.harness.parts, desk.caller, self._ask, desk.harness.table.ask, wait=self._wait)
+        desk, me = self._desk, os.getpid()
+        start = clock.process_start(me)
+        ask = replace(self._ask, pid=me, pid_start=start, pid_space=lease_holder.namespace(), waiter=me,
+                      waiter_start=start)
+        found = leases.wait_for(desk.harness.parts, desk.caller, ask, desk.harness.table.ask, wait=self._wait)
         self.id, self.token = str(found["lease"]), int(str(found["token"]))
         return self
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +49,28 @@ def test_a_lease_is_held_for_a_block(pair: Pair) -> None:
         assert me.state.set("k", 1, lease=lease).version == 1
     with other.lease("deploys") as later:
         assert later.token > lease.token
+
+
+HOLDER = """\
+import sys, time, githarness
+with githarness.open(sys.argv[1]) as h, h.agent("deployer").lease("deploys", ttl="1h") as lease:
+    print(lease.token, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_lease_ends_with_the_process_that_took_it(pair: Pair, fleet: Path) -> None:
+    """A holder that is stopped keeps it; one that was killed does not keep others waiting for its time."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, fleet], stdout=subprocess.PIPE)
+    assert holder.stdout
+    token = int(holder.stdout.readline())
+    holder.send_signal(signal.SIGSTOP)
+    with pytest.raises(Locked):
+        pair[1].lease("deploys").acquire()
+    holder.kill()
+    holder.communicate()
+    with pair[1].lease("deploys") as later:
+        assert later.token > token
 
 
 def test_writes_rest_on_a_lease(pair: Pair) -> None:
