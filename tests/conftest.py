@@ -9,6 +9,7 @@ import atexit
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from githarness import settings
+from githarness import flock, settings
 from githarness.settings import Settings
 from tests.warm import Warm
 
@@ -43,7 +44,13 @@ GITCONFIG = """\
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The same examples each time, so that what fails once fails again; the soak campaigns draw new ones."""
+    """The same examples each time, so that what fails once fails again; the soak campaigns draw new ones.
+
+    Who starts the suite in the background, or by nohup, has it ignore signals, and with it all that it starts.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if config.option.markexpr != "soak":
         hypothesis_settings.register_profile("repeatable", derandomize=True)
         hypothesis_settings.load_profile("repeatable")
@@ -202,6 +209,27 @@ def cli(tmp_path: Path) -> Cli:
         return run_cli(*args, cwd=cwd, stdin=stdin, env=env)
 
     return call
+
+
+Once = Callable[[str, Callable[[Path], None]], Path]
+
+
+@pytest.fixture(scope="session")
+def once(_session_world: None, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    """`once("clone", make)`: the folder that `make` has filled, one for all workers of a run; the others wait."""
+    own = tmp_path_factory.getbasetemp()
+    base = own if worker_id == "master" else own.parent
+
+    def share(name: str, make: Callable[[Path], None]) -> Path:
+        folder, made = base / name, base / f"{name}.made"
+        with flock.exclusive(base / f"{name}.lock", wait=600, what=name):
+            if not made.exists():
+                folder.mkdir()
+                make(folder)
+                made.touch()
+        return folder
+
+    return share
 
 
 @pytest.fixture(scope="session")

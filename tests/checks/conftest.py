@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Ran, run_git
+from tests.conftest import Once, Ran, run_git
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_SOURCE = shutil.ignore_patterns(".*venv*", ".git", "__pycache__", ".*_cache", ".hypothesis", "dist", "build")
@@ -50,9 +50,13 @@ def skills(make_repo) -> Path:
 
 
 @pytest.fixture(scope="session")
-def clone(_session_world: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of this tree, committed. Skips where pip reaches no index: the tools build environments of their own."""
-    folder = tmp_path_factory.mktemp("c")
+def clone(once: Once) -> Path:
+    """A clone of this tree, committed; beside it is room for what is installed from it."""
+    return once("checks", _clone) / "clone"
+
+
+def _clone(folder: Path) -> None:
+    """Skips where pip reaches no index: the tools build environments of their own."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), "hatchling"]
     if subprocess.run(pip, capture_output=True, check=False).returncode:
         pytest.skip("pip reaches no index, so no environment can be built for the hooks")
@@ -61,7 +65,6 @@ def clone(_session_world: None, tmp_path_factory: pytest.TempPathFactory) -> Pat
     run_git(source, "add", "--all")
     run_git(source, "commit", "-q", "-m", "this tree")
     run_git(folder, "clone", "-q", source, folder / "clone")
-    return folder / "clone"
 
 
 def bad(repo: Path, name: str = "beta") -> str:

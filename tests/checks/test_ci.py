@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.checks.conftest import ROOT, bad
+from tests.conftest import Once
 
 TOKEN = "ghp_" + "aB3dE6gH9jK2" * 3
 BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c")  # what `shell: bash` is on a runner
@@ -30,15 +31,17 @@ GITLAB: list[str] = _load("templates/gitlab.yml")["githarness"]["script"]
 
 
 @pytest.fixture(scope="module")
-def installed(clone: Path) -> Path:
+def installed(clone: Path, once: Once) -> Path:
     """The folder for temporary files of a runner, after the action's own step has installed githarness into it."""
     step = next(step for step in ACTION if "Install" in step.get("name", ""))
-    temp = clone.parent / "runner"
-    values = {"steps.python.outputs.python-path": shutil.which("python3") or "", "github.action_path": str(clone),
-              "runner.temp": str(temp)}
-    done = _run(step, clone, values)
-    assert done.returncode == 0, done.stderr
-    return temp
+
+    def install(temp: Path) -> None:
+        values = {"steps.python.outputs.python-path": shutil.which("python3") or "", "github.action_path": str(clone),
+                  "runner.temp": str(temp)}
+        done = _run(step, clone, values, PIP_CACHE_DIR=str(clone.parent / "PIP_CACHE_DIR"))
+        assert done.returncode == 0, done.stderr
+
+    return once("runner", install)
 
 
 def _run(step: dict[str, Any], cwd: Path, values: dict[str, str], **env: str) -> subprocess.CompletedProcess[str]:

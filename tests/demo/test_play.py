@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from githarness import flock
 from githarness.demo.appends import LINES, LOG
 from githarness.demo.burst import DELETES, POISONED, TRIED
 from githarness.demo.cascade import CALLS, HAD, MOST
@@ -18,6 +17,7 @@ from githarness.demo.erased import RUNBOOK
 from githarness.demo.grant import FLAGS, ON
 from githarness.demo.own_policy import POLICY
 from githarness.demo.twice import NOTES
+from tests.conftest import Once
 
 AGENTS = 7
 # One incident that comes true, one that breaks off, with a fleet of one.
@@ -39,21 +39,18 @@ main()
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory, worker_id: str, _session_world: None) -> tuple[dict, Path]:
-    """Once for all workers of a run, in the folder for temporary files, where it is without --keep: the others wait."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "demo"
-    folder.mkdir(exist_ok=True)
-    kept, said = folder / "tmp/kept", folder / "said.json"
-    with flock.exclusive(folder / "lock", wait=600, what="the demo"):
-        if not said.exists():
-            command = [sys.executable, "-m", "githarness", "demo", "--json", "--agents", str(AGENTS), "--keep", kept]
-            kept.parent.mkdir()
-            done = subprocess.run(command, capture_output=True, text=True, check=False,
-                                  env={**os.environ, "TMPDIR": str(kept.parent)})
-            assert done.returncode == 0, done.stdout + done.stderr
-            said.write_text(done.stdout)
-    return json.loads(said.read_text()), kept
+def played(once: Once) -> tuple[dict, Path]:
+    """In the folder for temporary files, where it is played without --keep."""
+    def play(folder: Path) -> None:
+        (folder / "tmp").mkdir()
+        command = [sys.executable, "-m", "githarness", "demo", "--json", "--agents", str(AGENTS), "--keep"]
+        done = subprocess.run([*command, folder / "tmp/kept"], capture_output=True, text=True, check=False,
+                              env={**os.environ, "TMPDIR": str(folder / "tmp")})
+        assert done.returncode == 0, done.stdout + done.stderr
+        (folder / "said.json").write_text(done.stdout)
+
+    folder = once("demo", play)
+    return json.loads((folder / "said.json").read_text()), folder / "tmp/kept"
 
 
 def facts_of(document: dict, name: str) -> dict:

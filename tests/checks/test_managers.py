@@ -10,18 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.checks.conftest import BAD, GOOD
+from tests.checks.conftest import BAD, GOOD, ROOT
+from tests.conftest import run_git
 
-CONFIG = "repos:\n- repo: {repo}\n  rev: {rev}\n  hooks:\n  - id: githarness-skills\n  - id: githarness-attribution\n"
 Tool = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def tool(clone: Path, skills: Path) -> Tool:
-    """`tool("pre-commit", "run")` in a repository with skills; downloads are kept for the next one."""
+    """`tool("pre-commit", "run")` in a repository with skills and all our hooks; what is built serves the next one."""
+    hooks = [line for line in (ROOT / ".pre-commit-hooks.yaml").read_text().splitlines() if line.startswith("- id:")]
+    config = [f"repos:\n- repo: {clone}\n  rev: {run_git(clone, 'rev-parse', 'HEAD')}\n  hooks:", *hooks]
+    (skills / ".pre-commit-config.yaml").write_text("\n  ".join(config) + "\n")
+    run_git(skills, "add", "--all")
+    run_git(skills, "commit", "-q", "-m", "configuration")
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    env |= {"PIP_CACHE_DIR": str(clone.parent / "pip"), "UV_CACHE_DIR": str(clone.parent / "uv"),
-            "PATH": f"{Path(sys.executable).parent}:{env['PATH']}"}
+    kept = ("PIP_CACHE_DIR", "UV_CACHE_DIR", "PRE_COMMIT_HOME", "PREK_HOME")
+    env |= {name: str(clone.parent / name) for name in kept}
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, cwd=skills, env=env, capture_output=True, text=True, check=False)
@@ -46,10 +52,10 @@ def _changed(git: Callable[..., str], repo: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["pre-commit", "prek"])
-def test_try_repo_judges_what_is_staged(git, clone: Path, skills: Path, tool: Tool, name: str) -> None:
+def test_hooks_judge_what_is_staged(git, skills: Path, tool: Tool, name: str) -> None:
     """Every hook finds its own, as staged, and nothing of what was there before; that of messages an agent's claim."""
     _changed(git, skills)
-    done = tool(name, "try-repo", str(clone))
+    done = tool(name, "run")
     assert done.returncode == 1, done.stderr
     for found in ("skills/beta/SKILL.md:4: GH005 error", "config.ini:1: GH050 error", "action.yml:3: GH055 error",
                   ".githarness/policies/p.yaml:3: GH080 error"):
@@ -57,15 +63,12 @@ def test_try_repo_judges_what_is_staged(git, clone: Path, skills: Path, tool: To
     assert ("Traceback" in done.stdout, "skills/old" in done.stdout, "aB3dE6" in done.stdout) == (False, False, False)
     assert (skills / "skills/beta/SKILL.md").read_text() == GOOD.format(name="beta")
     (skills / ".git/MSG").write_text("fine\n\nAgent: deployer\n")
-    claimed = tool(name, "try-repo", str(clone), "--hook-stage", "commit-msg", "--commit-msg-filename", ".git/MSG")
+    claimed = tool(name, "run", "--hook-stage", "commit-msg", "--commit-msg-filename", ".git/MSG")
     assert (claimed.returncode, "GH060 error" in claimed.stdout) == (1, True), claimed.stdout + claimed.stderr
 
 
-def test_a_commit_is_refused_until_it_is_good(git, clone: Path, skills: Path, tool: Tool) -> None:
+def test_a_commit_is_refused_until_it_is_good(skills: Path, tool: Tool) -> None:
     """Installed as git's hooks: a bad skill and a message of an agent stop the commit, a good one passes."""
-    (skills / ".pre-commit-config.yaml").write_text(CONFIG.format(repo=clone, rev=git(clone, "rev-parse", "HEAD")))
-    git(skills, "add", "--all")
-    git(skills, "commit", "-q", "-m", "configuration")
     assert tool("pre-commit", "install", "-t", "pre-commit", "-t", "commit-msg").returncode == 0
     (skills / "skills/beta/SKILL.md").write_text(BAD.format(name="beta"))
     refused = tool("git", "commit", "-a", "-m", "broken")
