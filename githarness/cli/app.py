@@ -72,11 +72,10 @@ COMMANDS: dict[str, Row] = {
     "task": Row("Coordination", "cmd_task:app", "Ask for work once; agents claim it, do it, hand it on."),
     "backup": Row("Coordination", "cmd_backup:save", "Save what only this machine knows to one file."),
     "restore-backup": Row("Coordination", "cmd_backup:restore", "Put a backup back."),
-    "install": Row("Doors", "cmd_install:install", "Write the files by which GitHub, GitLab or pre-commit run checks."),
+    "install": Row("Doors", "cmd_install:install", "Write what GitHub, GitLab, pre-commit or systemd run it by."),
     "serve": Row("Doors", "cmd_serve:serve", "Run the daemon: faster writes for many clients."),
     "skills": Row("Skills and index", "cmd_skills:app", "Check skills, list them, see how they came to be so."),
-    "search": Row("Skills and index", "cmd_search:search_command",
-                  "Find skills, memory, policies and documents by any text."),
+    "search": Row("Skills and index", "cmd_search:search_command", "Find skills, memory, policies, docs by any text."),
     "index": Row("Skills and index", "cmd_index:app", "Bring the index up to date, or build it again from git."),
 }
 
@@ -182,6 +181,13 @@ def run(argv: Sequence[str]) -> int:
 
 def _usage(error: typer.BadParameter, named: list[str]) -> Usage:
     message = " ".join(error.format_message().rstrip(".").split())
-    words = [_NAME, *(name for name in named if name in COMMANDS)]
-    place = error.ctx.command_path if error.ctx else " ".join(words)
-    return Usage(message[:1].lower() + message[1:], fix=f"{place} --help")
+    place = error.ctx.command_path if error.ctx else " ".join([_NAME, *(name for name in named if name in COMMANDS)])
+    told, fix = error.ctx.get_help() if error.ctx else "", f"{place} --help"
+    extra = "extra argument" in message
+    if extra and "stdin" in told:  # what was typed may be a secret: it is not repeated
+        message, fix = "the content is no argument: it is read from stdin", f"{place} … < FILE"
+    elif extra and "--path GLOB" in told:
+        fix = f"{place} --path GLOB"
+    elif "-- CMD" in told:
+        fix = f"{place} … -- CMD; {fix}"
+    return Usage(message[:1].lower() + message[1:], fix=fix)

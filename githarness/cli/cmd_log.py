@@ -10,7 +10,7 @@ import typer
 from githarness import clock, paths
 from githarness.cli.options import agent_option, command
 from githarness.cli.out import Painted
-from githarness.cli.shell import Shell, shell
+from githarness.cli.shell import shell
 from githarness.store import commits
 from githarness.store.rows import CommitRow
 
@@ -43,7 +43,7 @@ def log(ctx: typer.Context, *, options: LogOptions) -> None:
         harness.governance().agent(options.agent)  # NotFound, unless it has only not written yet
     sh.document({"items": [_item(row) for row in rows]})
     for row in rows:
-        _line(sh, row)
+        sh.line(*shown(row))
 
 
 def _filter(options: LogOptions) -> commits.CommitFilter:
@@ -74,9 +74,7 @@ def _item(row: CommitRow) -> dict[str, object]:
     }
 
 
-def _line(sh: Shell, row: CommitRow) -> None:
+def shown(row: CommitRow) -> list[str | Painted]:
     who = row.agent or row.human or row.author.partition(" <")[0]
-    sh.line(
-        Painted(row.oid[:12], "yellow"), f" {clock.rfc3339(row.time)} ",
-        Painted(who, "cyan"), "" if row.signed else " (unsigned)", f"  {row.subject}",
-    )
+    return [Painted(row.oid[:12], "yellow"), f" {clock.rfc3339(row.time)} ", Painted(who, "cyan"),
+            "" if row.signed else " (unsigned)", f"  {row.subject}"]

@@ -11,10 +11,10 @@ import typer
 
 from githarness import clock
 from githarness.cli import out, vault_due
+from githarness.cli.cmd_log import shown
 from githarness.cli.options import command
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
-from githarness.store.rows import CommitRow
 from githarness.work import rollback as work
 from githarness.work import state_undo
 from githarness.work.coordination import operator_of
@@ -94,7 +94,7 @@ def _show(sh: Shell, report: Report, *, dry_run: bool) -> None:
         sh.line("nothing to roll back")
     if report.selected:
         sh.line(Painted(out.counted(len(report.selected), "commit") + " to undo", "bold"))
-        _some(sh, [_commit(row) for row in report.selected])
+        _some(sh, [["  ", *shown(row)] for row in report.selected])
     if report.paths:
         sh.line(Painted(out.counted(len(report.paths), "path"), "bold"))
         _some(sh, [["  ", Painted(f"{one.action:10}", _COLOURS.get(one.action, "green")), f" {one.path}"]
@@ -114,12 +114,6 @@ def _show(sh: Shell, report: Report, *, dry_run: bool) -> None:
         sh.note("a dry run: nothing was changed")
     elif report.paths and not report.stopped:
         sh.line("nothing was changed: each of these files is left as it is")
-
-
-def _commit(row: CommitRow) -> list[str | Painted]:
-    who = row.agent or row.human or row.author.partition(" <")[0]
-    return ["  ", Painted(row.oid[:12], "yellow"), f" {clock.rfc3339(row.time)} ", Painted(who, "cyan"),
-            f"  {row.subject}"]
 
 
 def _some(sh: Shell, lines: Sequence[list[str | Painted]]) -> None:

@@ -62,11 +62,15 @@ def test_the_help_of_a_group_cuts_no_sentence(cli) -> None:
          "githarness install --help"),
         (["log", "--xyz"], "no such option: --xyz", "githarness log --help"),
         (["-C"], "option '-C' requires an argument", "githarness --help"),
+        (["vault", "set", "a/b", "typed"], "the content is no argument: it is read from stdin",
+         "githarness vault set … < FILE"),
+        (["log", "docs"], "got unexpected extra argument(s) (docs)", "githarness log --path GLOB"),
+        (["run", "sh", "-c", "x"], "no such option: -c", "githarness run … -- CMD; githarness run --help"),
         (["log", "-n", "x"], "invalid value for '-n': 'x' is not a valid int range", "githarness log --help"),
     ],
 )
 def test_wrong_usage_has_our_error_shape(cli, argv: list[str], message: str, fix: str) -> None:
-    """Whatever the parser refuses is exit 2, `usage`, with a command to paste; as text and as JSON."""
+    """Whatever the parser refuses is exit 2, `usage`, with what to type; as text and JSON; no secret is repeated."""
     told, document = cli(*argv), cli("--json", *argv)
     assert (told.code, told.out, told.err) == (2, "", f"error: {message}\nhint: {fix}\n")
     assert document.code == 2
