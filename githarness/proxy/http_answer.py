@@ -64,7 +64,10 @@ def _judged(head: Head, method: str) -> Answer:
 def hand_back(answer: Answer, upstream: Wire, agent: Wire, patterns: Patterns) -> None:
     """Raises Refused before anything was sent, Closed or OSError where either end breaks off after that."""
     first = f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, '')}"
-    fields = [(name, _hidden(value, patterns)) for name, value in http_target.back(answer.head)]
+    fields = [(name, _hidden(value, patterns)) for name, value in http_target.back(answer.head)
+              if _hidden(name, patterns) == name]
+    if agent.behind:
+        fields.append(("Connection", "close"))
     if kind := TYPED.get(answer.status):
         fields.append(("X-Githarness-Error", kind))
     if answer.bodiless:

@@ -45,6 +45,7 @@ class Courier:
         """Whether the agent's connection can be used again. Raises Malformed, Closed, OSError."""
         target = http_target.target(head, self._hosts)
         framing = http_message.framing(head)
+        agent.behind = framing != Framing()
         try:
             use = granted(self._link.ask("use", route=target.token, method=target.method, path=target.path))
             agent.within(_TOTAL)
@@ -56,7 +57,7 @@ class Courier:
         except Refused as refused:
             agent.send(refusal(refused, _STATUSES.get(refused.code, 503)))
             return False
-        return "close" not in ",".join(head.all("connection")).lower()
+        return not agent.behind and "close" not in ",".join(head.all("connection")).lower()
 
     def _asked(self, agent: Wire, request: _Request, target: Target, use: Use) -> tuple[Wire, Answer]:
         """The upstream's connection and the head of its answer. Raises Refused where there is none."""

@@ -57,6 +57,7 @@ class Wire:
         self.connection = connection
         self.idle = idle
         self.quiet: Callable[[], None] | None = None  # called when nothing came for a moment
+        self.behind = False  # before the end of a body: what comes next is no head
         self._until = 0.0
         self._held = bytearray()
 
@@ -100,13 +101,10 @@ class Wire:
     def head(self) -> Head:
         """Raises Closed, Malformed, TimeoutError, OSError."""
         seen = 0
-        while (end := self._held.find(b"\r\n\r\n", max(0, seen - 3))) < 0:
-            seen = len(self._held)
-            if seen > LARGEST_HEAD:
-                raise Malformed("the head is too large")
+        while (end := self._held.find(b"\r\n\r\n", max(0, seen - 3))) < 0 and (seen := len(self._held)) <= LARGEST_HEAD:
             if not self._more():
                 raise Closed
-        if end > LARGEST_HEAD:
+        if not 0 <= end <= LARGEST_HEAD:
             raise Malformed("the head is too large")
         raw = bytes(self._held[:end])
         del self._held[: end + 4]
@@ -129,6 +127,7 @@ class Wire:
                 yield piece
         else:
             yield from self._exactly(framing.length)
+        self.behind = False
 
     def _exactly(self, size: int) -> Iterator[bytes]:
         while size:

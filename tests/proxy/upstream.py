@@ -2,7 +2,8 @@
 
     /echo/FORM     the fields of the request in JSON, in this form: raw, base64, hex, url, json, gzip, chunks, bytes, br
     /status/CODE   that status        /to?URL   a redirect        /stream   one piece, then it waits for `go`
-    /field         the Authorization field, back as a field    /raw   the bytes of `raw`, as they are
+    /field         the Authorization field, back as a field and as one's name    /raw   the bytes of `raw`, as they are
+    /early         an answer before the body is read, and the end of the connection
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ class _Asked(BaseHTTPRequestHandler):
         return whole
 
     def _do(self) -> None:
+        if self.path == "/early":
+            self._answer(413, b"no")
+            self.close_connection = True
+            return
         self.server.asked.append((self.command, self.path, dict(self.headers.items()), self._body()))
         kind, _, rest = self.path.lstrip("/").partition("?")[0].partition("/")
         if kind == "raw":
