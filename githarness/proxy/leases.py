@@ -125,8 +125,8 @@ class Leases:
         """Ends leases, at once and for the runs that are there; how many. `what`: one of OF, or nothing for all."""
         ended = [one for one in self._by_id.values() if _meant(one, what)]
         told = [what] if "lease" not in what else [_key(one) for one in ended if one.implicit]
-        self._remember([{**one, "at": at} for one in told])
         self.drop(ended)
+        self._remember([{**one, "at": at} for one in told])
         return len(ended)
 
     def sweep(self, now: float) -> None:

@@ -323,6 +323,17 @@ def test_v33_a_revoked_lease(daemon: Daemon) -> None:
         assert vault.ask("get", name="github/token", mode="get").body
 
 
+def test_v33_a_lease_ends_where_no_revocation_can_be_written_down(daemon: Daemon) -> None:
+    """V33: who revoked it is told of the disk, and it is over all the same."""
+    (daemon.git_dir / "githarness/vault-revoked").mkdir()
+    with daemon.client() as vault, daemon.client(None) as person:
+        lease = vault.ask("lease", names=["github/*"], modes=["get"]).header["lease"]
+        with pytest.raises(Unavailable, match="cannot be written down"):
+            person.ask("revoke", lease=lease)
+        with pytest.raises(Denied, match="no lease"):
+            vault.ask("get", name="github/token", mode="get", lease=lease)
+
+
 def test_v33_a_value_that_waits_to_be_taken_is_withdrawn(daemon: Daemon, cli: Cli) -> None:
     """V33: a client that takes no answers, and so has some waiting in the daemon, loses them."""
     assert cli("vault", "set", "github/long", "--mode", "get", cwd=daemon.folder, stdin="z" * 60000).code == 0
