@@ -15,6 +15,7 @@ from githarness.policy import trailers
 
 _MOST = 60  # lines of one message; the rest is counted
 _LONGEST = 500  # characters of a line: what agents name shall not make a message that cannot be sealed
+_LISTED = 300  # of these, for paths
 _WORDS = {"intent": "write", "denial": "denial", "refusal": "refusal", "read": "read", "tool": "tool call",
           "secret": "secret use"}
 _COORDINATED = ("state", "lease", "channel", "task", "run")
@@ -55,7 +56,7 @@ def told_of(leaf: Leaf) -> Iterator[str]:
 
 def sentence(leaf: Leaf) -> str:
     fields: dict[str, Any] = json.loads(leaf.safe)
-    what = ", ".join(str(path["path"] if isinstance(path, dict) else path) for path in fields.get("paths", ()))
+    what = _listed([str(path["path"] if isinstance(path, dict) else path) for path in fields.get("paths", ())])
     what = what or (_secret(fields) if "secret" in fields else
                     str(fields.get("tool") or fields.get("path") or fields.get("what") or ""))
     if leaf.kind in _COORDINATED:
@@ -73,6 +74,12 @@ def sentence(leaf: Leaf) -> str:
         told.append(f"commit {leaf.commit[:12]}")
     why = fields.get("why") if leaf.kind in (*_DEEDS, "approval", "lease") else None
     return ", ".join(told) + (f": {why}" if why else "")
+
+
+def _listed(names: list[str]) -> str:
+    """As many as leave room in the line for what stands behind them."""
+    shown = max(1, sum(len(", ".join(names[: count + 1])) <= _LISTED for count in range(min(len(names), _MOST))))
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
 
 
 def _secret(fields: dict[str, Any]) -> str:
@@ -93,7 +100,8 @@ def _deed(leaf: Leaf, fields: dict[str, Any]) -> str:
         return f"{_who(leaf)} {leaf.kind} {fields.get('what', '')}"
     if leaf.kind == "secret" and leaf.outcome:
         return f"{_who(leaf)} was answered '{leaf.outcome}' with"
-    verb = {"intent": "wrote", "read": "read", "denial": "was denied", "refusal": f"was refused ({leaf.outcome})",
+    verb = {"intent": "rolled back" if fields.get("what") == "rollback" else "wrote", "read": "read",
+            "denial": "was denied", "refusal": f"was refused ({leaf.outcome})",
             "secret": _SECRETLY.get(str(fields.get("mode") or fields.get("what"))), "tool": "called",
             "outcome": f"{leaf.intent} {leaf.outcome}"}.get(leaf.kind)
     # Without a person the kind is a word of the reporter's own, which shall not pass for one of ours.

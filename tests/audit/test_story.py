@@ -107,3 +107,12 @@ def test_a_denied_secret_is_named() -> None:
     said = {"secret": "ci/token", "mode": "get", "rule": "default-deny"}
     told = audit_story.sentence(leaf("denial", "bot", None, **said))
     assert told == "bot was denied secret ci/token, by default-deny"
+
+
+def test_a_rollback_of_many_files_keeps_its_commit() -> None:
+    """It is told as one, and paths give way to what stands behind them."""
+    paths = [{"path": f"content/runbooks/node/NodeFilesystem{number:04}.md"} for number in range(40)]
+    one = leaf("intent", None, "olive", what="rollback", paths=paths, rule="human:owner")._replace(commit="ab" * 20)
+    (told,) = audit_story.told_of(one._replace(outcome="landed"))
+    assert "olive rolled back content/" in told
+    assert told.endswith("0005.md and 34 more, by human:owner, commit " + "ab" * 6)
