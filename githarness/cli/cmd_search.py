@@ -26,16 +26,19 @@ class SearchOptions:
 
 
 @command
-def search_command(ctx: typer.Context, *, query: Annotated[str, typer.Argument()], options: SearchOptions) -> None:
-    """Find artifacts of the governed branch by any text, the best first.
+def search_command(ctx: typer.Context, *, text: Annotated[str, typer.Argument(metavar="TEXT")],
+                   options: SearchOptions) -> None:
+    """Find skills, policies, and the memory and docs that config.toml names, by any text, the best first.
 
-    Every text is a question: no sign in it means anything special, its rarest words count most, and letter case and
-    accents count for nothing. A word in the name counts more than one in the description, the tags or the body.
+    Beside policies it looks at the globs `skills`, `memory` and `docs` of .githarness/config.toml; the last two are
+    empty where nobody has set them. Every text is a question: no sign in it means anything special, its rarest words
+    count most, and letter case and accents count for nothing. A word in the name counts more than one in the
+    description, the tags or the body.
 
     Example: githarness search "roll a release back" --kind skill
     """
     sh = shell(ctx)
-    wanted = Query(query, options.phrase or (), options.without or (), _kind(options.kind), options.number,
+    wanted = Query(text, options.phrase or (), options.without or (), _kind(options.kind), options.number,
                    options.explain)
     harness = sh.open()
     harness.registry.update(harness.head())
@@ -43,6 +46,8 @@ def search_command(ctx: typer.Context, *, query: Annotated[str, typer.Argument()
     sh.document({"items": [_item(hit, explain=options.explain) for hit in found.items], "total": found.total})
     for hit in found.items:
         _show(sh, hit)
+    if not found.items:
+        sh.note("nothing is found; which files are looked at: skills, memory and docs in .githarness/config.toml")
     if found.total > len(found.items):
         sh.note(f"{found.total - len(found.items)} more; show them with -n {min(found.total, 1000)}")
 

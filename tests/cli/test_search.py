@@ -43,8 +43,10 @@ def test_what_asks_for_nothing_is_refused(cli: Cli, fleet: Path, argv: tuple[str
 
 
 def test_a_text_without_words_finds_nothing(cli: Cli, fleet: Path) -> None:
-    """It is a question all the same."""
-    assert cli("search", "--json", "--", "-*!", cwd=fleet).json == {"items": [], "total": 0}
+    """It is a question all the same; where nothing is found, stderr says what is looked at."""
+    done = cli("search", "--json", "--", "-*!", cwd=fleet)
+    assert done.json == {"items": [], "total": 0} and "docs in .githarness/config.toml" in done.err
+    assert cli("search", "--quiet", "zebra", cwd=fleet).err == ""
 
 
 def test_index_tells_how_far_it_is(cli: Cli, fleet: Path) -> None:
