@@ -27,6 +27,7 @@ from githarness.work import audit_chain, audit_enrol, audit_pins
 from githarness.work.asks import Progress
 from githarness.work.audit_chain import Batch
 from githarness.work.parts import Parts
+from githarness.work.verify import is_signed
 
 _STEP = 5000  # events between two calls of `progress`
 
@@ -74,6 +75,8 @@ def verify(parts: Parts, claims: Claims, progress: Progress | None = None) -> Ve
             replay.pin(Pin(log.size, log.tree.root, "harness.db"))
             walk = _Walk(log, verdict, replay, links, _sealed_lines(parts, seals), _purges(conn, log))
             _walk(conn, walk, progress)
+            forged = _forged(parts, head, verdict, links)
+            replay.faults = [one for one in replay.faults if one.where not in forged]
             _judge_links(conn, log, verdict, links)
             _judge_gone(parts, verdict, links)
             verdict.notes += _restored(conn, log)
@@ -229,6 +232,17 @@ def _judge_links(conn: Connection, log: Log, verdict: Verdict, links: Links) -> 
     faults += [Fault("unrecorded", f"commit {oid[:12]}", "names this log, which has no intent of it")
                for oid in sorted(links.unrecorded)]
     verdict.faults += [*faults, *links.faults]
+
+
+def _forged(parts: Parts, head: str, verdict: Verdict, links: Links) -> set[str]:
+    """Commits that nobody signed whom they name: what they say of the log is anybody's word, whoever may push."""
+    governance = parts.governed.salvaged(head) if links.unrecorded else None
+    forged = {oid for oid in links.unrecorded if governance and not is_signed(parts.reader.commit(oid), governance)}
+    links.unrecorded -= forged
+    if forged:
+        verdict.notes.append(f"{len(forged)} commits name this log and are not signed by whom they name, as after a "
+                             "rebase: what they say of it does not count (githarness verify)")
+    return {f"commit {oid[:12]}" for oid in forged}
 
 
 def _judge_gone(parts: Parts, verdict: Verdict, links: Links) -> None:

@@ -61,6 +61,17 @@ def test_a_commit_without_its_intent_is_found(world) -> None:
     assert "unrecorded" in world.codes()
 
 
+def test_what_nobody_signed_says_nothing_of_the_log(world, git) -> None:
+    """A person's commit with the trailer, and an agent's that was rebased: told, and nobody is accused of a cut."""
+    log = world.verify().log
+    world.write()
+    git(world.folder, "reset", "-q", "--hard")
+    for message in (f"x\n\nAudit: {log} 99999 {'A' * 43}=", git(world.folder, "log", "-1", "--format=%B", "main")):
+        git(world.folder, "commit", "-q", "--allow-empty", "-m", message)
+    found = world.verify()
+    assert found.faults == [] and "2 commits name this log" in found.notes[0]
+
+
 def test_commits_of_another_clone_are_foreign(world, fleet, git, cli, tmp_path) -> None:
     """They pin a log that is not here: told, and no fault."""
     clone = tmp_path / "clone"
