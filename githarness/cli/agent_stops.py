@@ -6,12 +6,17 @@ from typing import Annotated
 
 import typer
 
+from githarness import clock
 from githarness.cli import vault_due
 from githarness.cli.identities import desk
 from githarness.cli.options import command
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.errors import Usage
+from githarness.store import stops
+from githarness.store.stops import Stop
+from githarness.wiring import Harness
+from githarness.work import breaker
 from githarness.work import quarantine as stopping
 from githarness.work.quarantine import Changed
 
@@ -29,7 +34,7 @@ def quarantine(ctx: typer.Context, name: Name = None, *, everyone: Everyone = Fa
     sh = shell(ctx)
     harness = sh.open()
     done = stopping.quarantine(desk(harness), _names(name, everyone=everyone), why)
-    _show(sh, done, "quarantined")
+    _show(sh, done, "quarantined" if done.commit else "quarantined already:")
     vault_due.remind(sh, harness)
 
 
@@ -42,6 +47,21 @@ def release(ctx: typer.Context, name: Name = None, *, everyone: Everyone = False
     sh = shell(ctx)
     done = stopping.release(desk(sh.open()), _names(name, everyone=everyone), why)
     _show(sh, done, "released")
+
+
+def here(harness: Harness) -> dict[str, Stop]:
+    """Who may not act in this clone, also by a limit or the guard, of which git says nothing."""
+    with harness.db.read() as conn:
+        return stops.in_force(conn)
+
+
+def document(stop: Stop | None) -> dict[str, object] | None:
+    return {"since": clock.rfc3339(stop.since), "by": stop.by, "why": stop.why} if stop else None
+
+
+def tell(sh: Shell, stop: Stop) -> None:
+    word = "paused" if stop.by == breaker.GUARD else "stopped"
+    sh.line(f"  {word} {clock.rfc3339(stop.since)} by {stop.by}" + (f": {stop.why}" if stop.why else ""))
 
 
 def _names(name: str | None, *, everyone: bool) -> list[str] | None:

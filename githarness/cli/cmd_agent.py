@@ -13,6 +13,7 @@ from githarness.cli.options import command, group
 from githarness.cli.out import Painted
 from githarness.cli.shell import Shell, shell
 from githarness.policy.model import Agent
+from githarness.store.stops import Stop
 from githarness.work import agents
 
 app = group("Agents: add them, give them keys of this host, retire them.")
@@ -45,16 +46,18 @@ def add(
 @app.command("list")
 @command
 def show_all(ctx: typer.Context) -> None:
-    """List the agents of this fleet.
+    """List the agents of this fleet, and what stops them here.
 
     Example: githarness agent list
     """
     sh = shell(ctx)
     harness = sh.open()
     found = sorted(harness.governance().registry.agents.values(), key=lambda agent: agent.name)
-    sh.document({"items": [table(harness, agent) for agent in found]})
+    stops = agent_stops.here(harness)
+    sh.document({"items": [{**table(harness, one), "stop": agent_stops.document(stops.get(one.name))}
+                           for one in found]})
     for agent in found:
-        _line(sh, agent)
+        _line(sh, agent, stops.get(agent.name))
 
 
 @app.command("show")
@@ -67,8 +70,9 @@ def show(ctx: typer.Context, name: Name) -> None:
     sh = shell(ctx)
     harness = sh.open()
     agent = harness.governance().agent(name)
-    sh.document(table(harness, agent))
-    _line(sh, agent)
+    stop = agent_stops.here(harness).get(name)
+    sh.document({**table(harness, agent), "stop": agent_stops.document(stop)})
+    _line(sh, agent, stop)
     key_lines(sh, harness.keyring, agent.keys)
 
 
@@ -137,9 +141,11 @@ app.command("quarantine")(agent_stops.quarantine)
 app.command("release")(agent_stops.release)
 
 
-def _line(sh: Shell, agent: Agent) -> None:
+def _line(sh: Shell, agent: Agent, stop: Stop | None) -> None:
     ends = (("retired", agent.retired), ("expires", agent.expires), ("quarantined", agent.quarantined))
     until = "".join(f", {what} {when}" for what, when in ends if when)
     purpose = f": {agent.purpose}" if agent.purpose else ""
     owner = f", answers to {agent.owner}" if agent.owner else ""
     sh.line(Painted(agent.name, "cyan"), f" ({', '.join(agent.roles)}{owner}{until}){purpose}")
+    if stop:
+        agent_stops.tell(sh, stop)

@@ -11,6 +11,8 @@ from githarness.errors import Denied, Dirty, NeedsApproval, NotFound, Quarantine
 from githarness.policy import registry
 from githarness.policy.model import Agent, Key
 from githarness.seal import keys
+from githarness.store import stops
+from githarness.store.stops import Stop
 from githarness.work import agents, held, quarantine, runs
 from githarness.work.asks import Ask, Op
 from tests.conftest import Cli, Git
@@ -184,3 +186,16 @@ def test_doctor_says_who_is_stopped_and_what_is_over(fleet_of: Fleet, fleet: Pat
     assert "'scribe' may not act: odd" in said["quarantine"]["detail"]
     assert "'temp' expires" in said["agents' time"]["detail"]
     assert said["grants"]["fix"] == "githarness grants sweep"
+
+
+def test_list_and_show_say_what_stops_an_agent(cli: Cli, fleet: Path, fleet_of: Fleet) -> None:
+    """By whom, since when and why, also where only this clone knows; a second quarantine says that it is one."""
+    with fleet_of.harness.db.write() as conn:
+        stops.put(conn, [Stop("deployer", 0.0, "limit", "too many writes"), Stop("scribe", 0.0, "guard", "")])
+    told = cli("agent", "list", cwd=fleet).out
+    assert "\n  stopped 1970-01-01T00:00:00Z by limit: too many writes\n" in told
+    assert told.endswith("\n  paused 1970-01-01T00:00:00Z by guard\n")
+    assert cli("agent", "show", "deployer", "--json", cwd=fleet).json["stop"] == {
+        "since": "1970-01-01T00:00:00Z", "by": "limit", "why": "too many writes"}
+    assert cli("agent", "quarantine", "deployer", cwd=fleet).out.startswith("quarantined deployer (commit ")
+    assert cli("agent", "quarantine", "deployer", cwd=fleet).out == "quarantined already: deployer\n"
