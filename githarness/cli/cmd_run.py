@@ -18,7 +18,6 @@ from githarness.daemon import place
 from githarness.errors import Detail, HarnessError, Unavailable, Usage
 from githarness.proxy import local
 from githarness.runner import again, lent
-from githarness.runner import run as runner
 from githarness.runner.run import Lend, Order, Outcome
 from githarness.runner.settle import Stage
 from githarness.store.rows import RunRow
@@ -56,10 +55,9 @@ def run(ctx: typer.Context, words: Command = None, *, how: How) -> None:
                   socket=running.socket if running else None, own_stdout=not sh.json, lend=lend(harness, how.env),
                   errand=Errand(once=how.once))
     harness.watch()
-    limits = again.Limits(how.retries, clock.seconds(how.retry_for))
+    limits = again.Limits(how.retries, clock.seconds(how.retry_for), (lambda _: None) if sh.json else sh.note)
     try:
-        done = (again.run(stage(sh, harness), order, harness.head, limits) if how.retries
-                else runner.run(stage(sh, harness), order, harness.head()))
+        done = again.run(stage(sh, harness), order, harness.head, limits)
     finally:
         told(sh, harness)
     report(sh, done)

@@ -27,20 +27,26 @@ _STEP = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How often a run is repeated at most, and for how many seconds after the first one began."""
+    """How often a run is repeated at most, and for how many seconds after the first one began; `told` hears of each
+    attempt that failed."""
 
     retries: int
     seconds: float
+    told: Callable[[str], None]
 
 
 def run(stage: Stage, order: Order, head: Callable[[], str], limits: Limits) -> Outcome:
-    """How the last attempt ended. Raises as `run.run`; what stops the agent between two attempts ends them."""
+    """How the last attempt ended. Raises as `attempt`; what stops the agent between two attempts ends them."""
     end = SYSTEM.monotonic() + limits.seconds
     with process.signals() as seen:
-        order = replace(order, errand=replace(order.errand, retries=limits.retries))
+        order = replace(order, errand=replace(order.errand, retries=limits.retries or None))
         done = attempt(stage, order, head(), seen)
         for pause in _pauses(limits.retries):
-            if done.settled.run.status not in FAILURES or not _waited(pause, end, seen):
+            if done.settled.run.status not in FAILURES or seen:
+                break
+            late = SYSTEM.monotonic() + pause >= end
+            limits.told(_said(done.settled.run, "no other begins so late" if late else f"the next in {pause:g} s"))
+            if late or not _waited(pause, end, seen):
                 break
             errand = replace(order.errand, after=done.settled.run)
             left = max(1.0, end - SYSTEM.monotonic())
@@ -50,7 +56,11 @@ def run(stage: Stage, order: Order, head: Callable[[], str], limits: Limits) -> 
             except HarnessError as error:
                 error.details["attempts"] = done.settled.run.attempt or 1
                 raise
-        return done
+        return replace(done, ended=replace(done.ended, code=128 + seen[0])) if seen else done
+
+
+def _said(row: RunRow, then: str) -> str:
+    return f"attempt {row.attempt} of {(row.retries or 0) + 1}, {row.id}: {row.status} ({row.note}), {then}"
 
 
 def _pauses(retries: int) -> list[float]:

@@ -105,8 +105,8 @@ def run(job: Job, seen: Sequence[int], started: Callable[[int], None] = lambda _
         finally:
             left = end(tree)
     code = -signal.SIGKILL if child.returncode is None else child.returncode
-    if signal.SIGINT in seen:  # whatever the command made of the SIGTERM that it was ended with
-        code = -signal.SIGINT
+    if seen:  # whatever the command made of the SIGTERM that it was ended with
+        code = -seen[0]
     interrupted = bool(seen) or code == -signal.SIGINT
     return Ended(128 - code if code < 0 else code, timed_out, interrupted, tuple(left))
 

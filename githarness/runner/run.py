@@ -61,14 +61,11 @@ class Outcome:
     settled: Settled
 
 
-def run(stage: Stage, order: Order, head: str) -> Outcome:
-    """Raises what starting raises (then the run has failed) and what capturing raises (then the run stays open)."""
-    with process.signals() as seen:
-        return attempt(stage, order, head, seen)
-
-
 def attempt(stage: Stage, order: Order, head: str, seen: Sequence[int]) -> Outcome:
-    """One run, from its record to its end."""
+    """One run, from its record to its end; a signal that is `seen` ends it.
+
+    Raises what starting raises (then the run has failed) and what capturing raises (then the run stays open).
+    """
     runner = Runner(os.getpid(), order.command)
     row = runs.start(stage.parts, order.agent, head=head, cause=order.cause, runner=runner, errand=order.errand)
     try:

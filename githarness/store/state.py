@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-THINNED, LOST = 1, 2  # a gap: only the author of the version before which it is was there; anybody was
+THINNED, LOST = 1, 2  # a gap: only the run of the version before which it is was there; anybody was
 _COLUMNS = "key, version, value, agent, human, run, time, expires, boot, until_boot, undoes, chain, gap, seq"
 _SELECT = f"SELECT {_COLUMNS} FROM state"
 _PART = 4096  # versions that leave at once
@@ -106,10 +106,9 @@ def put_back(conn: sqlite3.Connection, least: int, who: tuple[str, str], time: f
 
 
 def thin(conn: sqlite3.Connection, key: str, number: int) -> None:
-    """A version leaves whose author has set the next one too, in the same run: nobody else's value came between."""
+    """A version leaves where the same run has set the next one too: nobody else's value came between."""
     found = conn.execute("""SELECT old.seq, next.seq FROM state AS old JOIN state AS next ON next.key = old.key
-        AND next.version = old.version + 1 AND next.agent IS old.agent AND next.human IS old.human
-        AND next.run IS old.run AND next.chain = old.chain AND next.undoes IS NULL
+        AND next.version = old.version + 1 AND next.run IS old.run AND next.chain = old.chain AND next.undoes IS NULL
         WHERE old.key = ? AND old.version = ? AND old.undoes IS NULL""", (key, number)).fetchone()
     if found:
         conn.execute("UPDATE state SET gap = max(gap, ?, (SELECT gap FROM state WHERE seq = ?)) WHERE seq = ?",

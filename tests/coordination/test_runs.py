@@ -89,7 +89,20 @@ def test_a_failed_run_is_repeated_and_each_attempt_is_a_run(do: Callable[..., An
 def test_repeating_has_an_end(do: Callable[..., Any], limits: list[str], most: int) -> None:
     """By number, by time."""
     assert do("run", "--agent", "deployer", *limits, "--", "false").code == 1
-    assert 1 < len(listed(do)) <= most
+    assert 1 <= len(listed(do)) <= most
+
+
+def test_each_attempt_that_failed_is_told(cli: Cli, fleet: Path) -> None:
+    """One line on stderr with the reason and the pause; none where there is no other, with --json or --quiet."""
+    def said(*flags: str, script: str = "exit 3") -> list[str]:
+        done = cli("run", "--agent", "deployer", "--retries", "1", *flags, "--", "sh", "-c", script, cwd=fleet)
+        return [line for line in done.err.splitlines() if line.startswith("attempt")]
+
+    (only,) = said()
+    assert only.startswith("attempt 1 of 2, r-") and only.endswith(": failed (exit 3), the next in 0.5 s")
+    (late,) = said("--retry-for", "1s", script="sleep 1; exit 3")
+    assert late.endswith("no other begins so late")
+    assert said("--json") == said("--quiet") == []
 
 
 def test_what_went_well_or_was_cancelled_is_not_repeated(do: Callable[..., Any]) -> None:
@@ -294,7 +307,7 @@ def test_a_pulse_is_seen_from_outside(table: Table, tmp_path: Path, monkeypatch:
     began = table.clock.booted
     ticking = threading.Timer(0.1, lambda: table.clock.passes(7.0))
     ticking.start()
-    run.run(stage, run.Order("deployer", ["sh", "-c", script]), table.harness.head())
+    run.attempt(stage, run.Order("deployer", ["sh", "-c", script]), table.harness.head(), [])
     assert float(beats.read_text()) == began + 7.0
 
 

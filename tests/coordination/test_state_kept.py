@@ -36,10 +36,12 @@ def undo(table: Table, **wanted: Any) -> Report:
 
 @pytest.mark.usefixtures("short")
 def test_of_what_a_run_set_in_a_row_the_last_stays(table: Table) -> None:
-    """Beyond the newest; what somebody else set in between stays, so that it can be brought back."""
-    for who in ("deployer", "deployer", "scribe", "deployer", "deployer", "deployer", "deployer", "deployer"):
+    """Beyond the newest; what somebody else set in between, or another run, stays: it can be brought back."""
+    for who in ("deployer", "deployer", "scribe", "deployer", "deployer", "deployer", "deployer"):
         table.set("k", who=who)
-    assert kept(table) == [(8, False), (7, False), (6, True), (3, False), (2, True)]
+    for number in range(3):
+        table.ask(state.SetAsk("k", str(number)), "deployer", "r-2")
+    assert kept(table) == [(10, False), (9, False), (8, False), (7, True), (3, False), (2, True)]
 
 
 @pytest.mark.usefixtures("short")
@@ -89,6 +91,8 @@ def test_a_key_that_is_long_gone_leaves_and_its_numbers_do_not_come_back(table: 
     table.set("other")
     with table.harness.db.read() as conn:
         assert conn.execute("SELECT DISTINCT key FROM state").fetchall() == [("other",)]
+    with pytest.raises(NotFound, match="no longer kept"):
+        table.value("gone", at=clock.rfc3339(table.clock.wall - 31 * DAY))
     assert table.set("gone", if_version=0) > 4 and table.set("expired") > 1
 
 

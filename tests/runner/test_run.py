@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from githarness import settings, wiring
 from githarness.errors import Locked, NotFound, Unavailable
-from githarness.runner import cancel, process, run, settle
+from githarness.runner import again, cancel, process, run, settle
 from githarness.runner.run import Order, Outcome
 from githarness.runner.settle import Stage
 from githarness.store import runs as rows
@@ -45,7 +46,7 @@ def do(stage: Stage, harness: Harness) -> Callable[..., Outcome]:
     """`do("echo x > a.md", timeout=1)`: a run of deployer."""
 
     def call(script: str, agent: str = "deployer", **more: object) -> Outcome:
-        return run.run(stage, Order(agent, ["sh", "-c", script], **more), harness.head())  # type: ignore[arg-type]
+        return run.attempt(stage, Order(agent, ["sh", "-c", script], **more), harness.head(), [])  # type: ignore[arg-type]
 
     return call
 
@@ -98,7 +99,7 @@ def test_how_it_ended_is_recorded(do: Callable[..., Outcome], git: Git, fleet: P
 def test_a_command_that_is_not_there_leaves_no_worktree(stage: Stage, harness: Harness) -> None:
     """The record says so."""
     with pytest.raises(NotFound, match="no command"):
-        run.run(stage, Order("deployer", ["nonesuch-xyz"]), harness.head())
+        run.attempt(stage, Order("deployer", ["nonesuch-xyz"]), harness.head(), [])
     with harness.db.read() as conn:
         row = rows.list(conn)[0]
     assert (row.status, row.note) == ("failed", "did not start: there is no command 'nonesuch-xyz'")
@@ -109,7 +110,7 @@ def test_who_may_not_start_gets_no_worktree(stage: Stage, harness: Harness) -> N
     """An agent or parent that is not there, an ended parent."""
     for order in (Order("nobody", ["true"]), Order("scribe", ["true"], cause=Cause("r-nope"))):
         with pytest.raises(NotFound):
-            run.run(stage, order, harness.head())
+            run.attempt(stage, order, harness.head(), [])
     assert trees(stage) == []
 
 
@@ -243,6 +244,18 @@ def test_no_worktree_no_run(stage: Stage, harness: Harness) -> None:
     """What is in its way is named, and the record has failed."""
     (harness.settings.data_dir / "worktrees").write_text("in the way\n")
     with pytest.raises(Unavailable, match="cannot be made"):
-        run.run(stage, Order("deployer", ["true"]), harness.head())
+        run.attempt(stage, Order("deployer", ["true"]), harness.head(), [])
     with harness.db.read() as conn:
         assert [row.status for row in rows.list(conn)] == ["failed"]
+
+
+def test_a_signal_between_two_attempts_ends_them(stage: Stage, harness: Harness) -> None:
+    """With its own exit, and no other attempt."""
+    said: list[str] = []
+
+    def told(text: str) -> None:
+        said.append(text)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    done = again.run(stage, Order("deployer", ["false"]), harness.head, again.Limits(5, 3600.0, told))
+    assert done.ended.code == 129 and len(said) == 1
