@@ -17,7 +17,10 @@ from githarness.errors import HarnessError, Integrity
 from githarness.git import refs
 from githarness.git.commits import Commit
 from githarness.git.objects import FILE, Entry, Raw, raw
+from githarness.git.reader import Reader
+from githarness.policy import logs
 from githarness.seal import sshsig
+from githarness.work.governance import FOLDER_NAME
 from githarness.work.parts import Parts
 
 EVENTS, CHECKPOINT = "events.jsonl", "checkpoint"
@@ -60,6 +63,20 @@ def batches(parts: Parts, end: str) -> Iterator[Batch]:
             raise Integrity(f"commit '{oid}' of the audit log does not follow the one before it")
         before = (oid,)
         yield one
+
+
+def is_of(reader: Reader, ref: str, span: tuple[str, str], at: str | None) -> bool:
+    """Whether what a push brings to `ref`, from one commit or git's zeros to another, is signed by the key that `at`
+    has enrolled for this log. Raises Integrity."""
+    path = f"{FOLDER_NAME}/logs/{ref.removeprefix(ref_of(''))}.yaml"
+    entry = reader.entry(at, path) if at else None
+    key = logs.parse(reader.blob(entry.oid), path).key if entry else None
+    for oid in reader.walk(span[1], [span[0]] if span[0] != refs.ZERO else []) if key else ():
+        made = reader.commit(oid)
+        if not (made.signature and made.signed_payload) or key != sshsig.verify(
+                made.signature, made.signed_payload, "git"):
+            return False
+    return key is not None
 
 
 def problem(one: Batch, key: str) -> str | None:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from githarness.errors import Integrity, NotFound
 from githarness.git import refs
 from githarness.git.repo import Repo
-from githarness.work import judge_range
+from githarness.work import audit_chain, judge_range
 from githarness.work.hub import Anchor
 from githarness.work.judge_range import Bench, Range
 from githarness.work.judged import Violation
 
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
-_GROWING = ("refs/notes/", "refs/githarness/audit/")
+_AUDIT = "refs/githarness/audit/"
+_GROWING = ("refs/notes/", _AUDIT)
 _FREE = ("refs/githarness/held/", "refs/githarness/statements/")
 
 
@@ -49,13 +50,14 @@ class _Push:
         self._anchor = anchor
         self._reader = bench.reader
         self._bench = replace(bench, pushed=bench.now)
-        self._tip = refs.read(repo.common_dir, anchor.ref)
+        self._tip = self._newest = refs.read(repo.common_dir, anchor.ref)
 
     def judge(self, updates: Sequence[Update]) -> Iterator[Violation]:
         governed = [update for update in updates if update.ref == self._anchor.ref]
         for update in governed:
             yield from self._governed(update)
             self._tip = self._tip or update.new  # side branches of a first push are built on what it brings
+        self._newest = next((update.new for update in governed if update.new != refs.ZERO), self._tip)
         for update in updates:
             if update not in governed:
                 yield from self._other(update)
@@ -108,6 +110,10 @@ class _Push:
         elif ref.startswith((_HEADS, _TAGS)):
             if not gone:
                 yield from self._branch(update)
+        elif ref.startswith(_AUDIT) and not audit_chain.is_of(
+                self._reader, ref, (update.old, update.new), self._newest):
+            yield _about(update, "ref", f"'{ref}' grows by what the key of that log signed, once it is enrolled on "
+                         f"'{self._anchor.ref}'")
         elif not ref.startswith(_GROWING):
             yield _about(update, "ref", f"'{ref}' is no ref that this hub takes")
 

@@ -79,6 +79,20 @@ def test_tags_and_notes_are_not_overwritten(forge, git, hub, push) -> None:
     assert "rewound" in push("+refs/notes/commits").said
 
 
+def test_nobody_writes_the_audit_log_of_somebody_else(forge, hub, push) -> None:
+    """G84: a commit on top of a log that was pushed would stop its own clone from pushing it ever again."""
+    forge.cli("append", "notes.md", "--agent", "deployer", stdin="one")
+    forge.cli("audit", "seal")
+    ref = forge.git("for-each-ref", "--format=%(refname)", "refs/githarness/audit")
+    forged = forge.git("commit-tree", "main^{tree}", "-p", ref, "-m", "more")
+    assert push(f"{forged}:{ref}").code == 1
+    assert push("main", ref).code == 0
+    for target in (ref, "refs/githarness/audit/l-00000000000000000000"):
+        assert "the key of that log" in push(f"{forged}:{target}").said
+    forge.cli("audit", "seal")
+    assert push(ref).code == 0
+
+
 def test_a_tag_brings_no_commit_past_the_branch(forge, hub, push) -> None:
     """G42: what a tag or a side branch brings is judged as well."""
     bad = forge.commit({"a.md": "b\n"}, signed=False)
