@@ -16,6 +16,7 @@ from githarness.canon import printable
 from githarness.checks import vault_values
 from githarness.errors import HarnessError, NotFound
 
+_MEND = "make the change anew through githarness, and push a branch without these commits; githarness verify judges it"
 _MOST_LINES = 40  # of reasons; a person reads them behind `remote: `
 
 
@@ -61,17 +62,19 @@ def _pre_push(remote: str) -> int:
         _say(f"hint: {verdict.divergence.fix}")
     if verdict is not None and verdict.blocks:
         return 1
-    return (_refused("these commits break the rules of their own repository", harness.judge_pushed(updates))
+    return (_refused("these commits break the rules of their own repository", harness.judge_pushed(updates), _MEND)
             or _refused("this push has secrets of the vault", vault_values.of_push(harness.repo, updates)))
 
 
-def _refused(what: str, found: Sequence[str]) -> int:
+def _refused(what: str, found: Sequence[str], fix: str = "") -> int:
     if found:
         _say(f"error: {what}")
     for line in found[:_MOST_LINES]:
         _say(line)
     if len(found) > _MOST_LINES:
         _say(f"and {len(found) - _MOST_LINES} more; githarness verify lists them all")
+    if found and fix:
+        _say(f"hint: {fix}")
     return 1 if found else 0
 
 

@@ -61,11 +61,11 @@ def pushes(subject: Subject) -> Iterator[Finding]:
         said = [one.code for one in judge_push.of_push(bench, parts.ref, [Update(oid, parts.ref, head)])]
         if said:
             found = ", ".join(dict.fromkeys(said))
-            yield Finding("plain git commits", "ok", f"people's stand beside; a forged one was found: {found}. Only "
-                          "pre-push says so here, and git push --no-verify leaves it out", grade="advisory")
+            yield Finding("plain git commits", "ok", f"people's stand beside; doctor's forged one is found: {found}. "
+                          "Only pre-push says so here, and git push --no-verify leaves it out", grade="advisory")
         else:
-            yield Finding("plain git commits", "fail", "a forged commit was not found", "githarness doctor in a fresh "
-                          "clone", "advisory")
+            yield Finding("plain git commits", "fail", "doctor's forged one is not found",
+                          "githarness doctor in a fresh clone", "advisory")
         for name, url in _remotes(subject):
             yield _pushed(git, oid, name, url)
 

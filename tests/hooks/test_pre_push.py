@@ -92,7 +92,7 @@ def test_what_a_hub_would_refuse_is_not_pushed(cli, git, clones):
     first, _ = clones
     git(first, "commit", "-q", "--no-verify", "--allow-empty", "-m", "x", "-m", "Agent: deployer")
     code, said = _push(first)
-    assert (code, "unsigned: it carries no signature" in said) == (1, True)
+    assert (code, "unsigned: it carries no signature\nhint: make the change anew" in said) == (1, True)
     assert _push(first, "origin", "main:refs/heads/side")[0] == 0
     assert _push(first, "--no-verify")[0] == 0
 

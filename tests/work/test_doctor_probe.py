@@ -25,7 +25,7 @@ def test_a_hub_is_tried_and_graded(cli, git, fleet: Path, hub: Path) -> None:
     items = _items(cli, fleet)
     assert (items["remote 'hub'"]["state"], items["remote 'hub'"]["grade"]) == ("ok", "best-effort")
     assert "a probe was refused" in items["writes through githarness"]["detail"]
-    assert "unsigned" in items["plain git commits"]["detail"]
+    assert "doctor's forged one is found: author, trailer, unsigned" in items["plain git commits"]["detail"]
     assert (git(fleet, "count-objects", "-v"), git(hub, "for-each-ref")) == before
 
 
