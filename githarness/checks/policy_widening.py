@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from itertools import groupby
 
 from githarness.checks.scope import Scope
 from githarness.clock import SYSTEM
@@ -38,8 +37,7 @@ def check(scope: Scope, severity: Severity) -> Iterator[Finding]:
     except HarnessError as error:
         yield Finding(at, 1, "GH083", "error", f"what is newly allowed cannot be told: {error.message}", error.fix)
         return
-    kinds = [(next(alike).text, sum(1 for _ in alike)) for _, alike in groupby(sorted(wider, key=_key), _key)]
-    texts = [text + (f"; so for {others} more" if others else "") for text, others in kinds]
+    texts = [change.text for change in widening.alike(wider)]
     more = [f"{len(texts) - _MOST} more changes"] if len(texts) > _MOST else []
     for text in (*texts[:_MOST], *more):
         yield Finding(at, 1, "GH083", severity, f"wider: {text}", fix)
@@ -50,7 +48,3 @@ def _wider(reader: Reader, base: str, head: str) -> list[Change]:
         return []  # where nothing was governed everybody could do everything
     old, new = (policies.side(Governed(reader).at(commit)) for commit in (base, head))
     return [change for change in widening.compare(old, new, SYSTEM.now()) if change.wider]
-
-
-def _key(change: Change) -> tuple[str, str, str]:
-    return change.action, change.before, change.after

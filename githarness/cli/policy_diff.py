@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -62,14 +61,8 @@ def _change(change: Change) -> dict[str, object]:
 
 
 def _changes(sh: Shell, changes: Sequence[Change], wider: int) -> None:
-    acts: dict[Change, list[str]] = {}
-    for change in changes:
-        acts.setdefault(replace(change, action=""), []).append(change.action)
-    alike: dict[Change, list[str]] = {}  # one line for several actions, of several agents
-    for change, actions in acts.items():
-        alike.setdefault(replace(change, action=", ".join(actions), agent=""), []).append(change.agent)
-    for change, names in alike.items():
-        sh.line(_MARKS[change.kind], f" {replace(change, agent=', '.join(names)).text}")
+    for change in widening.alike(changes):
+        sh.line(_MARKS[change.kind], f" {change.text}")
     held = sum(change.kind == "approval" for change in changes)
     of_them = f" ({held} of them with approval only)" if held else ""
     sh.line(f"{out.counted(wider, 'change')} wider{of_them}, {len(changes) - wider} narrower")

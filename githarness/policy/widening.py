@@ -9,7 +9,7 @@ grant, a later breaker, fewer owners for governance and another key that needs n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, islice, product
@@ -66,6 +66,17 @@ class Change:
         made_up = "e.g. " if self.agent else ""  # texts that globs match: no file need have such a name
         note = " (needs approval now, was denied)" if self.kind == "approval" else ""
         return f"{who} {self.action} {made_up}{', '.join(self.what)}{more}: {self.before} -> {self.after}{note}"
+
+
+def alike(changes: Iterable[Change]) -> list[Change]:
+    """One for several actions, of several agents, that change in the same way."""
+    acts: dict[Change, list[str]] = {}
+    for change in changes:
+        acts.setdefault(replace(change, action=""), []).append(change.action)
+    found: dict[Change, list[str]] = {}
+    for change, actions in acts.items():
+        found.setdefault(replace(change, action=", ".join(actions), agent=""), []).append(change.agent)
+    return [replace(change, agent=", ".join(names)) for change, names in found.items()]
 
 
 def compare(old: Side, new: Side, now: float) -> list[Change]:

@@ -90,7 +90,7 @@ def widened(git, fleet: Path) -> str:
         (fleet / ".githarness/policies").mkdir(exist_ok=True)
         (fleet / ".githarness/policies/p.yaml").write_text(
             "version: 1\nrules:\n"
-            f"  - {{id: r, effect: allow, agents: [deployer], actions: [write], paths: [{folders}]}}\n")
+            f"  - {{id: r, effect: allow, agents: [deployer], actions: [write, append], paths: [{folders}]}}\n")
         git(fleet, "add", "--all")
         git(fleet, "commit", "-q", "-m", "rules")
     return str(git(fleet, "rev-parse", "HEAD^"))
@@ -98,12 +98,13 @@ def widened(git, fleet: Path) -> str:
 
 @pytest.mark.parametrize("severity", ["warning", "error"])
 def test_what_a_range_newly_allows_is_said(hook, fleet: Path, widened: str, severity: str) -> None:
-    """At the policy file; a warning where nobody asks for more. Without a start there is nothing to compare with."""
+    """At the policy file, several actions at once; a warning where nobody asks for more. Nothing without a start."""
     asked = ("--policy-widening", "error") if severity == "error" else ()
     done = hook("ci", "--since", widened, *asked, "--format", "json", cwd=fleet)
     (found,) = [one for one in json.loads(done.out)["items"] if one["gate"] == "GH083"]
     assert (found["path"], found["severity"]) == (".githarness/policies/p.yaml", severity)
-    assert "deployer write e.g. src/" in found["message"] and "deny by default-deny -> allow by p/r" in found["message"]
+    for part in ("deployer append, write e.g. src/", "deny by default-deny -> allow by p/r"):
+        assert part in found["message"]
     assert "GH083" not in hook("ci", "--since", "", *asked, cwd=fleet).out
 
 
