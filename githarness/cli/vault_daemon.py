@@ -107,7 +107,7 @@ def unlock(ctx: typer.Context, *, passphrase_file: Annotated[str | None, typer.O
         vault_get.person(harness, vault)
         by = str(_unlocked(vault, bytes(given))["unlocked_by"])
     if not vault.served:
-        sh.note("note: no daemon serves the vault, so that what was typed is forgotten: githarness vault serve")
+        sh.note("note: no daemon keeps it open: each command opens it anew; githarness vault serve")
     sh.document({"state": "unlocked", "unlocked_by": by})
     sh.line(Painted("unlocked", "green"), f" by a slot of kind {by}")
 

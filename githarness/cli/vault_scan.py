@@ -38,7 +38,7 @@ class _Row(NamedTuple):
 @command
 def scan(
     ctx: typer.Context, *,
-    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or folders [all].")] = None,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or folders [tracked].")] = None,
     staged: Annotated[bool, typer.Option("--staged", help="What the next commit will have.")] = False,
     between: Annotated[str | None, typer.Option(
         "--range", metavar="A..B", help="Commits, with messages, tags and notes; ..B is all of B.")] = None,
@@ -70,9 +70,9 @@ def scan(
     for row in rows:
         what = f"secret '{row.secret}'" if row.secret else "a secret" if row.form != "shape" else row.what
         sh.line(row.path, f":{row.line}: " if row.line else ": in the name: ", Painted(what, "red"), f" ({row.form})")
-    if rows:
-        sh.note(f"{counted(len(rows), 'finding')}; rotate what has left this machine: githarness vault rotate NAME")
-        raise typer.Exit(1)
+    fix = "; rotate what has left this machine: githarness vault rotate NAME" if rows else ""
+    sh.note(counted(len(rows), "finding") + fix)
+    raise typer.Exit(1 if rows else 0)
 
 
 def _shapes(content: Content) -> Iterator[secrets.Secret]:
