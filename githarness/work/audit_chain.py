@@ -20,6 +20,7 @@ from githarness.git.objects import FILE, Entry, Raw, raw
 from githarness.git.reader import Reader
 from githarness.policy import logs
 from githarness.seal import sshsig
+from githarness.work import judge_signature
 from githarness.work.governance import FOLDER_NAME
 from githarness.work.parts import Parts
 
@@ -71,12 +72,8 @@ def is_of(reader: Reader, ref: str, span: tuple[str, str], at: str | None) -> bo
     path = f"{FOLDER_NAME}/logs/{ref.removeprefix(ref_of(''))}.yaml"
     entry = reader.entry(at, path) if at else None
     key = logs.parse(reader.blob(entry.oid), path).key if entry else None
-    for oid in reader.walk(span[1], [span[0]] if span[0] != refs.ZERO else []) if key else ():
-        made = reader.commit(oid)
-        if not (made.signature and made.signed_payload) or key != sshsig.verify(
-                made.signature, made.signed_payload, "git"):
-            return False
-    return key is not None
+    new = reader.walk(span[1], [span[0]] if span[0] != refs.ZERO else [])
+    return key is not None and all(judge_signature.signer(reader.commit(oid)) == key for oid in new)
 
 
 def problem(one: Batch, key: str) -> str | None:

@@ -93,12 +93,8 @@ class _Push:
     def _span(self, base: str, new: str) -> Iterator[Violation]:
         """Commits that the hub has already came in when they were judged: only new ones are pushed now."""
         here = {oid for prefix in (_HEADS, _TAGS) for tip in refs.under(self._repo.common_dir, prefix).values()
-                for oid in self._reader.walk(self._commit(tip), [base])}
-        bench = replace(self._bench, arrived=frozenset(here))
-        yield from judge_range.judge(bench, Range(base, new)).violations
-
-    def _commit(self, oid: str) -> str:
-        return self._reader.resolve(oid)
+                for oid in self._reader.walk(self._reader.resolve(tip), [base])}
+        yield from judge_range.judge(replace(self._bench, arrived=frozenset(here)), Range(base, new)).violations
 
     def _other(self, update: Update) -> Iterator[Violation]:
         ref, gone = update.ref, update.new == refs.ZERO
@@ -122,7 +118,7 @@ class _Push:
             yield _about(update, "not-anchored", f"'{self._anchor.ref}' has to be pushed first")
             return
         try:
-            new = self._commit(update.new)
+            new = self._reader.resolve(update.new)
         except NotFound:
             yield _about(update, "ref", f"'{update.ref}' would name something that is no commit")
             return

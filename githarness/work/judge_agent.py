@@ -77,6 +77,8 @@ def _form(claim: Claim, name: str, governance: Governance) -> Iterator[Fault]:
     if named != ["Agent"] or commit.author != f"{name} <{name}@{fleet}.invalid>":
         yield Fault("author", f"author '{commit.author[:120]}' and trailer 'Agent: {name[:80]}' are not one agent of "
                     f"fleet '{fleet}'")
+    if commit.author_time != commit.time:
+        yield Fault("author", "the date of its author, which listings show, is another than its own")
     missing = [key for key in _ONCE if not claim.one(key)]
     if missing:
         yield Fault("trailer", f"the trailer '{missing[0]}' is missing or stands there twice")

@@ -21,12 +21,9 @@ _LONGEST = 1 << 20  # characters of a message in which folded commits are looked
 
 def of_agent(commit: Commit, pairs: Trailers, known: Registry) -> bool:
     """An address that no mail reaches is an agent's, unless it is that of a person who is known."""
-    if any(key.lower() == "agent" for key, _ in pairs):
-        return True
-    if not _LIKE_ONE.search(commit.author):
-        return False
     mail = commit.author.rpartition("<")[2].rstrip(">").lower()
-    return all(human.mail.lower() != mail for human in known.humans.values())
+    return any(key.lower() == "agent" for key, _ in pairs) or (
+        bool(_LIKE_ONE.search(commit.author)) and all(human.mail.lower() != mail for human in known.humans.values()))
 
 
 def squashed(commit: Commit, pairs: Trailers, fleet: str, agents: Container[str]) -> Fault | None:

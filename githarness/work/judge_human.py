@@ -95,7 +95,5 @@ def _several(state: State, decree: Decree, governing: Sequence[PathChange]) -> I
 def _paths(changes: Sequence[PathChange]) -> Iterator[Fault]:
     """What no tree may have, whoever made it: names that some clone would take for git's own or for ours."""
     for change in changes:
-        if change.new is None:
-            continue
-        if why := disguise.why(change.path):
+        if change.new is not None and (why := disguise.why(change.path)):
             yield Fault("bad-path", f"{change.path!a} {why}", change.path)

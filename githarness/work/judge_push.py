@@ -18,6 +18,6 @@ def of_push(bench: Bench, ref: str, updates: Sequence[Update]) -> Iterator[Viola
     """`ref`: the governed branch. Raises Unavailable where not all of the history is here."""
     for update in updates:
         if update.remote_ref == ref and update.local_oid != refs.ZERO:
-            known = update.remote_oid != refs.ZERO and bench.reader.has(update.remote_oid)
-            span = Range(update.remote_oid if known else None, update.local_oid)
-            yield from judge_range.judge(bench, span).violations
+            old = update.remote_oid
+            known = old != refs.ZERO and bench.reader.has(old)
+            yield from judge_range.judge(bench, Range(old if known else None, update.local_oid)).violations

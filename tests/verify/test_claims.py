@@ -126,3 +126,11 @@ def test_an_address_that_listings_show_as_an_agents_is_one(forge, scoped, mail: 
     """Git shows them as `deployer@acme.invalid`, with a blank or a dot at most: nobody signed that."""
     spoofed = forge.commit({"notes/z.md": "z\n"}, agent=None, parents=[scoped], author=f"deployer {mail}")
     assert {"author", "unsigned"} <= forge.codes(scoped, spoofed)
+
+
+def test_the_date_that_listings_show_is_that_of_the_commit(forge, scoped) -> None:
+    """`git log` prints the author's date; what is judged is the committer's."""
+    good = _write(forge, scoped)
+    stamp = forge.git("show", "-s", "--format=%at +0000", good)
+    assert forge.codes(scoped, _said(forge, good, f"deployer@acme.invalid> {stamp}",
+                                     "deployer@acme.invalid> 1700000000 +0000")) == {"author"}
