@@ -181,6 +181,10 @@ def run(argv: Sequence[str]) -> int:
 
 def _usage(error: typer.BadParameter, named: list[str]) -> Usage:
     message = " ".join(error.format_message().rstrip(".").split())
+    said, is_not, _ = message.rpartition(" is not ")
+    if is_not and error.param and error.param.type.name.endswith(" range"):
+        kind: Any = error.param.type
+        message = f"{said} is not a whole number from {kind.min} {f'to {kind.max:,}' if kind.max else 'on'}"
     place = error.ctx.command_path if error.ctx else " ".join([_NAME, *(name for name in named if name in COMMANDS)])
     told, fix = error.ctx.get_help() if error.ctx else "", f"{place} --help"
     extra = "extra argument" in message

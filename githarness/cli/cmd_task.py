@@ -21,7 +21,8 @@ from githarness.work.state import RAW
 
 app = group("Tasks: work that is asked for once, claimed by one agent, and done once.")
 Id = Annotated[str, typer.Argument(metavar="ID", help="A task, as add and claim print it.")]
-Token = Annotated[int | None, typer.Option(metavar="N", help="The token of the claim, where one run has several.")]
+Token = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="The token of the claim, where one run has several.")]
 Source = Annotated[str | None, typer.Option("--from", metavar="FILE", help="Read FILE instead of stdin.")]
 _COLOURS = {"open": "cyan", "claimed": "yellow", "done": "green", "failed": "red", "blocked": "red"}
 

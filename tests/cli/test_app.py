@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib import import_module
+from typing import Any
 
 import pytest
 
-from githarness.cli.app import COMMANDS
+from githarness.cli.app import COMMANDS, command_line
 
 
 def test_help_lists_every_command_of_the_table(cli) -> None:
@@ -66,7 +68,11 @@ def test_the_help_of_a_group_cuts_no_sentence(cli) -> None:
          "githarness vault set … < FILE"),
         (["log", "docs"], "got unexpected extra argument(s) (docs)", "githarness log --path GLOB"),
         (["run", "sh", "-c", "x"], "no such option: -c", "githarness run … -- CMD; githarness run --help"),
-        (["log", "-n", "x"], "invalid value for '-n': 'x' is not a valid int range", "githarness log --help"),
+        (["log", "-n", "x"], "invalid value for '-n': 'x' is not a whole number from 0 on", "githarness log --help"),
+        (["runs", "list", "-n", "0"], "invalid value for '-n': 0 is not a whole number from 1 on",
+         "githarness runs list --help"),
+        (["demo", "--agents", "-1"], "invalid value for '--agents': -1 is not a whole number from 1 to 99",
+         "githarness demo --help"),
     ],
 )
 def test_wrong_usage_has_our_error_shape(cli, argv: list[str], message: str, fix: str) -> None:
@@ -141,3 +147,18 @@ def test_every_command_has_help_and_an_example(cli) -> None:
         if not row.target.endswith(":app"):
             help_text = " ".join(cli(name, "--help").out.split())
             assert re.search(rf"Example: .*githarness {name}\b", help_text), name
+
+
+def numbers(one: Any) -> Iterator[tuple[str, Any]]:
+    """Every parameter of a command, and of those below it, that is a number."""
+    yield from ((f"{one.name} {param.name}", param.type) for param in one.params
+                if param.type.name.startswith(("int", "float")))
+    for below in getattr(one, "commands", {}).values():
+        yield from numbers(below)
+
+
+def test_every_number_has_a_range() -> None:
+    """So that what is refused says what is taken; `_usage` counts on it."""
+    line: Any = command_line()
+    found = [number for name in COMMANDS for number in numbers(line.get_command(None, name))]
+    assert len(found) > 20 and [name for name, kind in found if not hasattr(kind, "min") or kind.min is None] == []

@@ -130,15 +130,18 @@ def caused(table: Table, run: str, agent: str, **more: Any) -> None:
 
 @pytest.mark.parametrize("wanted", [{"agent": "deployer"}, {"run": "r-1"}])
 def test_with_delegates_what_was_set_for_it_is_undone_too(table: Table, wanted: dict[str, str]) -> None:
-    """In runs that it caused, proven or asserted; without, and what its delegate did of its own, is left."""
+    """In runs that it caused, proven or asserted; without, and what its delegate did of its own, is left, and of another
+    run what that run caused."""
     caused(table, "r-1", "deployer")
+    caused(table, "r-0", "scribe", parent="r-elsewhere", chain=("deployer",))
     for run, chain in (("r-2", ("deployer",)), ("r-3", ("deployer asserted",))):
         caused(table, run, "scribe", parent="r-1", chain=chain)
     for run, who in (("r-1", "deployer"), ("r-2", "scribe"), ("r-3", "scribe"), ("r-own", "scribe")):
         table.ask(state.SetAsk(run, "1"), who, run)
     assert [one.path for one in undo(table, **wanted).paths] == ["@state/r-1"]
+    table.ask(state.SetAsk("r-0", "1"), "scribe", "r-0")
     done = undo(table, with_delegates=True, **wanted)
-    assert [one.path for one in done.paths] == ["@state/r-2", "@state/r-3"]
+    assert [one.path for one in done.paths] == ["@state/r-2", "@state/r-3"] + ["@state/r-0"] * ("agent" in wanted)
     assert table.value("r-own") == 1
 
 
