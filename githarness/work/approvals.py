@@ -3,8 +3,9 @@
     statement as an event (durable) → ref refs/githarness/statements/HELD/NAME → landing, with the statements in the
     commit → the held change and its statements are let go
 
-A crash in between leaves a held change with statements: to approve it once more lands it. A proposal is void once a
-path of it or the governance changed; then it is proposed anew under another id, and what was signed counts no more.
+A crash in between leaves a held change with statements: to approve it once more lands it, or lets it go. A proposal is
+void once a path of it or the governance changed; then it is proposed anew under another id, and what was signed counts
+no more.
 """
 
 from __future__ import annotations
@@ -184,7 +185,11 @@ def reject(desk: Desk, name: str, why: str = "") -> Statement:
 
 
 def _found(desk: Desk, name: str) -> Proposal:
-    return get(desk.parts, desk.parts.governed.at(desk.lane.head()), name)
+    found = get(desk.parts, desk.parts.governed.at(desk.lane.head()), name)
+    if found.void and (landed := _landed(desk.parts, name)):  # a crash kept it from being let go
+        _let_go(desk.parts, desk.git, name)
+        raise landed
+    return found
 
 
 def land(parts: Parts, git: Git, lane: LocalLane, found: Proposal) -> Written:

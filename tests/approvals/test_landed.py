@@ -20,6 +20,18 @@ def test_what_has_landed_says_in_which_commit(office: Office, command: str) -> N
     assert office.cli(command, "h-none", who="ida").code == 14
 
 
+@pytest.mark.parametrize("command", ["approve", "reject"])
+def test_a_crash_behind_the_landing_leaves_nothing_that_waits(office: Office, command: str) -> None:
+    """The branch has it, and nobody let the held change go: it is no change that was void, and it goes now."""
+    held = office.propose("build\nship\n")
+    kept = office.git("rev-parse", f"refs/githarness/held/{held}")
+    office.good("approve", held, who="otto")
+    office.git("update-ref", f"refs/githarness/held/{held}", kept)
+    done = office.cli(command, held, "--json", who="otto")
+    assert (done.code, done.json["error"]["details"]) == (11, {"held": held, "commit": office.head})
+    assert office.refs() == []
+
+
 def test_what_was_rejected_has_not_landed(office: Office) -> None:
     """It is told as before."""
     held = office.propose("build\nship\n")
