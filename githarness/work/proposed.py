@@ -26,10 +26,10 @@ def of(admission: Admission) -> NeedsApproval | None:
     if wanted is None:
         return None
     (action, path), decision = next(item for item in admission.asked.items() if item[1].effect == _WAITS)
-    why = f": {decision.why}" if decision.why else ""
+    why = f": {decision.why}" if decision.why and decision.rule not in decision.why else ""
     return NeedsApproval(
         f"agent '{admission.agent.name}' may {action} '{path}' with approval only, by rule '{decision.rule}'{why}; "
-        f"{wanted.count} of role {wanted.role} or above may approve",
+        f"it takes {wanted.count} of role {wanted.role} or above",
         fix="githarness proposals shows what waits",
         details={"path": path, "action": action, "rule": decision.rule, "why": decision.why,
                  "approvers": {"role": wanted.role, "count": wanted.count},

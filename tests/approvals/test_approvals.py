@@ -22,7 +22,7 @@ def test_a_write_is_held_and_nothing_else_changes(office: Office) -> None:
     done = office.cli("write", RUNBOOK, "--agent", "deployer", "--json", stdin="build\nship\n")
     error = done.json["error"]
     assert (done.code, error["code"], error["details"]["rule"]) == (13, "needs-approval", "main/runbooks")
-    assert "two pairs of eyes; 1 of role operator or above may approve; it is held as h-" in error["message"]
+    assert "two pairs of eyes; it takes 1 of role operator or above; it is held as h-" in error["message"]
     assert office.refs() == [f"refs/githarness/held/{error['details']['held']}"]
     assert (office.head, (office.folder / RUNBOOK).read_text()) == (before, text)
 
