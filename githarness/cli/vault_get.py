@@ -178,4 +178,4 @@ def revoke(ctx: typer.Context, gone: Gone, *,
         person(harness, vault)
         ended = int(vault.ask("revoke", **said, **({"all": True} if everything else {})).header["revoked"])
     sh.document({"revoked": ended})
-    sh.line(f"ended {counted(ended, 'lease')}")
+    sh.line(f"ended {counted(ended, 'lease')}; runs that are open do not get again what was revoked")
