@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from githarness.cli.shell import Shell, shell
 from githarness.policy.model import Agent
 from githarness.store.stops import Stop
 from githarness.work import agents
+from githarness.work.govern import Desk
 
 app = group("Agents: add them, give them keys of this host, retire them.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The agent.")]
@@ -26,7 +28,8 @@ def add(
     ctx: typer.Context,
     name: Name,
     *,
-    role: Annotated[list[str] | None, typer.Option(help="writer (the default) or reader; repeatable.")] = None,
+    role: Annotated[list[str] | None, typer.Option(
+        metavar="ROLE", help="writer (the default) or reader; repeatable.")] = None,
     purpose: Annotated[str, typer.Option(metavar="TEXT", help="What the agent is for.")] = "",
     owner: Annotated[str, typer.Option(metavar="MAIL", help="Who answers for it [git config user.email].")] = "",
     expires: Annotated[
@@ -83,10 +86,7 @@ def enroll(ctx: typer.Context, name: Name) -> None:
 
     Example: githarness agent enroll deployer
     """
-    sh = shell(ctx)
-    harness = sh.open()
-    done = agents.enroll(desk(harness), name)
-    show_change(sh, harness, done.agent, done.commit, what="enrolled")
+    _changed(ctx, "enrolled", lambda at: agents.enroll(at, name))
 
 
 @app.command("rotate-key")
@@ -96,10 +96,7 @@ def rotate_key(ctx: typer.Context, name: Name) -> None:
 
     Example: githarness agent rotate-key deployer
     """
-    sh = shell(ctx)
-    harness = sh.open()
-    done = agents.rotate_key(desk(harness), name)
-    show_change(sh, harness, done.agent, done.commit, what="rotated the key of")
+    _changed(ctx, "rotated the key of", lambda at: agents.rotate_key(at, name))
 
 
 @app.command("guard")
@@ -117,11 +114,8 @@ def guard(
 
     Example: githarness agent guard deployer --failures 3 --silence 10m
     """
-    sh = shell(ctx)
-    harness = sh.open()
     quiet = None if silence is None else int(clock.seconds(silence))
-    done = agents.guard(desk(harness), name, failures=failures, silence=quiet)
-    show_change(sh, harness, done.agent, done.commit, what="guarded")
+    _changed(ctx, "guarded", lambda at: agents.guard(at, name, failures=failures, silence=quiet))
 
 
 @app.command("retire")
@@ -131,14 +125,18 @@ def retire(ctx: typer.Context, name: Name) -> None:
 
     Example: githarness agent retire deployer
     """
-    sh = shell(ctx)
-    harness = sh.open()
-    done = agents.retire(desk(harness), name)
-    show_change(sh, harness, done.agent, done.commit, what="retired")
+    _changed(ctx, "retired", lambda at: agents.retire(at, name))
 
 
 app.command("quarantine")(agent_stops.quarantine)
 app.command("release")(agent_stops.release)
+
+
+def _changed(ctx: typer.Context, what: str, change: Callable[[Desk], agents.Changed]) -> None:
+    sh = shell(ctx)
+    harness = sh.open()
+    done = change(desk(harness))
+    show_change(sh, harness, done.agent, done.commit, what=what)
 
 
 def _line(sh: Shell, agent: Agent, stop: Stop | None) -> None:

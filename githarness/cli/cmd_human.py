@@ -25,7 +25,7 @@ def add(
     name: Name,
     *,
     mail: Annotated[str, typer.Option(metavar="M", help="The address of their git config user.email.")],
-    role: Annotated[str, typer.Option(help="owner, operator or contributor.")],
+    role: Annotated[str, typer.Option(metavar="ROLE", help="owner, operator or contributor.")],
     key: Annotated[str | None, typer.Option(metavar="FILE", help="Their SSH key [a new one on this host].")] = None,
 ) -> None:
     """Add a person with a role; the same person again is no error.
