@@ -14,10 +14,11 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from githarness import clock
 from githarness.audit import line
@@ -31,6 +32,7 @@ NAMES = ("vault-audit.spool", "vault-audit.spool-2")
 LOCK = "vault.lock"  # of who may write or move them
 _SIZE = 4 << 20
 _LARGEST = 64 << 20
+_PIECE, _LONGEST = 64 << 10, 1 << 20  # bytes that are read at once, and of a line
 _EACH = 16  # uses of one lease and secret that are an event each; what more there are between two moves share one
 _MOST = 1 << 50
 _KINDS = ("secret", "denial", "refusal", "revoke")
@@ -130,27 +132,27 @@ def _prepared(path: Path) -> int:
     return file
 
 
-def move(db: Database, path: Path) -> int:
-    """Makes events of the lines in a spool file and empties it; how many lines. Raises what the database raises."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return 0
-    rows = list(_rows(data))
-    if not rows:
-        return 0
-    with db.write() as conn:
-        fresh = [row for row in _merged(rows) if events.find(conn, row.id) is None]
-        events.add(conn, fresh)
-        exposures.note(conn, fresh)
-    _empty(path, data)
-    return len(rows)
+def move(db: Database, path: Path) -> None:
+    """Makes events of the lines in a spool file and empties it. Raises what the database raises."""
+    with open(path, "r+b") as file:
+        if not (rows := _merged(_whole(file))):
+            return
+        used = file.tell()
+        with db.write() as conn:
+            fresh = [row for row in rows if events.find(conn, row.id) is None]
+            events.add(conn, fresh)
+            exposures.note(conn, fresh)
+        file.seek(0)
+        file.write(bytes(used))
+        file.flush()
+        os.fdatasync(file.fileno())  # here nobody waits for it; the next durable use would
 
 
 def move_all(db: Database, home: Path) -> None:
     """What a process that ended has left."""
-    for name in NAMES:
-        move(db, home / name)
+    for path in (home / name for name in NAMES):
+        if path.exists():
+            move(db, path)
 
 
 def any_left(home: Path) -> bool:
@@ -162,24 +164,22 @@ def any_left(home: Path) -> bool:
     return False
 
 
-def _empty(path: Path, data: bytes) -> None:
-    used = len(data.rstrip(b"\0"))
-    with open(path, "r+b") as file:
-        file.write(bytes(used))
-
-
-def _rows(data: bytes) -> Iterator[dict[str, Json]]:
-    for each in data.split(b"\n"):
-        check, _, text = each.partition(b" ")
-        if len(check) != 8 or check != b"%08x" % zlib.crc32(text):
+def _whole(file: BinaryIO) -> Iterator[bytes]:
+    """The lines up to the first that is not whole, without their checks."""
+    rest = b""
+    while data := file.read(_PIECE):
+        *lines, rest = (rest + data).split(b"\n")
+        for each in lines:
+            check, _, text = each.partition(b" ")
+            if check != b"%08x" % zlib.crc32(text):
+                return
+            yield text
+        if rest.endswith(b"\0") or len(rest) > _LONGEST:
             return
-        whole = _LINE.fullmatch(text)
-        if whole and (common := _common(whole[1])):  # one that no daemon wrote keeps no other out of the log
-            yield {**common, "time": float(whole[2]), "n": int(whole[3])}
 
 
 @lru_cache(maxsize=1024)
-def _common(text: bytes) -> dict[str, Json]:
+def _common(text: bytes) -> dict[str, str]:
     """What `prefix` made; nothing where it did not."""
     try:
         found: dict[str, Any] = json.loads(text + b"}")
@@ -194,25 +194,25 @@ def _common(text: bytes) -> dict[str, Json]:
     return {}
 
 
-def _merged(rows: Sequence[dict[str, Json]]) -> list[EventRow]:
+def _merged(lines: Iterable[bytes]) -> list[EventRow]:
     """One event each; of a crowd of the same kind the last says how many more there were."""
-    alike: dict[str, list[dict[str, Json]]] = {}
-    for row in rows:
-        alike.setdefault(json.dumps([row[name] for name in row if name not in ("time", "n")]), []).append(row)
+    alike: dict[bytes, list[re.Match[bytes]]] = {}
+    many: Counter[bytes] = Counter()
+    for text in lines:
+        if whole := _LINE.fullmatch(text):
+            many[whole[1]] += 1
+            alike.setdefault(whole[1], [])[_EACH:] = [whole]
     made = []
-    for group in alike.values():
-        made += [_event(row) for row in group[:_EACH]]
-        if len(group) > _EACH:
-            made.append(_event(group[-1], len(group) - _EACH))
+    for common, group in alike.items():
+        if fields := _common(common):  # a line that no daemon wrote keeps no other out of the log
+            made += [_event(fields, whole) for whole in group[:_EACH]]
+            made += [_event(fields, whole, many[common] - _EACH) for whole in group[_EACH:]]
     return sorted(made, key=lambda row: row.time)
 
 
-def _event(row: Mapping[str, Json], uses: int = 1) -> EventRow:
-    safe, time = str(row["safe"]), float(str(row["time"]))
+def _event(fields: Mapping[str, str], whole: re.Match[bytes], uses: int = 1) -> EventRow:
+    safe, time = fields["safe"], float(whole[2])
     if uses > 1:
         safe = line.safe({**json.loads(safe), "uses": uses})
-    def text(name: str) -> str | None:
-        return str(row[name]) if name in row else None
-
-    return EventRow(clock.made_id("e", time, int(str(row["n"])) % _MOST), time, str(row["kind"]), text("agent"),
-                    text("human"), text("run"), outcome=text("outcome"), safe=safe)
+    return EventRow(clock.made_id("e", time, int(whole[3]) % _MOST), time, fields["kind"], fields.get("agent"),
+                    fields.get("human"), fields.get("run"), outcome=fields.get("outcome"), safe=safe)

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from githarness.clock import SYSTEM
 from githarness.errors import HarnessError, RateLimited, Unavailable
 from githarness.proxy import spool
 from githarness.proxy.mover import Mover
+from githarness.store import exposures
+from githarness.store.db import Database
 from tests.conftest import Cli, run_git
 from tests.proxy.conftest import POLICY, Daemon, answer, events, frame
 from tests.proxy.served import eventually
@@ -237,4 +240,23 @@ def test_a_file_of_the_spool_that_was_not_moved_is_not_taken_for_empty(tmp_path:
     (tmp_path / "harness.db").rmdir()
     assert mover.wait() and not spool.any_left(tmp_path)
     mover.close()
+    book.close()
+
+
+def test_a_crowd_in_the_spool_is_counted_exactly(tmp_path: Path) -> None:
+    """Of two kinds in turn, in more bytes than are read at once; what is torn behind them is gone with them."""
+    db, book = Database(tmp_path, SYSTEM), spool.Spool(tmp_path)
+    safe = {"secret": "a/b", "version": 1, "lease": "vl-1"}
+    kinds = [spool.prefix("secret", "a", None, "r", None, {**safe, "mode": mode}) for mode in ("get", "exec")]
+    for number in range(1001):
+        book.note(kinds[number % 2], 1.0 + number, durable=False)
+    assert book.write()
+    with open(path := book.turn(), "r+b") as file:
+        file.seek(file.read().index(b"\0"))
+        file.write(b"00000000 torn")
+    spool.move(db, path)
+    with db.read() as conn:
+        assert {one.mode: one.uses for one in exposures.listed(conn)} == {"get": 501, "exec": 500}
+        assert conn.execute("SELECT count(*) FROM events").fetchone()[0] == 34
+    assert not path.read_bytes().strip(b"\0")
     book.close()
