@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import selectors
 import socket
@@ -30,6 +31,7 @@ from vault_peers import Latchkey, SshAgent, rss
 from githarness import settings
 from githarness.seal import kdf
 from githarness.vault import wire
+from githarness.vault.client import Client
 
 AGENT, RUN = "bench", "r-bench"
 RULES = """\
@@ -167,8 +169,11 @@ def whole(data: bytes) -> bool:
 def latencies(ours: Ours, peer: Latchkey | None, agent: SshAgent, gets: int) -> None:
     """Interleaved in slices, so that what else the machine does hits all alike."""
     kept, signing = ours.connect(), agent.connect()
+    client = Client(settings.load(ENV), ours.repo / ".git")
+    client.hello(AGENT, RUN)
     calls: dict[str, Callable[[], object]] = {
         "vault get, kept connection, written": lambda: ours.get(kept, "written/s0001"),
+        "the same by githarness.vault.client": lambda: client.ask("get", name="written/s0001", mode="get").wipe(),
         "vault get, kept connection, durable": lambda: ours.get(kept, "durable/s0001"),
         "vault get, a connection each, written": lambda: once(ours),
         "ssh-agent sign, kept connection": lambda: agent.sign(signing)}
@@ -189,8 +194,23 @@ def once(ours: Ours) -> None:
         ours.get(sock, "written/s0001")
 
 
+def synced(folder: Path, seconds: float = 1.0) -> float:
+    """Times a second that 4 KiB are written in place and brought to disk: without groups durable gets are no faster."""
+    file, done, begun = os.open(folder / "synced", os.O_RDWR | os.O_CREAT), 0, time.perf_counter()
+    for _ in range(2):  # the second time over blocks that are there
+        done, begun = 0, time.perf_counter()
+        while time.perf_counter() - begun < seconds:
+            os.pwrite(file, b"x" * 4096, done % 256 * 4096)
+            os.fdatasync(file)
+            done += 1
+    os.close(file)
+    return done / (time.perf_counter() - begun)
+
+
 def rates(ours: Ours, peer: Latchkey | None) -> None:
     found = {}
+    floor = max(synced(ours.repo) for _ in range(3))
+    print(f"{'write and fdatasync, one after another':44} {floor:8.0f}/s")
     for kind in ("written", "durable"):
         sockets = [ours.connect() for _ in range(32)]
         request = wire.head({"id": 2, "op": "get", "name": f"{kind}/s0002", "mode": "get"})
@@ -224,10 +244,6 @@ def connections(ours: Ours, number: int) -> None:
           f"daemon {rss(ours.process.pid):.0f} MB")
     for sock in opened:
         sock.close()
-
-
-
-
 
 
 @contextmanager

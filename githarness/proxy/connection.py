@@ -55,14 +55,13 @@ class Connection:
 
     def receive(self) -> None:
         """Takes what is there. Raises OSError where it broke, Foreign."""
-        with memoryview(self.held) as view:
-            try:
-                size, said, _, _ = self.sock.recvmsg_into([view[self.got :]], _SPACE)
-            except BlockingIOError:
-                return
+        try:
+            size, said, _, _ = self.sock.recvmsg_into([memoryview(self.held)[self.got :]], _SPACE)
+        except BlockingIOError:
+            return
         self.ended = not size
         self.got += size
-        if size and (not said or _CREDENTIALS.unpack(said[0][2][:12])[0] != self.session.pid):
+        if size and (not said or _CREDENTIALS.unpack_from(said[0][2])[0] != self.session.pid):
             raise Foreign
 
     def request(self) -> tuple[bytes, bytearray] | None:

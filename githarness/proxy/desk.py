@@ -123,17 +123,15 @@ class Desk:
         Two such requests differ in their ids alone, which is what comes first in them.
         """
         comma = header.find(b",", 6, 26)
-        if not header.startswith(_ID) or comma < 0:
-            return None
-        ready = session.ready.get(header[comma:])
-        if ready is None or ready.epoch != self.epoch or not header[6:comma].isdigit():
+        ready, number = session.ready.get(header[comma:]), header[6:comma]
+        if ready is None or ready.epoch != self.epoch or not number.isdigit() or not header.startswith(_ID):
             return None
         if self.spool.blocked or self.trouble or not ready.lease.spend(self.booted):
             return None
         self.spool.note(ready.line, self.now, durable=ready.durable)
-        text = b'{"id":%b%b' % (header[6:comma], ready.rest)
+        text = b'{"id":%b%b' % (number, ready.rest)
         size = len(ready.held.value)
-        return Reply(wire.LENGTHS.pack(4 + len(text) + size, len(text)) + text, ready.held.value, int(header[6:comma]))
+        return Reply(wire.LENGTHS.pack(4 + len(text) + size, len(text)) + text, ready.held.value, int(number))
 
     def get(self, session: Session, header: bytes, said: dict[str, Any]) -> Reply:
         """Raises Denied, NeedsApproval, VaultLocked, NotFound, Integrity, RateLimited, Unavailable."""

@@ -51,7 +51,7 @@ class Ground:
 
     def look(self, now: float) -> None:
         """Once before the requests of a round: cheap where nothing has changed."""
-        stamps = _stamp(self._ref), _stamp(self._packed)
+        stamps = _stamp(self._ref) or (_stamp(self._packed),)  # git, too, looks there only then
         if stamps != self._stamps:
             self._stamps = stamps
             self._read_head()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -19,7 +20,7 @@ from githarness.settings import Settings
 from githarness.vault import wire
 
 _CONNECT_WAIT = 5.0
-_ANSWER_WAIT = 60.0
+_ANSWER_WAIT = struct.pack("ll", 60, 0)  # seconds, microseconds
 _ROOM = 1 << 17
 
 
@@ -50,7 +51,9 @@ class Client:
         if sockets.peer(self._socket)[1] not in (os.getuid(), 0):  # root may listen for us (socket activation)
             self._socket.close()
             raise Denied(f"'{path}' is another user's socket", fix="set XDG_RUNTIME_DIR to a folder of your own")
-        self._socket.settimeout(_ANSWER_WAIT)
+        self._socket.settimeout(None)  # the kernel's own limits: with Python's, each call polls before it begins
+        for side in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self._socket.setsockopt(socket.SOL_SOCKET, side, _ANSWER_WAIT)
 
     def __enter__(self) -> Self:
         return self
@@ -95,8 +98,7 @@ class Client:
         """The value is copied once, out of a room that is wiped, so that `Answer.wipe` leaves none here."""
         room, got, need = self._room, 0, 8
         while got < need:
-            with memoryview(room) as view:
-                more = self._socket.recv_into(view[got:])
+            more = self._socket.recv_into(memoryview(room)[got:] if got else room)
             if not more:
                 raise ConnectionResetError("the vault daemon hung up")
             got += more

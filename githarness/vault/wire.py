@@ -24,6 +24,7 @@ ANSWER = Bounds(header=4 << 20, body=1 << 20)
 LENGTHS = struct.Struct(">II")
 DEEPEST = 8  # levels of a header
 _COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+_DECODED = json.JSONDecoder().decode  # `json.loads` would guess at the encoding first
 
 
 def socket_path(settings: Settings, common_dir: Path) -> Path:
@@ -43,7 +44,7 @@ def parse(header: bytes | bytearray) -> dict[str, Any]:
     if header.count(b"[") + header.count(b"{") > DEEPEST * 64:
         raise Usage("the header is nested too deep", fix="see docs/vault-protocol.md")
     try:
-        found = json.loads(header)
+        found = _DECODED(str(header, "utf-8"))
     except (ValueError, RecursionError):
         raise Usage("the header is not JSON in UTF-8", fix="see docs/vault-protocol.md") from None
     if not isinstance(found, dict):
