@@ -31,7 +31,8 @@ def save(ctx: typer.Context, file: File) -> None:
     harness = sh.open()
     found = backup.backup_to(harness.parts, harness.settings, file)
     sh.document({"file": str(file), **_told(found)})
-    sh.line(Painted("saved", "green"), f" {found.rows['events']} events and {found.rows['state']} versions to {file}")
+    events, versions = found.rows["events"], found.rows["state"]
+    sh.line(Painted("saved", "green"), f" {events} events and {versions} versions of state in {file}")
 
 
 @command
@@ -56,10 +57,11 @@ def restore(
                  "missing_keys": list[Json](done.missing), "backup": _told(done.manifest)})
     what = "would restore" if dry_run else "restored"
     when = clock.rfc3339(done.manifest.time)
-    later = counted(done.lost, "later event")
-    sh.line(Painted(what, "green"), f" what there was at {when}, without {later} of this database")
-    if enrolled is False:
-        sh.note("the audit log goes on as a new one, for which nobody vouches yet: githarness init, as an owner")
+    later = f", without {counted(done.lost, 'later event')} of this database" if done.lost else ""
+    sh.line(Painted(what, "green"), f" what there was at {when}{later}")
+    if done.log:
+        fix = "" if enrolled else ", for which nobody vouches yet: githarness init, as an owner"
+        sh.note(f"the audit log goes on as a new one{fix}")
     if adopted.load(harness.repo.home) is None:
         sh.note("this clone is not set up, so the command of notify is not run: githarness init")
     for name in done.missing:

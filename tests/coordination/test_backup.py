@@ -282,7 +282,9 @@ def test_the_log_says_what_was_put_back(fleet: Path, cli: Cli, file: Path) -> No
 def test_a_clone_that_lost_its_set_up_is_told_so(fleet: Path, cli: Cli, file: Path) -> None:
     """The record of `init` is in no backup; without it notify runs no command, which nobody would notice."""
     assert cli("backup", file, cwd=fleet).code == 0
-    assert "not set up" not in cli("restore-backup", file, cwd=fleet).err
+    told = cli("restore-backup", file, cwd=fleet)
+    assert "not set up" not in told.err and "the audit log goes on as a new one\n" in told.err
+    assert "later" not in told.out  # nothing is lost, and nothing is said of it
     shutil.rmtree(fleet / ".git" / "githarness")
     assert "not set up" in cli("restore-backup", file, "--force", cwd=fleet).err
 
