@@ -84,8 +84,7 @@ def _wrong_name(name: str) -> str | None:
 
 def twin_key(path: str) -> str:
     """Paths with equal keys are one file where case or Unicode form does not count."""
-    folded = unicodedata.normalize("NFD", path).casefold()
-    return unicodedata.normalize("NFC", folded)
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
 def valid_glob(glob: str) -> str:

@@ -46,8 +46,7 @@ def look(stage: Stage) -> None:
 
 
 def _changed(stage: Stage, commits: list[str]) -> list[str]:
-    shown = stage.git("show", "--shortstat", "--format=%h %an: %s", *commits).out.splitlines()
-    return [line for line in shown if line]
+    return [*filter(None, stage.git("show", "--shortstat", "--format=%h %an: %s", *commits).out.splitlines())]
 
 
 def _read(stage: Stage, commit: str) -> list[str]:

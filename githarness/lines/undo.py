@@ -61,8 +61,7 @@ def undo(weave: Weave, selected: Collection[int]) -> Undone:
             clashes.append(Clash(tuple(sorted(knot.steps)), _text(ours), _text(theirs)))
     lines = [line for line in order if line in after]
     text = _text(lines)
-    whole = not lines or lines[-1].ended(off)
-    return Undone(text if whole else text[:-1], text.count(b"\n"), tuple(clashes))
+    return Undone(text if not lines or lines[-1].ended(off) else text[:-1], text.count(b"\n"), tuple(clashes))
 
 
 def _text(lines: list[Line]) -> bytes:

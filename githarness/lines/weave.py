@@ -89,8 +89,7 @@ class Weave:
     # Replay
 
     def _first(self, data: bytes | None) -> Version:
-        lines = self._born(self.ring.top, data or b"", BASE)
-        return self._closed(Version(lines, data), BASE, frozenset())
+        return self._closed(Version(self._born(self.ring.top, data or b"", BASE), data), BASE, frozenset())
 
     def _born(self, anchor: Line, text: bytes, step: int) -> list[Line]:
         """As a run where it can be cut: a version beside the current one would not learn of the cut."""

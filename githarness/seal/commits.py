@@ -15,8 +15,7 @@ def signed_commit(unsigned: bytes, armored: str) -> bytes:
     head, blank, message = unsigned.partition(b"\n\n")
     if not blank:
         raise Internal("a commit without a blank line after its headers cannot be signed")
-    lines = armored.removesuffix("\n").replace("\n", "\n ").encode()
-    return b"%s\n%s %s\n\n%s" % (head, _HEADER, lines, message)
+    return b"%s\n%s %s\n\n%s" % (head, _HEADER, armored.removesuffix("\n").replace("\n", "\n ").encode(), message)
 
 
 def split_commit(raw: bytes) -> tuple[bytes, str | None]:

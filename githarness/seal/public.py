@@ -55,14 +55,12 @@ def blob_of(public: str) -> bytes:
 
 
 def of_blob(blob: bytes) -> str:
-    kind = wire.Reader(blob, "a public key").string()
-    return f"{kind.decode('ascii', 'replace')} {base64.b64encode(blob).decode()}"
+    return f"{wire.Reader(blob, 'a public key').string().decode('ascii', 'replace')} {base64.b64encode(blob).decode()}"
 
 
 def fingerprint(public: str) -> str:
     """`SHA256:…` as ssh-keygen prints it."""
-    digest = hashlib.sha256(blob_of(public)).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob_of(public)).digest()).decode().rstrip("=")
 
 
 @lru_cache(maxsize=1024)

@@ -43,8 +43,7 @@ def head(public_blob: bytes, namespace: str) -> bytes:
 
 def armor(blob: bytes) -> str:
     text = base64.b64encode(blob).decode()
-    lines = [text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH)]
-    return "\n".join((BEGIN, *lines, END, ""))
+    return "\n".join((BEGIN, *(text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH)), END, ""))
 
 
 def verify(armored: str, message: bytes, namespace: str) -> str:

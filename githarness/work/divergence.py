@@ -44,8 +44,7 @@ class Update:
 
 def updates_of(text: str) -> list[Update]:
     """githooks(5), pre-push: `LOCAL-REF LOCAL-OID REMOTE-REF REMOTE-OID` a line."""
-    fields = [line.split(" ") for line in text.splitlines()]
-    return [Update(found[1], found[2], found[3]) for found in fields if len(found) == 4]
+    return [Update(*found[1:]) for line in text.splitlines() if len(found := line.split(" ")) == 4]
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,8 +206,7 @@ def _subject(ask: Ask) -> str:
 
 def _answer(event: str, admission: Admission) -> str:
     landed = sorted(admission.landed.values(), key=lambda one: one.path)  # as an index made from git would say it
-    rows = [[one.path, one.blob, one.previous, one.merged] for one in landed]
-    return canon.dumps({"event": event, "paths": rows})
+    return canon.dumps({"event": event, "paths": [[one.path, one.blob, one.previous, one.merged] for one in landed]})
 
 
 def answered(commit: str, operation: str | None, answer: str, worktree: str = "none") -> Written:

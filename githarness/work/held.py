@@ -7,6 +7,8 @@ What people signed about it lies under `refs/githarness/statements/ID/NAME`, eac
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ from githarness.errors import Conflict, Integrity, NeedsApproval, NotFound, Stal
 from githarness.git import pack, refs
 from githarness.git.objects import EXECUTABLE, FILE, SUBMODULE, Entry, PathChange, Raw, raw
 from githarness.git.trees import Trees
-from githarness.policy import trailers
+from githarness.policy import approval, trailers
 from githarness.seal.signer import Signer
 from githarness.work import draft
 from githarness.work.asks import Ask, Lane, Op, Written
@@ -28,6 +30,7 @@ if TYPE_CHECKING:  # the write path comes by here, and GitPython takes longer to
 
 _PREFIX = "refs/githarness/held/"
 STATEMENTS = "refs/githarness/statements/"
+_APPROVERS = re.compile(r"[1-9] (contributor|operator|owner)")
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -132,9 +135,15 @@ def _with(trees: Trees, root: str, entries: Mapping[str, Entry | None], made: li
 
 
 def listed(parts: Parts) -> list[HeldChange]:
-    """Oldest first."""
-    found = refs.under(parts.repo.common_dir, _PREFIX)
-    return [_read(parts, ref.removeprefix(_PREFIX), oid) for ref, oid in sorted(found.items())]
+    """Oldest first. What somebody else put in that place, as whoever may push to a hub can, is none."""
+    found = []
+    for ref, oid in sorted(refs.under(parts.repo.common_dir, _PREFIX).items()):
+        try:
+            found.append(_read(parts, ref.removeprefix(_PREFIX), oid))
+        except Integrity:
+            if not parts.reader.has(oid):
+                raise
+    return found
 
 
 def show(parts: Parts, held: str) -> HeldChange:
@@ -148,14 +157,18 @@ def show(parts: Parts, held: str) -> HeldChange:
 
 
 def rejected(parts: Parts, held: str = "") -> Iterator[HeldChange]:
-    """What people would not have, all or the one named: `why` says who and for which reason."""
-    there = refs.under(parts.repo.common_dir, _PREFIX)
+    """What people would not have, all or the one named: `why` says who and for which reason. By what they signed."""
+    there, head = refs.under(parts.repo.common_dir, _PREFIX), refs.head(parts.repo.common_dir, parts.ref)
+    humans = parts.governed.salvaged(head).registry.humans
     for ref, oid in sorted(refs.under(parts.repo.common_dir, f"{STATEMENTS}{held}/" if held else STATEMENTS).items()):
         id_, _, name = ref.removeprefix(STATEMENTS).partition("/")
-        commit = parts.reader.commit(oid)
-        if _PREFIX + id_ not in there and commit.parents and ("Verdict", "reject") in trailers.parse(commit.message):
-            why = commit.message.partition("\n\n")[2].rpartition("\n\n")[0].strip()
-            yield replace(_read(parts, id_, commit.parents[0]), why=f"rejected by {name}" + (f": {why}" if why else ""))
+        for path, entry in parts.reader.files(oid) if _PREFIX + id_ not in there and name in humans else ():
+            with contextlib.suppress(Integrity):  # whoever put it there: it says nothing
+                said, key, _data = approval.parse(parts.reader.blob(entry.oid), path)
+                change = _read(parts, id_, parts.reader.commit(oid).parents[0])
+                if (said.verdict, said.held, said.approver) == (approval.REJECT, id_, name) and any(
+                        one.key == key for one in humans[name].keys):
+                    yield replace(change, why=f"rejected by {name}" + (f": {said.why}" if said.why else ""))
 
 
 def known(parts: Parts, pairs: Pairs, changes: Sequence[PathChange]) -> HeldChange | None:
@@ -176,7 +189,8 @@ def _read(parts: Parts, held: str, oid: str) -> HeldChange:
     commit = parts.reader.commit(oid)
     pairs = tuple(trailers.parse(commit.message))
     named = dict(pairs)
-    if not {"Agent", "Run", "Held"} <= named.keys() or not commit.parents:
+    if not {"Agent", "Run", "Held"} <= named.keys() or not commit.parents or not all(
+            _APPROVERS.fullmatch(value) for key, value in pairs if key == "Approvers"):
         raise Integrity(f"'{_PREFIX}{held}' is not a held change", fix=f"git update-ref -d {_PREFIX}{held}")
     return HeldChange(held, named["Agent"], named["Run"], commit.time, named["Held"], oid, commit.parents[0],
                       parts.reader.changes(oid), commit.message.partition("\n\n")[2].rpartition("\n\n")[0].strip(),

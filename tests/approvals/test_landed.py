@@ -37,3 +37,26 @@ def test_what_was_rejected_has_not_landed(office: Office) -> None:
     held = office.propose("build\nship\n")
     office.good("reject", held, "--why", "no", who="otto")
     assert office.cli("approve", held, who="ida").code == 10
+
+
+def test_what_others_put_among_held_changes_stops_nothing(office: Office) -> None:
+    """Refs that whoever may push to a hub can bring: a commit of anybody, and a change that waits for nobody known. The
+    list goes on, and a stop does above all."""
+    held = office.propose("build\nship\n")
+    top = office.git("rev-parse", f"refs/githarness/held/{held}")
+    message = office.git("log", "-1", "--format=%B", top).replace("Approvers: 1 operator", "Approvers: x king")
+    odd = office.git("commit-tree", f"{top}^{{tree}}", "-p", f"{top}~1", "-m", message)
+    office.git("update-ref", "refs/githarness/held/h-0", "HEAD")
+    office.git("update-ref", "refs/githarness/held/h-1", odd)
+    assert [one["id"] for one in office.good("proposals", "--json").json["items"]] == [held]
+    assert office.good("agent", "quarantine", "deployer", "--why", "x", "--json").json["held"] == [held]
+
+
+def test_nobody_rejects_in_anothers_name(office: Office) -> None:
+    """A ref of a statement that otto never signed: the agent's change waits as any other."""
+    held = office.propose("build\nship\n")
+    top = office.git("rev-parse", f"refs/githarness/held/{held}")
+    office.git("update-ref", "-d", f"refs/githarness/held/{held}")
+    forged = office.git("commit-tree", f"{top}^{{tree}}", "-p", top, "-m", f"reject {held}\n\nno\n\nVerdict: reject")
+    office.git("update-ref", f"refs/githarness/statements/{held}/otto", forged)
+    assert office.propose("build\nship\n") != held

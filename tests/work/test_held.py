@@ -143,8 +143,10 @@ def test_a_ref_that_is_no_held_change_is_named(harness: Harness, git: Git, fleet
         with pytest.raises(NotFound):
             held.show(harness.parts, name)
     git(fleet, "update-ref", "refs/githarness/held/h-x", "HEAD")
+    git(fleet, "update-ref", "refs/githarness/held/h-y", "HEAD:" + RUNBOOK)
     with pytest.raises(Integrity, match="h-x"):
-        held.listed(harness.parts)
+        held.show(harness.parts, "h-x")
+    assert held.listed(harness.parts) == []
 
 
 def _hold_some(fleet: Path, number: int) -> None:
