@@ -112,8 +112,9 @@ def publish(pack_dir: Path, pieces: Sequence[bytes], entries: list[IndexEntry], 
     try:
         _write_durably(body, [*pieces, trailer])
         _write_durably(index, [index_bytes(entries, trailer)])
-        if keep:
-            os.link(_anchor(pack_dir), stem.with_suffix(".keep"))
+        with contextlib.suppress(FileExistsError):  # a crash left it of the very same pack, as within one second
+            if keep:
+                os.link(_anchor(pack_dir), stem.with_suffix(".keep"))
         os.rename(body, stem.with_suffix(".pack"))
         os.rename(index, stem.with_suffix(".idx"))
     except OSError:

@@ -21,3 +21,13 @@ def test_git_reads_objects_of_every_size(tmp_path: Path, git: Callable[..., str]
     git(tmp_path, "verify-pack", f"{stem}.idx")
     assert git(tmp_path, "cat-file", "-s", blob.oid).strip() == str(size)
     git(tmp_path, "fsck", "--strict")
+
+
+def test_what_a_crash_left_of_the_same_pack_is_no_obstacle(tmp_path: Path, git: Callable[..., str]) -> None:
+    """The process died between the mark and the name of the pack; repeated within one second it is the same."""
+    git(tmp_path, "init", "-q", "-b", "main")
+    (tmp_path / ".git/githarness").mkdir()
+    folder, blobs = tmp_path / ".git/objects/pack", [raw("blob", b"again")]
+    for suffix in (".pack", ".idx"):
+        folder.joinpath(f"{pack.write(folder, blobs)}{suffix}").unlink()
+    assert pack.write(folder, blobs) and git(tmp_path, "cat-file", "blob", blobs[0].oid) == "again"
