@@ -61,9 +61,7 @@ def beat(ctx: typer.Context, run: _Run, *, agent: _Agent = None) -> None:
     harness = sh.open()
     with harness.db.read() as conn:
         runs_own.must_be_own(harness, runs.get(conn, run), agent)
-    alive = guard.beat(harness.parts, run)
+    if not guard.beat(harness.parts, run):
+        raise Conflict(f"run '{run}' has finished already", fix=f"githarness runs show {run}")
     with harness.db.read() as conn:
-        row = runs.get(conn, run)
-    if not alive:
-        raise Conflict(f"run '{run}' has finished already ({row.status})", fix=f"githarness runs show {run}")
-    sh.document(item(row))
+        sh.document(item(runs.get(conn, run)))

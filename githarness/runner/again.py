@@ -46,7 +46,7 @@ def run(stage: Stage, order: Order, head: Callable[[], str], limits: Limits) -> 
                 break
             late = SYSTEM.monotonic() + pause >= end
             limits.told(_said(done.settled.run, "no other begins so late" if late else f"the next in {pause:g} s"))
-            if late or not _waited(pause, end, seen):
+            if late or not _waited(pause, seen):
                 break
             errand = replace(order.errand, after=done.settled.run)
             left = max(1.0, end - SYSTEM.monotonic())
@@ -67,12 +67,12 @@ def _pauses(retries: int) -> list[float]:
     return [min(_FIRST * 2 ** min(number, 16), _LONGEST) for number in range(retries)]
 
 
-def _waited(seconds: float, end: float, seen: Sequence[int]) -> bool:
-    """False where the time is over, or a signal came."""
+def _waited(seconds: float, seen: Sequence[int]) -> bool:
+    """False where a signal came."""
     until = SYSTEM.monotonic() + seconds
-    while SYSTEM.monotonic() < min(until, end) and not seen:
+    while SYSTEM.monotonic() < until and not seen:
         sleep(_STEP)
-    return not seen and SYSTEM.monotonic() < end
+    return not seen
 
 
 def resume(stage: Stage, row: RunRow, order: Order, head: str) -> Outcome:

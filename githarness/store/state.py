@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 THINNED, LOST = 1, 2  # a gap: only the run of the version before which it is was there; anybody was
-_COLUMNS = "key, version, value, agent, human, run, time, expires, boot, until_boot, undoes, chain, gap, seq"
+_COLUMNS = "key, version, value, agent, human, run, chain, time, expires, boot, until_boot, undoes, gap, seq"
 _SELECT = f"SELECT {_COLUMNS} FROM state"
+_NEXT = "1 + max(least, coalesce((SELECT max(seq) FROM state), 0))"
 _PART = 4096  # versions that leave at once
 
 
@@ -24,12 +25,12 @@ class Entry(NamedTuple):
     agent: str | None
     human: str | None
     run: str | None
+    chain: str  # canonical JSON: on whose behalf, outermost first
     time: float
     expires: float | None = None  # Unix seconds, for people and for other boots
     boot: str | None = None
     until_boot: float | None = None  # seconds of the clock of that boot
     undoes: int | None = None  # the version whose value this one brings back (rollback); 0: that there was none
-    chain: str = "[]"  # canonical JSON: on whose behalf, outermost first
     gap: int = 0  # THINNED or LOST: what was right before it is no longer kept
     seq: int = 0  # given by the database, over all keys
 
@@ -77,29 +78,30 @@ def since(conn: sqlite3.Connection, seq: int, prefix: str) -> Sequence[Entry]:
 
 def last(conn: sqlite3.Connection) -> int:
     """No version and no `seq` that was given is greater."""
-    return max(floor(conn), int(conn.execute("SELECT coalesce(max(seq), 0) FROM state").fetchone()[0]))
+    return int(conn.execute(f"SELECT {_NEXT} - 1 FROM floors WHERE name = 'state'").fetchone()[0])
 
 
-def floor(conn: sqlite3.Connection) -> int:
-    """Every number from here on is greater."""
-    return int(conn.execute("SELECT least FROM floors WHERE name = 'state'").fetchone()[0])
+def following(conn: sqlite3.Connection, found: Entry | None) -> int:
+    """The number of the version after `found`, which no other value of its key ever had."""
+    least = int(conn.execute("SELECT least FROM floors WHERE name = 'state'").fetchone()[0])
+    return max(found.version if found else 0, least) + 1
 
 
 def add(conn: sqlite3.Connection, entry: Entry) -> int:
-    """Its version is greater than that of its key before, and than `floor`. Its `seq`."""
+    """Its version is the one `following` that of its key before. Its `seq`."""
     until = entry.time if entry.value is None else entry.expires
     conn.execute("UPDATE state SET until = min(coalesce(until, ?), ?) WHERE key = ? AND version = (SELECT max(version)"
                  " FROM state WHERE key = ?)", (entry.time, entry.time, entry.key, entry.key))
-    return conn.execute(f"""INSERT INTO state ({_COLUMNS}, until) VALUES ({"?, " * 13}(SELECT 1 + max(least, coalesce(
-        (SELECT max(seq) FROM state), 0)) FROM floors WHERE name = 'state'), ?)""", (*entry[:13], until)).lastrowid or 0
+    return conn.execute(f"""INSERT INTO state ({_COLUMNS}, until) VALUES ({"?, " * 13}(SELECT {_NEXT} FROM floors
+        WHERE name = 'state'), ?)""", (*entry[:13], until)).lastrowid or 0
 
 
 def put_back(conn: sqlite3.Connection, least: int, who: tuple[str, str], time: float) -> None:
     """In a copy that takes the place of a database: numbers grow from `least` on, and what is newest in the copy is a
     new version by `who` (a person, a run), so that no number names two values, and watchers see what is there now."""
     conn.execute("UPDATE floors SET least = max(least, ?) WHERE name = 'state'", (least,))
-    conn.execute(f"""INSERT INTO state ({_COLUMNS}, until) SELECT key, ?1, value, NULL, ?2, ?3, ?4, expires, boot,
-        until_boot, coalesce(undoes, version), '[]', ?5, seq + ?1, CASE WHEN value IS NULL THEN ?4 ELSE expires END
+    conn.execute(f"""INSERT INTO state ({_COLUMNS}, until) SELECT key, ?1, value, NULL, ?2, ?3, '[]', ?4, expires, boot,
+        until_boot, coalesce(undoes, version), ?5, seq + ?1, CASE WHEN value IS NULL THEN ?4 ELSE expires END
         FROM state WHERE (key, version) IN (SELECT key, max(version) FROM state GROUP BY key)""",
                  (least, *who, time, LOST))
     conn.execute("UPDATE state SET until = min(coalesce(until, ?1), ?1) WHERE version < ?2", (time, least))

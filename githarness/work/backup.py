@@ -172,8 +172,7 @@ class _Task:
         run = f"r-human-{self.human.name}"
         with self.image.write() as copy:
             backup.keep(conn, copy)
-            least = max(state.last(conn), state.last(copy)) + ahead
-            state.put_back(copy, least, (self.human.name, run), now)
+            state.put_back(copy, max(state.last(conn), state.last(copy)) + ahead, (self.human.name, run), now)
             channels.renumber(copy, max(channels.highest(conn), channels.highest(copy)) + ahead)
             self.log = backup.begin_anew(copy, max(then.reserved + ahead, backup.facts(conn).reserved))
             fields: dict[str, Json] = {"what": "restored", "backup": clock.rfc3339(then.time), "log": then.log,

@@ -8,15 +8,17 @@ tell it; a command that fails is an event.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from githarness import canon, clock
 from githarness.audit import line
 from githarness.canon import Json
+from githarness.errors import HarnessError
 from githarness.git import refs
-from githarness.policy.model import Grant
 from githarness.settings import Notify
 from githarness.store import channels, events, notices, stops
 from githarness.store.channels import Message
@@ -31,7 +33,7 @@ _AGAIN, _KEPT = 3600.0, 30 * 86400.0  # seconds: the same cause is told anew, wh
 _MOST = 20_000  # events that one look takes in
 _DENIALS = 5  # in a row, without a write that landed, within an hour
 _SOON = 3600.0  # seconds before its end that a grant is told of
-_STUCK = 60.0  # seconds that uses of secrets may wait to be recorded
+_LONG = 60.0  # seconds that uses of secrets may wait to be recorded
 _WAITING = 1000  # messages that may wait in the channel
 SPOOLS = ("vault-audit.spool", "vault-audit.spool-2")  # proxy/spool.py
 
@@ -47,11 +49,27 @@ class Notice(NamedTuple):
 
 
 def tell(parts: Parts, deliver: Deliver | None) -> list[Notice]:
-    """What is told now. `deliver`: runs the command; None where this clone runs none."""
+    """What is told now. `deliver`: runs the command; None where this clone runs none.
+
+    Raises what the database raises; that uses of secrets wait for it too, the command is told all the same.
+    """
     governance = parts.governed.salvaged(refs.head(parts.repo.common_dir, parts.ref))
     config, now = governance.config.notify, parts.clock.now()
     if config is None:
         return []
+    try:
+        found = _noted(parts, governance, config, now)
+    except HarnessError:
+        for one in _stuck(parts, now):
+            if deliver and config.command and _is_due(parts.repo.home / "notified", now):
+                deliver(config.command, canon.dumps(_message(parts, one)).encode() + b"\n")
+        raise
+    if deliver:
+        _run(parts, deliver, config, found)
+    return found
+
+
+def _noted(parts: Parts, governance: Governance, config: Notify, now: float) -> list[Notice]:
     with parts.db.read() as conn:
         after, until = notices.span(conn, _MOST, clock.new_id("e", now - _AGAIN))
         found = [*_of_events(conn, after, until, now), *_standing(parts, governance, now)]
@@ -63,9 +81,16 @@ def tell(parts: Parts, deliver: Deliver | None) -> list[Notice]:
         notices.forget(conn, now - _KEPT)
         if config.channel:
             _publish(parts, conn, config.channel, found)
-    if deliver:
-        _run(parts, deliver, config, found)
     return found
+
+
+def _is_due(mark: Path, now: float) -> bool:
+    """Once an hour, by the time of a file where the database takes nothing up."""
+    with contextlib.suppress(OSError):
+        if mark.exists() and now - mark.stat().st_mtime < _AGAIN:
+            return False
+        mark.touch()
+    return True
 
 
 def _due(conn: Connection, found: list[Notice], now: float) -> list[Notice]:
@@ -79,7 +104,9 @@ def _of_events(conn: Connection, after: int, until: int, now: float) -> Iterator
     denied, stopped = set(), stops.in_force(conn)
     for one in notices.notable(conn, after, until):
         if one.outcome == "credential-rejected":
-            yield _rejected(one)
+            secret = _said(one, "secret")
+            text = f"'{_said(one, 'host')}' rejected the credential '{secret}'"
+            yield Notice(f"credential:{secret}", text, one.agent)
         elif one.kind == "denial":
             denied.add(one.agent or "")
         elif one.agent in stopped and not one.human:
@@ -89,11 +116,6 @@ def _of_events(conn: Connection, after: int, until: int, now: float) -> Iterator
     for agent in sorted(denied):
         if (count := notices.denials(conn, agent, now - _AGAIN)) >= _DENIALS:
             yield Notice(f"denials:{agent}", f"agent '{agent}' was denied {count} times in a row", agent)
-
-
-def _rejected(one: Notable) -> Notice:
-    secret, host = _said(one, "secret"), _said(one, "host")
-    return Notice(f"credential:{secret}", f"'{host}' rejected the credential '{secret}'", one.agent)
 
 
 def _said(one: Notable, name: str) -> str:
@@ -108,21 +130,17 @@ def _standing(parts: Parts, governance: Governance, now: float) -> Iterator[Noti
         yield Notice(f"held:{change.id}", text, change.agent, once=True)
     for grant in governance.grants.values():
         if now < grant.expires <= now + _SOON:
-            yield _ending(grant)
+            text = f"grant {grant.id} of agent '{grant.agent}' ends at {clock.rfc3339(grant.expires)}"
+            yield Notice(f"grant:{grant.id}:{grant.expires:.0f}", text, grant.agent, once=True)
+    yield from _stuck(parts, now)
+
+
+def _stuck(parts: Parts, now: float) -> Iterator[Notice]:
     for name in SPOOLS:
         file = parts.repo.home / name
-        if file.exists() and now - file.stat().st_mtime > _STUCK and _begun(file.open("rb").read(1)):
+        begun = file.exists() and file.open("rb").read(1) not in (b"", b"\0")  # it is a file of zeros before
+        if begun and now - file.stat().st_mtime > _LONG:
             yield Notice("audit-blocked", "uses of secrets wait to be recorded: githarness doctor")
-
-
-def _begun(first: bytes) -> bool:
-    """Whether a spool has a line: it is a file of zeros before."""
-    return first not in (b"", b"\0")
-
-
-def _ending(grant: Grant) -> Notice:
-    text = f"grant {grant.id} of agent '{grant.agent}' ends at {clock.rfc3339(grant.expires)}"
-    return Notice(f"grant:{grant.id}:{grant.expires:.0f}", text, grant.agent, once=True)
 
 
 def _message(parts: Parts, notice: Notice) -> dict[str, Json]:

@@ -51,10 +51,6 @@ def _health(parts: Parts, conn: Connection, agent: Agent, stop: Stop | None, min
         trouble.append("paused" if stop and stop.by == breaker.GUARD else "quarantined")
     if failed and last:
         trouble.append(last.status)
-    if any(_is_stuck(parts, row) for row in mine):
+    if any(row.pid is not None and parts.clock.boot() - (row.beat or 0.0) > _QUIET for row in mine):
         trouble.append("silent")
     return Health(agent.name, last, len(failed), tuple(mine), stop, tuple(trouble))
-
-
-def _is_stuck(parts: Parts, row: RunRow) -> bool:
-    return row.pid is not None and parts.clock.boot() - (row.beat or 0.0) > _QUIET

@@ -100,8 +100,8 @@ def _sized(text: str) -> str:
 def put(act: Act, ask: SetAsk) -> dict[str, Json]:
     """The new version. Raises Conflict, LeaseLost, Denied, Usage."""
     found = _changing(act, ask, "write")
-    entry = Entry(ask.key, following(act, found), _sized(ask.value), *_author(act), *_until(act, ask.ttl))
-    return _added(act, entry._replace(chain=_chain(act)), "set")
+    version = state.following(act.conn, found)
+    return _added(act, Entry(ask.key, version, _sized(ask.value), *_author(act), *_until(act, ask.ttl)), "set")
 
 
 def delete(act: Act, ask: DeleteAsk) -> dict[str, Json]:
@@ -109,7 +109,7 @@ def delete(act: Act, ask: DeleteAsk) -> dict[str, Json]:
     found = _changing(act, ask, "delete")
     if found is None or not lives(act, found):
         raise _missing(ask.key)
-    return _added(act, Entry(ask.key, following(act, found), None, *_author(act), chain=_chain(act)), "delete")
+    return _added(act, Entry(ask.key, state.following(act.conn, found), None, *_author(act)), "delete")
 
 
 def get(act: Act, ask: GetAsk) -> dict[str, Json]:
@@ -203,17 +203,9 @@ def _until(act: Act, ttl: float | None) -> tuple[float, str, float] | tuple[None
     return (act.turn.now + ttl, act.turn.boot_id, act.turn.boot + ttl)
 
 
-def following(act: Act, found: Entry | None) -> int:
-    """The number of the next version, which no other value ever had."""
-    return max(found.version if found else 0, state.floor(act.conn)) + 1
-
-
-def _chain(act: Act) -> str:
-    return canon.dumps([*act.run.chain, *act.caller.chain])
-
-
-def _author(act: Act) -> tuple[str | None, str | None, str, float]:
-    return (act.caller.agent, act.caller.human, act.caller.run, act.turn.now)
+def _author(act: Act) -> tuple[str | None, str | None, str, str, float]:
+    chain = canon.dumps([*act.run.chain, *act.caller.chain])
+    return (act.caller.agent, act.caller.human, act.caller.run, chain, act.turn.now)
 
 
 def _added(act: Act, entry: Entry, what: str) -> dict[str, Json]:

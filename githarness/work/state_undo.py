@@ -19,7 +19,7 @@ from githarness.work.coordination import Act, Caller, do
 from githarness.work.operator import Ledger
 from githarness.work.rollback import Conflict, PathAction, Report, Selection
 from githarness.work.rollback_select import Excluded
-from githarness.work.state import PREFIX, following, tell
+from githarness.work.state import PREFIX, tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ def _undo(act: Act, selection: Selection) -> list[Undo]:
     found = plan(act.conn, selection)
     for one in found:
         if not one.conflict:
-            was = one.target
-            entry = Entry(one.latest.key, following(act, one.latest), one.value, None, act.caller.human, act.caller.run,
-                          act.turn.now, *(was[7:10] if was else (None, None, None)), was.version if was else 0)
+            was, number = one.target, state.following(act.conn, one.latest)
+            entry = Entry(one.latest.key, number, one.value, None, act.caller.human, act.caller.run, "[]",
+                          act.turn.now, *(was[8:11] if was else (None, None, None)), was.version if was else 0)
             state.add(act.conn, entry)
             tell(act, entry, "rollback", outcome="rolled-back")
     return found

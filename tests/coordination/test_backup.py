@@ -95,9 +95,11 @@ def test_no_version_names_two_values(table: Table, file: Path, lost: bool) -> No
     assert len(done.paths) == 2 and table.value("old") == "saved"
 
 
-def test_a_watcher_sees_what_was_put_back(table: Table, file: Path) -> None:
+@pytest.mark.parametrize("saved", [[("k", '"saved"')], []])
+def test_a_watcher_sees_what_was_put_back(table: Table, file: Path, saved: list[tuple[str, str]]) -> None:
     """What it notes as seen is below everything that comes after the restore."""
-    table.set("k", '"saved"')
+    for key, value in saved:
+        table.set(key, value)
     save(table, file)
     table.set("k", '"gone"')
     with table.harness.db.read() as conn:
@@ -105,7 +107,7 @@ def test_a_watcher_sees_what_was_put_back(table: Table, file: Path) -> None:
     put_back(table, file, force=True)
     table.set("new")
     with table.harness.db.read() as conn:
-        assert [(one.key, one.value) for one in entries.since(conn, mark, "")] == [("k", '"saved"'), ("new", "1")]
+        assert [(one.key, one.value) for one in entries.since(conn, mark, "")] == [*saved, ("new", "1")]
 
 
 def test_a_cursor_from_after_the_backup_skips_nothing(table: Table, file: Path) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from githarness import clock, settings
-from githarness.errors import Denied, Integrity
+from githarness import clock, flock, settings
+from githarness.errors import Denied, Integrity, Locked
 from githarness.runner import tell
 from githarness.settings import Notify
-from githarness.store import channels, events, stops
+from githarness.store import channels, db, events, stops
 from githarness.store.rows import EventRow
 from githarness.work import notify, runs
 from githarness.work.asks import Ask, Op
@@ -143,6 +143,27 @@ def test_uses_that_cannot_be_recorded_are_told(table: Table, told: Callable[[], 
     assert told() == []
     spool.write_bytes(b"1234 {}\n")
     assert told() == ["audit-blocked"]
+
+
+def test_what_the_database_cannot_take_is_told_by_the_command(table: Table, told: Callable[[], list[str]],
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    """That uses of secrets wait goes out while nothing can be noted; once an hour, and nothing else does."""
+    told()
+    fail(table)
+    spool, said = table.harness.repo.home / "vault-audit.spool", list[str]()
+    table.clock.wall = time.time() + 3600
+    monkeypatch.setattr(db, "WAIT", 0.05)
+
+    def page(_: object, message: bytes) -> str:
+        said.append(json.loads(message)["cause"])
+        return ""
+
+    with flock.exclusive(table.harness.repo.home / "harness.lock", what="a test"):
+        for line in (b"", b"1234 {}\n", b"1234 {}\n"):
+            spool.write_bytes(line)
+            with pytest.raises(Locked):
+                notify.tell(table.harness.parts, page)
+    assert said == ["audit-blocked"]
 
 
 def test_a_full_channel_drops_nothing(table: Table, told: Callable[[], list[str]]) -> None:

@@ -130,8 +130,8 @@ def caused(table: Table, run: str, agent: str, **more: Any) -> None:
 
 @pytest.mark.parametrize("wanted", [{"agent": "deployer"}, {"run": "r-1"}])
 def test_with_delegates_what_was_set_for_it_is_undone_too(table: Table, wanted: dict[str, str]) -> None:
-    """In runs that it caused, proven or asserted; without, and what its delegate did of its own, is left, and of another
-    run what that run caused."""
+    """In runs that it caused, proven or asserted; what its delegate did of its own is left, and what the delegate of
+    another run did."""
     caused(table, "r-1", "deployer")
     caused(table, "r-0", "scribe", parent="r-elsewhere", chain=("deployer",))
     for run, chain in (("r-2", ("deployer",)), ("r-3", ("deployer asserted",))):
