@@ -189,14 +189,15 @@ def _warm() -> Warm:
 
 
 def run_cli(
-    *args: str | Path, cwd: Path, stdin: bytes | str | None = None, env: Mapping[str, str] | None = None
+    *args: str | Path, cwd: Path, stdin: bytes | str | None = None, env: Mapping[str, str] | None = None,
+    module: str = "githarness",
 ) -> Ran:
     given = stdin.encode() if isinstance(stdin, str) else (stdin or b"")
     surroundings, words = {**os.environ, **(env or {})}, [str(arg) for arg in args]
     if not COLD and not any(name.startswith(("PYTHON", "LC_", "LANG")) for name in env or ()):
-        code, out, err = _warm().run(words, cwd, given, surroundings)
+        code, out, err = _warm().run(words, cwd, stdin=given, env=surroundings, module=module)
         return Ran(code, out.decode(errors="surrogateescape"), err.decode(errors="replace"))
-    command = [sys.executable, "-m", "githarness", *words]
+    command = [sys.executable, "-m", module, *words]
     done = subprocess.run(command, cwd=cwd, input=given, capture_output=True, check=False, env=surroundings)
     return Ran(done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode(errors="replace"))
 

@@ -36,12 +36,14 @@ class Warm:
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
                                              stdout=subprocess.DEVNULL)
 
-    def run(self, args: Sequence[str], cwd: Path, stdin: bytes, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+    def run(self, args: Sequence[str], cwd: Path, *, stdin: bytes, env: Mapping[str, str],
+            module: str = "githarness") -> tuple[int, bytes, bytes]:
         """Exit code (negative: the signal), stdout and stderr."""
         for text in (*args, str(cwd), *env, *env.values()):
             if b"\0" in os.fsencode(text):
                 raise ValueError("embedded null byte")
-        asked = json.dumps({"args": args, "cwd": str(cwd), "env": dict(env), "umask": _umask()}).encode()
+        main = "githarness.__main__" if module == "githarness" else module
+        asked = json.dumps({"args": args, "cwd": str(cwd), "env": dict(env), "umask": _umask(), "main": main}).encode()
         files = [_file(asked), _file(stdin), _file(b""), _file(b"")]
         ours, theirs = socket.socketpair()
         try:
@@ -129,10 +131,10 @@ def _become(files: Sequence[int], others: Sequence[int]) -> None:
     os.chdir(asked["cwd"])
     time.tzset()
     _libgit2()
-    sys.argv = [str(ROOT / "githarness/__main__.py"), *asked["args"]]
+    module = importlib.import_module(asked["main"])
+    sys.argv = [str(module.__file__), *asked["args"]]
     try:
-        importlib.import_module("githarness.__main__").main()
-        code: object = 0
+        code: object = module.main() or 0
     except SystemExit as end:
         code = end.code or 0
     if isinstance(code, int):  # else, as where it raises anything else, the interpreter has more to say

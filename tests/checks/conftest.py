@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Once, Ran, run_git
+from tests.conftest import Once, Ran, run_cli, run_git
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_SOURCE = shutil.ignore_patterns(".*venv*", ".git", "__pycache__", ".*_cache", ".hypothesis", "dist", "build")
@@ -34,9 +33,7 @@ def hook(tmp_path: Path) -> Hook:
     """`hook("skills", "a.md", cwd=repo)`: what `githarness-skills a.md` says and returns."""
 
     def call(name: str, *args: str, cwd: Path = tmp_path, **env: str) -> Ran:
-        command = [sys.executable, "-m", f"githarness.checks.{name}", *args]
-        done = subprocess.run(command, cwd=cwd, capture_output=True, check=False, env={**os.environ, **env})
-        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return run_cli(*args, cwd=cwd, env=env, module=f"githarness.checks.{name}")
 
     return call
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from githarness.vault.client import Client
-from tests.conftest import Ran
+from tests.conftest import Ran, run_cli
 from tests.proxy.conftest import _vault_template, daemon, start, start_run, value_of, vaulted  # noqa: F401
 
 Call = Callable[..., Any]
@@ -32,9 +30,7 @@ FORMS = {
 
 
 def hook(folder: Path, *args: str) -> Ran:
-    done = subprocess.run([sys.executable, "-m", "githarness.checks.secrets", *args], cwd=folder, capture_output=True,
-                          check=False, env={**os.environ})
-    return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+    return run_cli(*args, cwd=folder, module="githarness.checks.secrets")
 
 
 @pytest.fixture
