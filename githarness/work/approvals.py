@@ -107,7 +107,9 @@ def _proposal(parts: Parts, governance: Governance, change: HeldChange) -> Propo
     agent = owners.PEOPLE if change.by_people else change.agent
     matter = Matter(agent, governance.config.ref, change.value("Policy"), judge_approval.bounds(change.changes),
                     chain, parts.clock.now())
-    found = Proposal(change, matter, Approvers(role, int(count)), void=_void(parts, governance, change))
+    # What is held by people names how many it takes beside the one that lands it.
+    wanted = Approvers(role, int(count) + change.by_people)
+    found = Proposal(change, matter, wanted, void=_void(parts, governance, change))
     standing = [(one, judge_approval.standing(governance, one, matter)) for one in statements.of(parts, change.id)]
     good = [(one, human) for one, human in standing if isinstance(human, Human)]
     return replace(found, signed=tuple(one for one, _ in good), people=tuple(human for _, human in good))
@@ -155,7 +157,7 @@ def _land_as_own(desk: Desk, found: Proposal, why: str, lasts: float) -> Outcome
     """A change of governance lands as a commit of the last person that it takes, with what the others signed in it."""
     signed = zip(found.signed, found.people, strict=True)
     others = [(one, human) for one, human in signed if human.name != desk.human.name]
-    if not approval.enough([human for _, human in others], found.approvers):
+    if not approval.enough([human for _, human in others], replace(found.approvers, count=found.approvers.count - 1)):
         return None
     mine = _sign(desk, found, APPROVE, why, lasts).statement
     changes = [*found.change.changes, *(_file(one) for one, _ in others)]

@@ -48,6 +48,19 @@ def test_a_policy_waits_for_the_second_owner(two: Office) -> None:
     assert two.codes(None, "main") == set()
 
 
+def test_the_last_of_three_owners_lands_it(two: Office) -> None:
+    """Who proposes is the first; the second signs, and hears how many are missing."""
+    policy(two, TWO.replace("count: 2", "count: 3"), who="rita")
+    held = policy(two, POLICY, who="olive", code=13)
+    assert "  1 of 3  " in two.cli("proposals", who="olive").out
+    said = two.good("approve", held, "--json", who="wanda").json
+    assert (said["commit"], said["waits"]) == (None, "it waits for 1 more of role owner or above")
+    (item,) = two.good("proposals", "--json", who="olive").json["items"]
+    assert (item["approvers"]["count"], sorted(item["approved"])) == (3, ["olive", "wanda"])
+    assert two.good("approve", held, "--json", who="rita").json["commit"] == two.head
+    assert two.codes(None, "main") == set()
+
+
 def test_an_old_statement_of_an_owner_comes_to_no_hub(two: Office, tmp_path: Path) -> None:
     """As one about an agent's change: it has a day from its end."""
     two.good("hub", "init", str(tmp_path / "hub.git"))
