@@ -50,7 +50,7 @@ class Screen:
             master, slave = os.openpty()
             _copy_terminal(self._sinks[0], slave)
             self._pumps.append((master, self._sinks[0]))
-            self._keys = _Keys(self, master)
+            self._keys = _Keys(self, master, self._sinks[0])
         out, err = (slave if slave is not None and os.isatty(sink) else self._pipe(sink) for sink in self._sinks)
         self.streams = (slave if os.isatty(_STDIN) else None, out, err)
         self._childs |= {out, err}
@@ -158,8 +158,9 @@ def _copy_size(ours: int, childs: int) -> None:
 class _Keys:
     """Our terminal's keys and size, handed on to the child's pty."""
 
-    def __init__(self, screen: Screen, master: int) -> None:
+    def __init__(self, screen: Screen, master: int, shown: int) -> None:
         self._screen = screen
+        self._shown = shown  # our terminal; where stdout carries a document, that is stderr
         self._master = os.dup(master)
         self._wake = os.pipe()
         self._thread = threading.Thread(target=self._hand_on, daemon=True)
@@ -168,7 +169,7 @@ class _Keys:
         self._resized = signal.getsignal(signal.SIGWINCH)
 
     def begin(self) -> None:
-        signal.signal(signal.SIGWINCH, lambda *_: _copy_size(_STDOUT, self._master))
+        signal.signal(signal.SIGWINCH, lambda *_: _copy_size(self._shown, self._master))
         if self._typed:
             tty.setraw(_STDIN, termios.TCSADRAIN)
             self._thread.start()

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -240,6 +241,17 @@ def test_a_prompt_does_not_wait(terminal: Call) -> None:
 def test_the_size_follows(terminal: Call) -> None:
     """SIGWINCH reaches the child with the new size."""
     one = terminal("trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done")
+    one.until("ready")
+    one.resize(50, 120)
+    one.until("50 120")
+    assert one.end() == 0
+
+
+def test_the_size_follows_where_stdout_is_a_file(vaulted: Path, tmp_path: Path) -> None:  # noqa: F811
+    """With --json what the child prints goes to stderr, and that is the terminal."""
+    job = [sys.executable, "-m", "githarness", "--json", *EXEC, "--", "bash", "-c",
+           "trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done"]
+    one = Terminal(vaulted, "sh", "-c", f"{shlex.join(job)} > {tmp_path / 'out'}")
     one.until("ready")
     one.resize(50, 120)
     one.until("50 120")
