@@ -162,8 +162,8 @@ def rejected(parts: Parts, held: str = "") -> Iterator[HeldChange]:
     humans = parts.governed.salvaged(head).registry.humans
     for ref, oid in sorted(refs.under(parts.repo.common_dir, f"{STATEMENTS}{held}/" if held else STATEMENTS).items()):
         id_, _, name = ref.removeprefix(STATEMENTS).partition("/")
-        for path, entry in parts.reader.files(oid) if _PREFIX + id_ not in there and name in humans else ():
-            with contextlib.suppress(Integrity):  # whoever put it there: it says nothing
+        with contextlib.suppress(Integrity):  # whoever put it there: it says nothing
+            for path, entry in parts.reader.files(oid) if _PREFIX + id_ not in there and name in humans else ():
                 said, key, _data = approval.parse(parts.reader.blob(entry.oid), path)
                 change = _read(parts, id_, parts.reader.commit(oid).parents[0])
                 if (said.verdict, said.held, said.approver) == (approval.REJECT, id_, name) and any(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.approvals.conftest import Office
+from tests.approvals.conftest import RUNBOOK, Office
 
 
 @pytest.mark.parametrize("command", ["approve", "reject", "proposals"])
@@ -48,6 +48,8 @@ def test_what_others_put_among_held_changes_stops_nothing(office: Office) -> Non
     odd = office.git("commit-tree", f"{top}^{{tree}}", "-p", f"{top}~1", "-m", message)
     office.git("update-ref", "refs/githarness/held/h-0", "HEAD")
     office.git("update-ref", "refs/githarness/held/h-1", odd)
+    for name in (f"{held}/zed", "h-gone/otto"):
+        office.git("update-ref", f"refs/githarness/statements/{name}", f"main:{RUNBOOK}")
     assert [one["id"] for one in office.good("proposals", "--json").json["items"]] == [held]
     assert office.good("agent", "quarantine", "deployer", "--why", "x", "--json").json["held"] == [held]
 
