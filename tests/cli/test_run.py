@@ -110,7 +110,7 @@ def test_the_exit_code_is_the_commands(run: Call) -> None:
 
 def test_a_time_limit_is_unavailable(run: Call, cli: Call, git: Git, fleet: Path) -> None:
     """Exit 18; what was done by then has landed, and the record says `timeout`."""
-    done = run("echo x > a.md; sleep 60", "--timeout", "1s", "--json")
+    done = run("echo x > a.md; sleep 60", "--timeout", "2s", "--json")
     error = done.json["error"]
     assert (done.code, error["code"], error["details"]["status"]) == (18, "unavailable", "timeout")
     assert git(fleet, "show", "HEAD:a.md") == "x"
@@ -288,7 +288,7 @@ def test_cancel_ends_a_living_run(spawn: Call, cli: Call, git: Git, fleet: Path)
     assert Path(row["worktree"]).is_dir() and with_env(row["run"])
     done = cli("runs", "cancel", row["run"], "--json", cwd=fleet)
     assert (done.code, done.json["status"], done.json["worktree"]) == (0, "cancelled", None)
-    assert one.wait(10) == 143 and git(fleet, "show", "HEAD:a.md") == "x" and with_env(row["run"]) == []
+    assert one.wait(60) == 143 and git(fleet, "show", "HEAD:a.md") == "x" and with_env(row["run"]) == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
@@ -298,7 +298,7 @@ def test_a_signal_ends_a_run_with_its_work_captured(spawn: Call, git: Git, fleet
     one = spawn("trap 'echo told >> a.md; exit 0' TERM; echo x > a.md; sleep 60 & echo up; wait")
     one.stdout.readline()
     one.send_signal(number)
-    assert one.wait(10) == code and git(fleet, "show", "HEAD:a.md") == "x\ntold"
+    assert one.wait(60) == code and git(fleet, "show", "HEAD:a.md") == "x\ntold"
 
 
 def test_a_killed_runner_is_cleaned_up_after(spawn: Call, cli: Call, git: Git, fleet: Path) -> None:

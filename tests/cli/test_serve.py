@@ -40,7 +40,7 @@ def test_commands_find_the_daemon_and_end_it(serving: subprocess.Popen[str], fle
     second = cli("serve", "--json", cwd=fleet).json["error"]
     assert second["code"] == "locked" and "githarness serve --stop" in second["fix"]
     assert cli("serve", "--stop", cwd=fleet).code == 0
-    assert serving.wait(10) == 0
+    assert serving.wait(60) == 0
     assert serving.stdout and json.loads(serving.stdout.read())["event"] == "stopped"
     assert cli("serve", "--status", cwd=fleet).code == 14
 
@@ -95,7 +95,7 @@ def test_a_killed_daemon_leaves_a_sound_repository(
     """The next command works in process and finishes what was left."""
     assert cli("write", "a.md", "--agent", "deployer", cwd=fleet, stdin="1\n").code == 0
     serving.send_signal(signal.SIGKILL)
-    serving.wait(10)
+    serving.wait(60)
     assert cli("append", "a.md", "--agent", "deployer", cwd=fleet, stdin="2\n").code == 0
     assert (fleet / "a.md").read_text() == "1\n2\n"
     assert "dangling" not in git(fleet, "fsck", "--strict") and git(fleet, "status", "--porcelain") == ""

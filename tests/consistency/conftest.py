@@ -46,7 +46,7 @@ class Field:
                 subprocess.Popen([sys.executable, *args], env=self.environ(), stderr=subprocess.DEVNULL)
             )
 
-    def wait(self, seconds: float = 90) -> None:
+    def wait(self, seconds: float = 300) -> None:
         end = time.monotonic() + seconds
         for one in self.running:
             one.wait(max(0.1, end - time.monotonic()))
@@ -72,7 +72,7 @@ class Field:
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self.daemon is not None:
             self.daemon.send_signal(number)
-            self.daemon.wait(30)
+            self.daemon.wait(120)
             if self.daemon.stdout:
                 self.daemon.stdout.close()
             self.daemon = None
@@ -91,7 +91,7 @@ class Field:
             "    me.append('after.txt', sys.argv[2], operation=sys.argv[2])"
         )
         command = [sys.executable, "-c", code, str(self.repo), operation]
-        done = subprocess.run(command, env=self.environ(), capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(command, env=self.environ(), capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, done.stderr[-2000:]
         assert checker.git(self.repo, "status", "--porcelain") == b"", checker.git(self.repo, "diff", "HEAD").decode()
         assert not list((self.repo / ".git/objects/pack").glob("*.keep"))

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.skipif(STRACE is None, reason="strace is not installed"
 def traced(ground: Field, repo: Path, *options: str) -> subprocess.CompletedProcess[bytes]:
     command = [str(STRACE), "-f", *options, sys.executable, str(HERE / "one_write.py"), str(repo), "the-write"]
     environ = {**ground.environ(), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, env=environ, capture_output=True, check=False, timeout=60)
+    return subprocess.run(command, env=environ, capture_output=True, check=False, timeout=300)
 
 
 def points(ground: Field, tmp_path: Path) -> list[tuple[str, int]]:
@@ -79,7 +79,7 @@ def killed_at(ground: Field, tmp_path: Path, name: str, number: int) -> None:
     after = Field(repo, ground.history)
     after.write_once_more()
     again = [sys.executable, "-c", REPEAT, str(repo)]
-    subprocess.run(again, env=ground.environ(), check=True, timeout=30, capture_output=True)
+    subprocess.run(again, env=ground.environ(), check=True, timeout=120, capture_output=True)
     landed = [commit.operation for commit in checker.commits(repo)].count("the-write")
     assert (landed, (repo / "log.txt").read_text()) == (1, "the-write\n"), f"{name} {number}"
     assert list(checker._sound(repo)) == []

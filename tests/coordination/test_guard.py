@@ -191,7 +191,7 @@ def test_an_identity_file_is_written_as_it_is_read() -> None:
 @pytest.fixture
 def frozen(fleet: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A runner of deployer, with its command, that is stopped by SIGSTOP."""
-    line = ["run", "--agent", "deployer", "--", "sh", "-c", f"echo x > a.md; touch {tmp_path}/up; sleep 1"]
+    line = ["run", "--agent", "deployer", "--", "sh", "-c", f"echo x > a.md; touch {tmp_path}/up; sleep 3"]
     runner = subprocess.Popen([sys.executable, "-m", "githarness", *line], cwd=fleet, stderr=subprocess.PIPE)
     while not (tmp_path / "up").exists():
         time.sleep(0.02)

@@ -240,7 +240,7 @@ def test_cancel_ends_what_escaped(do: Callable[..., Any], fleet: Path, tmp_path:
         runner.wait()
     assert not ended(escaped)
     assert do("runs", "cancel", run).json["status"] == "cancelled"
-    runner.wait(30)
+    runner.wait(120)
     assert ended(escaped)
 
 
@@ -251,7 +251,7 @@ def test_a_swarm_ends_with_its_run(do: Callable[..., Any], fleet: Path, tmp_path
     run = listed(do)[0]["run"]
     worktree = listed(do)[0]["worktree"]
     assert do("runs", "cancel", run).json["status"] == "cancelled"
-    runner.wait(60)
+    runner.wait(120)
     assert process.of_run(f"GITHARNESS_RUN={run}", Path(worktree)) == []
 
 
@@ -336,7 +336,7 @@ def test_tail_follows_a_run_to_its_end(do: Callable[..., Any], fleet: Path, tmp_
     do("journal", "add", "--run", run, "--kind", "transcript", stdin="you: deploy\nme: done\n")
     assert json.loads(tail.stdout.readline())["kind"] == "transcript"
     do("runs", "finish", run, "--status", "ok")
-    assert [json.loads(line)["what"] for line in tail.stdout] == ["ok"] and tail.wait(30) == 0
+    assert [json.loads(line)["what"] for line in tail.stdout] == ["ok"] and tail.wait(120) == 0
 
 
 def test_tail_of_a_run_that_nobody_runs_ends(do: Callable[..., Any], fleet: Path) -> None:

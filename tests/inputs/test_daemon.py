@@ -28,7 +28,7 @@ def served(desk: Desk) -> Iterator[Desk]:
         assert desk.good("append", RUNBOOK, stdin="at last\n")["worktree"] == "updated"
         assert desk.run("serve", "--status", "--json").json["writes"] == before + 1
         assert desk.run("serve", "--stop").code == 0
-        assert daemon.wait(10) == 0
+        assert daemon.wait(60) == 0
     desk.sound()
 
 

@@ -96,7 +96,7 @@ class Daemon:
     def end(self, number: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """Safe fields, agent and run of what the log has; ends nothing, and waits for what is on its way."""

@@ -101,7 +101,7 @@ class Served:
     def stop(self) -> None:
         if self.daemon:
             self.daemon.terminate()
-            self.daemon.wait(20)
+            self.daemon.wait(60)
             self.daemon = None
 
 
@@ -127,7 +127,7 @@ def served(template: tuple[Path, Path], place: Path, **more: str) -> Iterator[Se
 
 def eventually(holds: Callable[[], bool]) -> bool:
     """Whether it comes true before long."""
-    for _ in range(100):
+    for _ in range(600):
         if holds():
             return True
         time.sleep(0.1)

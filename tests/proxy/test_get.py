@@ -256,7 +256,7 @@ def test_one_daemon_for_each_repository(daemon: Daemon) -> None:
     second = run_cli("vault", "serve", cwd=daemon.folder)
     assert second.code == 12 and "githarness vault status says who serves" in second.err
     done = run_cli("--json", "vault", "serve", "--stop", cwd=daemon.folder)
-    assert done.json == {"pid": daemon.pid, "stopped": True} and daemon.process.wait(10) == 0
+    assert done.json == {"pid": daemon.pid, "stopped": True} and daemon.process.wait(60) == 0
     assert settings.load().runtime_dir.exists()
 
 

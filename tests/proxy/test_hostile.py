@@ -192,7 +192,7 @@ def test_who_has_gone_before_it_was_looked_at_is_nobody(said: dict[str, str], da
                 "s.sendall(bytes.fromhex(sys.argv[2])); os.fork() or (print(s.recv(4096)), print(s.recv(4096)))")
         sent = frame(**said) + frame(op="get", name="other/key", mode="get")
         with subprocess.Popen([sys.executable, "-c", code, daemon.socket, sent.hex()], stdout=subprocess.PIPE) as gone:
-            assert gone.wait(20) == 0
+            assert gone.wait(60) == 0
             os.kill(daemon.pid, signal.SIGCONT)
             assert gone.stdout and b"denied" in gone.stdout.readline()
         raw.sendall(frame(op="status"))

@@ -91,7 +91,7 @@ def test_the_command_finds_its_environment(do: Callable[..., Outcome], harness: 
 def test_how_it_ended_is_recorded(do: Callable[..., Outcome], git: Git, fleet: Path, script: str, status: str,
                                   code: int) -> None:
     """And what it had changed until then is captured."""
-    done = do(f"echo x > a.md; {script}", timeout=0.6 if status == "timeout" else 30)
+    done = do(f"echo x > a.md; {script}", timeout=1.5 if status == "timeout" else 30)
     assert (done.settled.run.status, done.ended.code) == (status, code)
     assert done.settled.captured.written and git(fleet, "show", "HEAD:a.md") == "x"
 

@@ -167,7 +167,7 @@ def test_an_agent_that_is_slow_is_given_up(
     start = time.monotonic()
     with pytest.raises(Unavailable, match=r"timed out|slow"):
         sshagent.identities(agent_that(slow))
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 4  # of the five seconds that all pieces take
     gate.set()
 
 

@@ -126,7 +126,7 @@ def test_a_grant_ends_for_everybody(forge, scoped, hub, push) -> None:
 
 def test_a_grant_used_in_time_lands_later_by_a_branch(forge, scoped, hub, push) -> None:
     """What the hub took while the grant lasted it takes again when the branch is merged."""
-    granted = _grant(forge, scoped, clock.SYSTEM.now() + 12)
+    granted = _grant(forge, scoped, clock.SYSTEM.now() + 20)
     side = _write(forge, granted, "other/o.md", rule="grant", grant="g-1")
     assert push(f"{granted}:main").code == 0
     done = push(f"{side}:refs/heads/side")
