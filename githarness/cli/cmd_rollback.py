@@ -14,7 +14,7 @@ from githarness.cli import out, vault_due
 from githarness.cli.cmd_log import shown
 from githarness.cli.options import command
 from githarness.cli.out import Painted
-from githarness.cli.shell import Shell, shell
+from githarness.cli.shell import Shell, opened
 from githarness.work import rollback as work
 from githarness.work import state_undo
 from githarness.work.coordination import operator_of
@@ -59,8 +59,7 @@ def rollback(
 
     Example: githarness rollback deployer --since 2h --dry-run
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     with sh.progress("replaying") as progress:
         selection = _selection(agent, chosen)
 
@@ -112,7 +111,7 @@ def _show(sh: Shell, report: Report, *, dry_run: bool) -> None:
         sh.line(f"to undo this: githarness rollback --commit {report.commit[:12]}")
     elif dry_run:
         sh.note("a dry run: nothing was changed")
-    elif report.paths and not report.stopped:
+    elif report.paths and not report.stopped and {one.action for one in report.paths} <= {"unchanged", "conflict"}:
         sh.line("nothing was changed: each of these files is left as it is")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from githarness.errors import NotFound
 from githarness.store.rows import RunRow
 from githarness.work import state, state_undo
 from githarness.work.rollback import Report, Selection
+from tests.conftest import Cli
 from tests.coordination.conftest import Table
 from tests.coordination.test_state import governed
 
@@ -119,6 +121,17 @@ def test_undoing_brings_back_what_others_set(table: Table) -> None:
         "@state/k": "restored", "@state/mine": "removed", "@state/later": "conflict"}
     assert table.value("k") == "good" and table.value("later") == "theirs"
     assert undo(table, since=1.0).paths and table.value("person") == 1
+
+
+def test_the_command_says_what_it_undid(fleet: Path, cli: Cli) -> None:
+    """That there was no commit to undo does not mean that nothing was changed."""
+    for key, who in (("k", "deployer"), ("later", "deployer"), ("later", "scribe")):
+        assert cli("state", "set", key, "--agent", who, cwd=fleet, stdin="1").code == 0
+    done = cli("rollback", "deployer", "--state", "--on-conflict", "skip", cwd=fleet)
+    assert "removed    @state/k\n" in done.out and "nothing was changed" not in done.out
+    assert cli("state", "get", "k", cwd=fleet).code == 14
+    again = cli("rollback", "deployer", "--state", "--on-conflict", "skip", cwd=fleet)
+    assert again.out.endswith("nothing was changed: each of these files is left as it is\n")
 
 
 def caused(table: Table, run: str, agent: str, **more: Any) -> None:
