@@ -8,8 +8,10 @@ READY := .venv/ready
 demo: $(READY)
 	$(BIN)/githarness demo
 
+# One worker more than a small machine has cores, since tests also wait; each goes through files in one piece, so that what
+# a file sets up is set up once.
 test: $(READY)
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 soak: $(READY)
 	$(BIN)/python -m pytest -q -n 2 -m soak
