@@ -149,8 +149,7 @@ def branch_ref(branch: str) -> str:
 
 def _typed_config(table: dict[str, Any], version: object) -> RepoConfig:
     lists: dict[str, Any] = {name: table[name] for name in ("skills", "memory", "docs") if name in table}
-    texts: dict[str, Any] = {name: table[name] for name in ("fleet", "branch", "vault", *_CHOICES)
-                             if name in table}
+    texts: dict[str, Any] = {name: table[name] for name in ("fleet", "branch", "vault", *_CHOICES) if name in table}
     if why := _why_not(table, lists, texts, version):
         raise Integrity(f"'.githarness/config.toml' is not of the form of schemas/config.schema.json: {why}")
     fields = texts | {name: tuple(globs) for name, globs in lists.items()}

@@ -136,8 +136,7 @@ class _Document:
         if isinstance(event, yaml.ScalarEvent):
             return None if not event.style and event.value in _NULLS else str(event.value)
         if isinstance(event, yaml.SequenceStartEvent):
-            return [self._under(number, item, depth)
-                    for number, item in enumerate(self._until(yaml.SequenceEndEvent))]
+            return [self._under(number, item, depth) for number, item in enumerate(self._until(yaml.SequenceEndEvent))]
         return self._mapping(depth)
 
     def _under(self, step: str | int, event: yaml.Event, depth: int) -> Json:

@@ -12,7 +12,7 @@ from githarness.cli import agent_stops
 from githarness.cli.identities import desk, key_lines, show_change, table
 from githarness.cli.options import command, group
 from githarness.cli.out import Painted
-from githarness.cli.shell import Shell, shell
+from githarness.cli.shell import Shell, opened
 from githarness.policy.model import Agent
 from githarness.store.stops import Stop
 from githarness.work import agents
@@ -39,8 +39,7 @@ def add(
 
     Example: githarness agent add deployer --purpose "rolls releases out"
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     end = clock.deadline(expires, harness.clock.now()) if expires else None
     done = agents.add(desk(harness), name, wanted=tuple(role or ()), purpose=purpose, owner=owner, expires=end)
     show_change(sh, harness, done.agent, done.commit, what="added")
@@ -53,8 +52,7 @@ def show_all(ctx: typer.Context) -> None:
 
     Example: githarness agent list
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     found = sorted(harness.governance().registry.agents.values(), key=lambda agent: agent.name)
     stops = agent_stops.here(harness)
     sh.document({"items": [{**table(harness, one), "stop": agent_stops.document(stops.get(one.name))}
@@ -70,8 +68,7 @@ def show(ctx: typer.Context, name: Name) -> None:
 
     Example: githarness agent show deployer
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     agent = harness.governance().agent(name)
     stop = agent_stops.here(harness).get(name)
     sh.document({**table(harness, agent), "stop": agent_stops.document(stop)})
@@ -133,8 +130,7 @@ app.command("release")(agent_stops.release)
 
 
 def _changed(ctx: typer.Context, what: str, change: Callable[[Desk], agents.Changed]) -> None:
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     done = change(desk(harness))
     show_change(sh, harness, done.agent, done.commit, what=what)
 

@@ -9,7 +9,7 @@ import typer
 
 from githarness.cli.captured import held_error, note_of, rows
 from githarness.cli.options import agent_option, command
-from githarness.cli.shell import Shell, shell
+from githarness.cli.shell import Shell, opened
 from githarness.cli.write_options import agent_name
 from githarness.errors import Detail, NotFound
 from githarness.git import repo
@@ -38,8 +38,7 @@ def capture(
 
     Example: githarness capture --agent deployer -m "update the runbook"
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     name = agent_name(sh, agent)
     row = _run(harness, run or sh.settings.run_of(name), name)
     checkout = _checkout(harness, row, worktree)

@@ -10,7 +10,7 @@ import typer
 from githarness import clock
 from githarness.cli.options import command, group
 from githarness.cli.out import Painted
-from githarness.cli.shell import Shell, shell
+from githarness.cli.shell import Shell, opened, shell
 from githarness.cli.write_options import if_match
 from githarness.cli.write_options import show_all as show_written
 from githarness.errors import Usage
@@ -48,8 +48,7 @@ def show(ctx: typer.Context, change: Held) -> None:
 
     Example: githarness held show h-01j2x7k3m9q4v8b2n6t0
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     one = held.show(harness.parts, change)
     diff, since = _diff(harness, one.changes), _diff(harness, held.since(harness.parts, one))
     sh.document({**_item(one), "diff": diff, "since": since})
@@ -77,8 +76,7 @@ def drop(ctx: typer.Context, change: Held) -> None:
 
     Example: githarness held drop h-01j2x7k3m9q4v8b2n6t0
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     one = held.drop(harness.parts, harness.git, change)
     sh.document({**_item(one), "dropped": True})
     sh.line(f"dropped {one.id}")
@@ -92,8 +90,7 @@ def retry(ctx: typer.Context, change: Held) -> None:
 
     Example: githarness held retry h-01j2x7k3m9q4v8b2n6t0
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     one = held.show(harness.parts, change)
     if one.waits:
         found = approvals.get(harness.parts, harness.governance(), change)
@@ -117,8 +114,7 @@ def resolve(
 
     Example: githarness held resolve h-01j2x7k3m9q4v8b2n6t0 --from merged.md
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     actor = _actor(sh, harness, held.show(harness.parts, change))
     content = sh.content(source)
     if source is None and not content:

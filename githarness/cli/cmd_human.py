@@ -10,7 +10,7 @@ from githarness.cli.identities import desk, key_lines, show_change, table
 from githarness.cli.options import command, group
 from githarness.cli.out import Painted
 from githarness.cli.passphrase import asking
-from githarness.cli.shell import shell
+from githarness.cli.shell import opened
 from githarness.policy.model import Human
 from githarness.work import humans
 
@@ -32,8 +32,7 @@ def add(
 
     Example: githarness human add grace --mail grace@example.org --role operator --key grace.pub
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     at = desk(harness)
 
     def public_key(comment: str) -> str:
@@ -52,8 +51,7 @@ def show_all(ctx: typer.Context) -> None:
 
     Example: githarness human list
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     found = sorted(harness.governance().registry.humans.values(), key=lambda human: human.name)
     sh.document({"items": [table(harness, human) for human in found]})
     for human in found:
@@ -69,7 +67,6 @@ def retire(ctx: typer.Context, name: Name) -> None:
 
     Example: githarness human retire grace
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     done = humans.retire(desk(harness), name)
     show_change(sh, harness, done.human, done.commit, what="retired")

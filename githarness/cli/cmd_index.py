@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from githarness.cli.options import command, group
-from githarness.cli.shell import Shell, shell
+from githarness.cli.shell import Shell, opened, shell
 from githarness.work import index
 from githarness.work.verify import verifier
 
@@ -39,8 +39,7 @@ def status(ctx: typer.Context) -> None:
 
     Example: githarness index status
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     head = harness.head()
     found, known = index.status(harness.db, head), harness.registry.status(head)
     current = found.current and known.current

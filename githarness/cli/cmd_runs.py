@@ -13,7 +13,7 @@ from githarness.cli.captured import note_of
 from githarness.cli.cmd_run import cause, lend, report, stage, told
 from githarness.cli.options import agent_option, command, group
 from githarness.cli.runs_shown import LONG, item, line, worktree
-from githarness.cli.shell import shell
+from githarness.cli.shell import opened, shell
 from githarness.cli.write_options import agent_name
 from githarness.daemon import place
 from githarness.runner import again
@@ -61,8 +61,7 @@ def show(
 
     Example: githarness runs show r-01j2x7k3m9q4v8b2n6t0
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     harness.fresh_index()
     with harness.db.read() as conn:
         row = runs.get(conn, run)
@@ -91,8 +90,7 @@ def start(
 
     Example: export GITHARNESS_RUN=$(githarness runs start --agent deployer)
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     row = runs.start(harness.parts, agent_name(sh, agent), head=harness.head(), cause=cause(sh, harness, parent))
     sh.document({**item(row), "token_file": str(runs.token_file(harness.repo, row.id))})
     sh.line(row.id)
@@ -133,8 +131,7 @@ def resume(ctx: typer.Context, run: Run, *, more: More) -> None:
 
     Example: githarness runs resume r-01j2x7k3m9q4v8b2n6t0
     """
-    sh = shell(ctx)
-    harness = sh.open()
+    sh, harness = opened(ctx)
     with harness.db.read() as conn:
         row = runs.get(conn, run)
     running = place.announced(harness.repo)

@@ -15,10 +15,8 @@ from githarness.work.uninstall import uninstall as take_away
 
 
 @command
-def uninstall(
-    ctx: typer.Context, *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done.")] = False,
-) -> None:
+def uninstall(ctx: typer.Context, *,
+              dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done.")] = False) -> None:
     """Remove the hooks and the configuration that init added and restore what it found; the history stays.
 
     Example: githarness uninstall --dry-run

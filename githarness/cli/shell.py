@@ -88,3 +88,9 @@ class Shell:
 
 def shell(ctx: typer.Context) -> Shell:
     return Shell(ctx.find_object(Flags) or Flags())
+
+
+def opened(ctx: typer.Context) -> tuple[Shell, wiring.Harness]:
+    """As most commands begin. Raises NotFound outside of a governed repository."""
+    sh = shell(ctx)
+    return sh, sh.open()

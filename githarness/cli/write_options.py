@@ -34,9 +34,7 @@ class WriteOptions:
     on_behalf_of: Annotated[
         list[str] | None, typer.Option(metavar="WHO", help="Whom the agent acts for, outermost first; repeatable.")
     ] = None
-    assisted_by: Annotated[
-        str | None, typer.Option(metavar="TOOL:MODEL", help="What produced the content.")
-    ] = None
+    assisted_by: Annotated[str | None, typer.Option(metavar="TOOL:MODEL", help="What produced the content.")] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge the change and change nothing.")] = False
 
 

@@ -82,8 +82,7 @@ def _may_act(parts: Parts, source: Source) -> None:
 
 def _land(parts: Parts, lane: LocalLane, source: Source, found: Found) -> tuple[Written | None, _Refusals]:
     """Lands all that can land in one commit; the rest comes back with what was wrong."""
-    attributes = WorktreeAttributes(
-        parts.repo._replace(git_dir=source.checkout.git_dir, worktree=source.checkout.root))
+    attributes = WorktreeAttributes(parts.repo._replace(git_dir=source.checkout.git_dir, worktree=source.checkout.root))
     refused = {change.path: problem for change in found.changes
                if (problem := _unwritable(change, found) or _unfiltered(parts, attributes, change))}
     left = [change for change in found.changes if change.path not in refused]
