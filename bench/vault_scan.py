@@ -15,12 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from githarness.vault.redact import Patterns, Redactor
-from githarness.vault.search import Sought, search, sought, words
-
-try:
-    from githarness.vault.search_numpy import words as numpy_words
-except ImportError:
-    numpy_words = None  # type: ignore[assignment]
+from githarness.vault.search import Sought, search, sought
 
 _SAMPLE = 64 << 10
 
@@ -32,11 +27,10 @@ def main(mib: int = 10, count: int = 1000) -> None:
     made = best(lambda: sought(secrets))
     known = sought(secrets)
     print(f"{mib} MiB, {count} secrets, {len(known)} forms made in {made:.3f} s")
-    print(f"{'content':8} {'python':>8} {'numpy':>8} {'find loop':>10}")
+    print(f"{'content':8} {'vault':>8} {'find loop':>10}")
     for name, content in contents(draw, mib << 20).items():
-        ours = best(lambda content=content: search(known, content, words)) + made
-        theirs = best(lambda content=content: search(known, content, numpy_words)) + made if numpy_words else 0.0
-        print(f"{name:8} {ours:8.3f} {theirs:8.3f} {plain(known, content):10.1f}")
+        ours = best(lambda content=content: search(known, content)) + made
+        print(f"{name:8} {ours:8.3f} {plain(known, content):10.1f}")
     redaction(secrets[:5], contents(draw, 4 << 20)["code"])
 
 

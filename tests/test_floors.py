@@ -23,7 +23,6 @@ PLANTS = {
     "owner-sqlite": ("cli/out.py", "import sqlite3"),
     "owner-fts4": ("work/search.py", "import sqlite_fts4"),
     "owner-yaml": ("policy/model.py", "import yaml"),
-    "owner-numpy": ("vault/search.py", "import numpy"),
     "owner-frontmatter": ("skills/document.py", "import frontmatter"),
 }
 

@@ -11,7 +11,7 @@ Names out of the asker's scope are not told.
 
 from __future__ import annotations
 
-import importlib
+import gc
 import os
 import resource
 import signal
@@ -29,7 +29,6 @@ _AT_ONCE = 8
 _CONTENT, _NEXT = 10, 30  # seconds for a content to come, and for the next one to begin
 _TIME = 60  # seconds of processor time for one connection
 LARGEST = 48 << 20  # bytes of one content
-_NUMPY = 8 << 20  # to load it takes as long as to look through so much without it
 Values = Sequence[tuple[str, memoryview]]
 
 
@@ -87,17 +86,7 @@ class Scan:
         content, self._content = bytes(self._content), bytearray()
         return {"findings": [
             {"name": hit.name if hit.name in self._shown else "", "form": hit.form, "offset": hit.offset,
-             "length": hit.length} for hit in search.search(self._sought, content, _finder(len(content)))]}
-
-
-def _finder(size: int) -> search.Finder:
-    if size < _NUMPY:
-        return search.words
-    try:
-        found: search.Finder = importlib.import_module("githarness.vault.search_numpy").words
-    except ImportError:
-        return search.words
-    return found
+             "length": hit.length} for hit in search.search(self._sought, content)]}
 
 
 def scope_of(desk: Desk, session: Session) -> Scope:
@@ -123,6 +112,7 @@ def is_asked(header: bytes) -> bool:
 
 def _alone(connection: socket.socket) -> None:
     """No other client's connection, nor the daemon's signals, stay with this process."""
+    gc.disable()  # a collection touches all objects of the daemon, so that each page would be copied
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     kept = connection.fileno()

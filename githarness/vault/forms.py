@@ -11,7 +11,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import shlex
 from base64 import b64encode
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -112,8 +111,7 @@ def _json(text: str) -> Iterator[str]:
 
 def _shell(value: bytes) -> Iterator[tuple[str, bytes]]:
     """Inside quotes of a shell, behind backslashes, and inside Python's own quotes."""
-    text = value.decode("utf-8", "surrogateescape")
-    yield "shell", shlex.quote(text)[1:-1].encode("utf-8", "surrogateescape")
+    yield "shell", value.replace(b"'", b"'\"'\"'")
     yield "shell", value.replace(b"'", b"'\\''")
     yield "shell", _SPECIAL.sub(rb"\\\1", value)
     yield "shell", re.sub(rb'([\\"$`])', rb"\\\1", value)

@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import base64
+import string
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from githarness.vault.forms import forms
-from githarness.vault.search import Finder, Hit, sought, words
+from githarness.vault.search import Hit, sought
 from githarness.vault.search import search as look
 
-FINDERS: list[Finder] = [words]
-try:
-    from githarness.vault import search_numpy
-    FINDERS.append(search_numpy.words)
-except ImportError:
-    pass
 VALUE = b"correct-horse+battery/staple 7"
 VALUES = st.binary(min_size=8, max_size=40)
 
 
-def search(secrets: list[tuple[str, bytes]], content: bytes, find: Finder | None = None) -> list[Hit]:
-    return look(sought(secrets), content, find)
+def search(secrets: list[tuple[str, bytes]], content: bytes) -> list[Hit]:
+    return look(sought(secrets), content)
 
 
-@pytest.mark.parametrize("find", FINDERS)
 @settings(deadline=None)
 @given(value=VALUES, before=st.binary(max_size=70), after=st.binary(max_size=20), data=st.data())
-def test_each_form_at_each_place(find: Finder, value: bytes, before: bytes, after: bytes, data: st.DataObject) -> None:
+def test_each_form_at_each_place(value: bytes, before: bytes, after: bytes, data: st.DataObject) -> None:
     """V48: whatever stands around it, and at whatever distance from the begin."""
     form = data.draw(st.sampled_from(forms(value) or [("raw", b"")]))
-    found = search([("other", b"0" * 30), ("db/main", value)], before + form[1] + after, find)
+    found = search([("other", b"0" * 30), ("db/main", value)], before + form[1] + after)
     assert not form[1] or "db/main" in {hit.name for hit in found}
+
+
+@pytest.mark.parametrize("length", [8, 10, 11, 22, 23, 40])
+def test_a_value_of_each_length_at_each_distance(length: int) -> None:
+    """How many words are passed over depends on the shortest form, here the value itself."""
+    value = string.ascii_letters[:length].encode()
+    for before in range(33):
+        (hit,) = search([("a", value)], b"~" * before + value)
+        assert (hit.offset, hit.length) == (before, length)
 
 
 @pytest.mark.parametrize("joint", ["\n", "\r\n", '" + "', '" +\n    "', "\\\n", "' \\\n    '", '"\n  "',
