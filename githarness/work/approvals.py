@@ -33,7 +33,7 @@ from githarness.work.lane import LocalLane
 from githarness.work.parts import Parts
 from githarness.work.runbook import name_of
 from githarness.work.statements import LASTS, Speaker
-from githarness.work.verify import is_signed, verifier
+from githarness.work.verify import verifier
 
 _HELD = "refs/githarness/held/"
 
@@ -116,7 +116,7 @@ def _proposal(parts: Parts, governance: Governance, change: HeldChange) -> Propo
 
 
 def _void(parts: Parts, governance: Governance, change: HeldChange) -> str:
-    if not change.by_people and not is_signed(parts.reader.commit(change.commit), governance):
+    if not held.is_own(parts, change):
         return f"it is not signed by agent '{change.agent}'"
     if changed := held.since(parts, change):
         return f"'{changed[0].path}' changed since it was proposed"
@@ -130,7 +130,7 @@ def approve(desk: Desk, name: str, why: str = "", *, lasts: float = LASTS) -> Ou
     if partial := approval.partial(desk.human.name, found.matter.agent, found.matter.chain):
         raise Denied(f"{partial}: somebody else approves it", fix="githarness human list",
                      details={"rule": "separation-of-duties"})
-    if found.void and found.change.by_people:
+    if found.void and (found.change.by_people or not held.is_own(desk.parts, found.change)):
         raise Conflict(f"'{name}' is void: {found.void}", fix=f"repeat the change, and githarness held drop {name}")
     if found.void:
         raise _anew(desk, found)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from githarness import clock, flock
-from githarness.errors import Conflict, Integrity, NeedsApproval, NotFound, StaleWrite, Unavailable, Usage
+from githarness.errors import Conflict, Denied, Integrity, NeedsApproval, NotFound, StaleWrite, Unavailable, Usage
 from githarness.git import pack, refs
 from githarness.git.objects import EXECUTABLE, FILE, SUBMODULE, Entry, PathChange, Raw, raw
 from githarness.git.trees import Trees
@@ -24,6 +24,7 @@ from githarness.work import draft
 from githarness.work.asks import Ask, Lane, Op, Written
 from githarness.work.draft import Stamp
 from githarness.work.parts import Parts
+from githarness.work.verify import verifier
 
 if TYPE_CHECKING:  # the write path comes by here, and GitPython takes longer to load than a write
     from githarness.git.porcelain import Git
@@ -156,6 +157,19 @@ def show(parts: Parts, held: str) -> HeldChange:
     raise NotFound(f"no held change '{held}'", fix="githarness held list")
 
 
+def is_own(parts: Parts, change: HeldChange) -> bool:
+    """Whether its agent signed it; of what people propose, their statements tell."""
+    return change.by_people or verifier(parts)(parts.reader.commit(change.commit))
+
+
+def _own(parts: Parts, held: str) -> HeldChange:
+    """Raises NotFound, and Denied for what would land in the name of an agent that never said it."""
+    change = show(parts, held)
+    if not is_own(parts, change):
+        raise Denied(f"'{held}' is not signed by agent '{change.agent}'", fix=f"githarness held drop {held}")
+    return change
+
+
 def rejected(parts: Parts, held: str = "") -> Iterator[HeldChange]:
     """What people would not have, all or the one named: `why` says who and for which reason. By what they signed."""
     there, head = refs.under(parts.repo.common_dir, _PREFIX), refs.head(parts.repo.common_dir, parts.ref)
@@ -176,8 +190,8 @@ def known(parts: Parts, pairs: Pairs, changes: Sequence[PathChange]) -> HeldChan
     made of the same versions."""
     wanted, named = {(one.path, one.old, one.new) for one in changes}, dict(pairs)
     bases = {pair[:2] for pair in wanted}
-    for one in (*listed(parts), *rejected(parts)):
-        if not one.waits or (one.agent, one.value("Policy")) != (named["Agent"], named["Policy"]):
+    for one in (each for each in (*listed(parts), *rejected(parts)) if each.waits and is_own(parts, each)):
+        if (one.agent, one.value("Policy")) != (named["Agent"], named["Policy"]):
             continue
         found, again = {(each.path, each.old, each.new) for each in one.changes}, dict(one.pairs).get("Operation")
         if found == wanted or (again and again == named.get("Operation") and {pair[:2] for pair in found} == bases):
@@ -227,7 +241,7 @@ def retry(parts: Parts, git: Git, lane: Lane, held: str, actor: Actor) -> Writte
 
     One that waits for people lands by `approvals.land`.
     """
-    change = show(parts, held)
+    change = _own(parts, held)
     ops = tuple(op_of(parts, one) for one in change.changes)
     ask = Ask(change.agent, actor.run, ops, message=_message(change, "retried"), merge=True, token=actor.token)
     try:
@@ -266,7 +280,7 @@ class Resolution:
 
 def resolve(parts: Parts, git: Git, lane: Lane, held: str, *, actor: Actor, wanted: Resolution) -> Written:
     """Raises what a write raises; then it stays held."""
-    change = show(parts, held)
+    change = _own(parts, held)
     if len(change.changes) != 1:
         raise Usage(f"held change '{held}' has {len(change.changes)} paths", fix=f"githarness held retry {held}")
     path, new = change.changes[0].path, change.changes[0].new
