@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping
 CONTROL = (r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
            r"\ufff9-\ufffb\U000e0000-\U000e007f]")
 _SURROGATE = "[\ud800-\udfff]"
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+# What JSONEncoder.encode makes anew for each value; without its set of what it is in, a circle is a RecursionError.
+_encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+    None, json.JSONEncoder().default, json.encoder.encode_basestring, None, ":", ",", True, False, False)  # noqa: FBT003
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -20,7 +22,7 @@ def dumps(value: object) -> str:
 
     Bytes of a file name that are no UTF-8 are lone surrogates in Python (PEP 383), and stand escaped.
     """
-    text = _ENCODER.encode(value)
+    text = "".join(_encode(value, 0))
     return text if text.isascii() else re.sub(_SURROGATE, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

@@ -44,13 +44,16 @@ def new_id(prefix: str, now: float) -> str:
 
 def made_id(prefix: str, now: float, number: int) -> str:
     """The id that this number of 50 bits makes of a moment: the same each time, for what may be recorded twice."""
-    return f"{prefix}-{_base32(int(now * 1000))}{_base32(number)}"
+    return f"{prefix}-{_moment(int(now * 1000))}{_base32(number)}"
 
 
 def _base32(number: int) -> str:
     """Of 50 bits. Written out, two digits at once: every event passes here."""
     return (_PAIRS[number >> 40 & 1023] + _PAIRS[number >> 30 & 1023] + _PAIRS[number >> 20 & 1023]
             + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023])
+
+
+_moment = lru_cache(maxsize=16)(_base32)  # many ids are made in one transaction, at one moment
 
 
 def rfc3339(instant: float) -> str:

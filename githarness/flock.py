@@ -29,15 +29,19 @@ def exclusive(path: Path, *, wait: float = WAIT, what: str, fix: str = _FIX) -> 
     owner = os.getpid()
     try:
         _take(descriptor, wait, what, fix=fix)
-    except BaseException:  # also an interruption: an open descriptor would be given the lock later, and keep it
-        os.close(descriptor)
-        raise
-    try:
         yield
-    finally:
+    finally:  # also where it was not to be had: an open descriptor would be given the lock later, and keep it
         if os.getpid() == owner:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile has this descriptor too
         os.close(descriptor)
+
+
+def is_free(path: Path) -> bool:
+    """A look that costs a quarter of a try that fails; whoever wants the lock tries all the same."""
+    with contextlib.suppress(BlockingIOError), open(path, "ab", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def _take(descriptor: int, wait: float, what: str, *, fix: str) -> None:

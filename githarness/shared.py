@@ -273,7 +273,7 @@ def _json(value: Json) -> str:
     try:
         text = canon.dumps(value)
         stored = state.value_of(text.encode())
-    except (TypeError, ValueError) as error:  # a set; half of a surrogate pair
+    except (TypeError, ValueError, RecursionError) as error:  # a set; half of a surrogate pair; a circle
         raise Usage(f"JSON cannot say that value: {error}", fix="pass what json.dumps takes") from error
     if stored != text:
         raise Usage("JSON cannot say a number that is none", fix="pass None")

@@ -23,12 +23,12 @@ class RemoteTable:
     def ask(self, caller: Caller, what: object) -> dict[str, Json]:
         """The answer of the verb that `what` belongs to; raises what it raises, Unavailable where that is not known."""
         name, answer = ops.name_of(what), None
-        verb, asked = ops.VERBS[name], requests.Asked(name, ops.named(caller), ops.named(what))
         try:
             if not ops.is_own(caller, what):
-                answer = self._line.ask(lambda number: requests.ask(number, asked))
+                answer = self._line.ask(lambda number: requests.ask(
+                    number, requests.Asked(name, ops.named(caller), ops.named(what))))
         except Lost as lost:
-            if not verb.repeats:
+            if not ops.VERBS[name].repeats:
                 raise Unavailable("the daemon went away before it answered: whether it happened is not known",
                                   fix="look whether it has; ask again only if it has not",
                                   details={"outcome": "unknown"}) from lost

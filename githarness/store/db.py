@@ -225,10 +225,9 @@ class Database:
         """Copies the log into the database now and then; called with the lock held. A busy reader only delays it."""
         handle.commits += 1
         with contextlib.suppress(sqlite3.OperationalError, OSError):  # the transaction is safe already: only tidying up
-            size = os.stat(self._wal).st_size
-            if size >= LONG_WAL and handle.commits % BETWEEN == 0:
+            if handle.commits % BETWEEN == 0 and os.stat(self._wal).st_size >= LONG_WAL:
                 handle.conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            elif size >= HUGE_WAL and handle.commits < BETWEEN:
+            elif handle.commits < BETWEEN and os.stat(self._wal).st_size >= HUGE_WAL:
                 handle.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

@@ -43,8 +43,7 @@ def _append(conn: sqlite3.Connection, rows: tuple[EventRow, ...]) -> None:
     values = []
     for at, row in enumerate(rows):
         salt = salts[line.SALT * at : line.SALT * (at + 1)]
-        leaf = Leaf(seq + at, row.id, float(row.time), row.kind, row.agent, row.human, row.run, row.operation,
-                    row.commit_oid, row.intent, row.outcome, row.safe, line.digest(salt, row.body))
+        leaf = Leaf(seq + at, row.id, float(row.time), *row[2:10], row.safe, line.digest(salt, row.body))
         tree.add(line.line(leaf))
         values.append((*leaf[:11], row.body, leaf.safe, salt, leaf.digest))
     conn.executemany(_ADD, values)

@@ -14,6 +14,8 @@ PATHS = "path:"  # before a glob: a lease on matching artifacts
 _COLUMNS = """name, id, token, agent, human, run, boot, pid, pid_start, pid_space, ttl, acquired, expires, until_boot,
     note"""
 _SELECT = f"SELECT {_COLUMNS} FROM leases"
+_LOOK = f"""SELECT EXISTS (SELECT 1 FROM lease_waits WHERE lease_waits.name = asked), {_COLUMNS}
+    FROM (SELECT ? AS asked) LEFT JOIN leases ON name = asked"""
 _PUT = f"INSERT OR REPLACE INTO leases ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -58,6 +60,12 @@ class Wait(NamedTuple):
 def get(conn: sqlite3.Connection, name: str) -> Lease | None:
     row = conn.execute(f"{_SELECT} WHERE name = ?", (name,)).fetchone()
     return Lease(*row) if row else None
+
+
+def look(conn: sqlite3.Connection, name: str) -> tuple[Lease | None, bool]:
+    """The lease, and whether anybody has a place in its queue."""
+    awaited, *row = conn.execute(_LOOK, (name,)).fetchone()
+    return Lease(*row) if row[0] is not None else None, bool(awaited)
 
 
 def by_id(conn: sqlite3.Connection, lease: str) -> Lease | None:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(NamedTuple):
     id: str  # e-…
     time: float
     kind: str  # intent | outcome | denial | read | run | …
@@ -71,8 +70,7 @@ class Touch(NamedTuple):
     new_oid: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     id: str
     agent: str
     started: float

@@ -120,6 +120,7 @@ class _Known:
 
     fd: int
     bell: int
+    number: bytes = b""  # of the ask that was taken last
 
     @classmethod
     def at(cls, file: Path) -> _Known:
@@ -143,18 +144,17 @@ class _Known:
 
     def take(self, head: bytes) -> bytes | None:
         """None where its owner has taken it back."""
-        number = head[_ASKED : _ASKED + 1]
-        os.pwrite(self.fd, number, _TAKEN)
-        if os.pread(self.fd, 1, _BACK) == number:
-            return None
-        return os.pread(self.fd, _LENGTH.unpack_from(head, _SIZE)[0], _BODY)
+        self.number = head[_ASKED : _ASKED + 1]
+        os.pwrite(self.fd, self.number, _TAKEN)
+        found = os.pread(self.fd, _BODY + _LENGTH.unpack_from(head, _SIZE)[0], 0)
+        return None if found[_BACK] == self.number[0] else found[_BODY:]
 
     def put(self, text: bytes) -> None:
         os.pwrite(self.fd, _LENGTH.pack(len(text), 0.0) + text, _SIZE)
-        os.pwrite(self.fd, os.pread(self.fd, 1, _TAKEN), _READY)
+        os.pwrite(self.fd, self.number, _READY)
 
     def done(self) -> None:
-        os.pwrite(self.fd, os.pread(self.fd, 1, _TAKEN), _DONE)
+        os.pwrite(self.fd, self.number, _DONE)
 
     def ring(self) -> None:
         with contextlib.suppress(OSError):
@@ -167,6 +167,7 @@ class Combined:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._folder = parts.repo.home / "desk" / f"{clock.boot_id()}-{ops.look()}"
+        self._lock = parts.repo.home / "harness.lock"
         self._local = threading.local()
         self._known = _Places(self._folder)
         self._busy = False  # whether our last ask shared a transaction: then the lock is hardly free before the next
@@ -211,7 +212,7 @@ class Combined:
         if self._busy:
             os.sched_yield()  # others leave theirs, and one transaction does for all
         while SYSTEM.monotonic() < deadline:
-            if place.answer() is None:
+            if place.answer() is None and flock.is_free(self._lock):
                 with contextlib.suppress(flock.Held):
                     return self._led(batch)
             place.rung(_PATIENCE)
@@ -265,6 +266,10 @@ class _Places:
             if (head := place.asked()) is not None:
                 yield place, head
 
+    def any_asked(self) -> bool:
+        """Of those that are known: a new one is seen in the next turn, or when the lock is free."""
+        return any(place.asked() for place in self._places.values())
+
     def _look(self) -> None:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             changed, (known, times) = os.stat(self._name).st_mtime_ns, self._read
@@ -300,7 +305,7 @@ class _Batch:
         with parts.db.turn(wait):
             self._carry_out(parts)
             self.shared, until = bool(self.taken), SYSTEM.monotonic() + _TENURE
-            while next(self.places.asked(), None) and SYSTEM.monotonic() < until:
+            while self.places.any_asked() and SYSTEM.monotonic() < until:
                 _Batch(self.places)._carry_out(parts)
                 self.shared = True
         for place, _ in self.places.asked():
@@ -342,7 +347,7 @@ class _Batch:
         for place, head in self.places.asked():
             text = place.take(head) if len(asks) < _MOST else None
             if text is not None:
-                caller, ask = ops.unpacked(json.loads(text))
+                caller, ask = ops.unpacked(json.loads(text.decode()))
                 self.taken.append(place)
                 asks.append((caller, ask))
         self.steps += [(caller, ops.step_for(caller, ask)) for caller, ask in asks]
@@ -358,7 +363,7 @@ def _packed(found: Found, event: str | None) -> bytes:
 
 
 def _unpacked(data: bytes) -> Found:
-    table = json.loads(data)
+    table = json.loads(data.decode())
     done: dict[str, Json] | None = table.get("done")
     return raised(table["error"]) if done is None else done
 

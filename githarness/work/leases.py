@@ -80,12 +80,14 @@ def acquire(act: Act, ask: AcquireAsk) -> dict[str, Json]:
     act.permit("write", _checked(ask.name))
     if not 0 < ask.ttl <= _LONGEST:
         raise Usage(f"a lease of {ask.ttl:g} seconds is none", fix="pass --ttl 5m; the longest is 7d")
-    queue = _queue(act, ask.name)
+    found, awaited = leases.look(act.conn, ask.name)
+    queue = _queue(act, ask.name) if awaited else []
     mine = [one.ticket for one in queue if one.ticket == ask.ticket and one.run == act.caller.run]
     ahead = [one.ticket for one in queue if not mine or one.ticket < mine[0]]
-    holder = _holder(act, ask.name)
+    holder = _holder(act, ask.name, found)
     if holder is None and _may_pass(act, ask.name, len(ahead)):
-        leases.leave(act.conn, [*ahead, *mine])
+        if queue:
+            leases.leave(act.conn, [*ahead, *mine])
         return _given(act, ask)
     if not ask.patient:
         raise busy(ask.name, holder)
@@ -234,10 +236,9 @@ def _gone(act: Act, place: Wait) -> bool:
             or (place.pid > 0 and clock.process_start(place.pid) != place.pid_start))
 
 
-def _holder(act: Act, name: str) -> Lease | None:
+def _holder(act: Act, name: str, found: Lease | None) -> Lease | None:
     """Who stands in the way: of the lease itself, or of one on the same artifacts."""
     turn = act.turn
-    found = leases.get(act.conn, name)
     if found and found.held(turn.boot_id, turn.boot) and not _lapsed(act, found):
         return found
     if not name.startswith(PATHS):

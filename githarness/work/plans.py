@@ -55,7 +55,7 @@ def draft_plan(plan: Plan, footing: Footing, parts: Parts, trees: Trees) -> Draf
     tree = trees.change(footing.root, {change.path: change.new for change in plan.changes}, objects) or ""
     stamp = draft.Stamp(author, fleet, int(now), plan.signer)
     commit = draft.build(tree, [footing.head] if footing.head else [], message, stamp)
-    events = tuple(replace(one, id=clock.new_id("e", now), time=now, commit_oid=commit.oid)
+    events = tuple(one._replace(id=clock.new_id("e", now), time=now, commit_oid=commit.oid)
                    for one in plan.events)
     made = _draft(plan, footing.head, commit, message, _intent(plan, commit, event, now))
     return Drafted(made, [*objects, commit], events)

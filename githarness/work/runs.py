@@ -8,7 +8,7 @@ import os
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from githarness import canon, clock
@@ -73,12 +73,12 @@ def start(parts: Parts, agent: str, *, head: str, cause: Cause | None = None, ru
     row = RunRow(clock.new_id("r", now), agent, now, tier="T1", start_commit=head, token_hash=token_hash(token),
                  boot=clock.boot_id(), beat=parts.clock.boot(), retries=errand.retries, once_key=errand.once)
     if runner:
-        row = replace(row, pid=runner.pid, pid_start=clock.process_start(runner.pid), command=_shown(runner.command))
+        row = row._replace(pid=runner.pid, pid_start=clock.process_start(runner.pid), command=_shown(runner.command))
     with parts.db.write() as conn:
         permit = Permit.of(governance, conn, parts.clock, now)
         permit.agent(agent)
         if cause:
-            row = replace(row, parent=cause.run, chain=_chain(conn, get(conn, cause.run), cause))
+            row = row._replace(parent=cause.run, chain=_chain(conn, get(conn, cause.run), cause))
         row = _repeated(conn, row, errand)
         permit.chain([name_of(link) for link in row.chain], agent)
         runs.add(conn, row)
@@ -95,11 +95,11 @@ def _repeated(conn: Connection, row: RunRow, errand: Errand) -> RunRow:
             raise _begun(there)
         runs.free_key(conn, there.id)  # its runner was killed before the command began
     if before is None:
-        return replace(row, attempt=1 if errand.retries else None)
-    row = replace(row, parent=before.id, chain=before.chain, attempt=(before.attempt or 1) + 1)
+        return row._replace(attempt=1 if errand.retries else None)
+    row = row._replace(parent=before.id, chain=before.chain, attempt=(before.attempt or 1) + 1)
     runs.free_key(conn, before.id)
     if errand.resumes:
-        row = replace(row, start_commit=before.start_commit, worktree=before.worktree)
+        row = row._replace(start_commit=before.start_commit, worktree=before.worktree)
         for book in (str, book_of):
             bases.hand_over(conn, book(before.id), book(row.id))
             bases.forget(conn, book(before.id))
@@ -134,7 +134,7 @@ def place(parts: Parts, row: RunRow, worktree: Path) -> RunRow:
     """From here on what is in the worktree is the agent's."""
     with parts.db.write() as conn:
         runs.placed(conn, row.id, str(worktree))
-    return replace(row, worktree=str(worktree))
+    return row._replace(worktree=str(worktree))
 
 
 def _shown(command: Sequence[str]) -> str:

@@ -243,6 +243,17 @@ def test_a_step_that_is_refused_after_it_has_written_leaves_nothing(table: Table
     assert [one["name"] for one in table.ask(leases.ListAsk())["items"]] == ["a", "b", "c", "first"]
 
 
+def test_what_a_refused_step_reserved_is_no_obstacle_after_a_start(table: Table, reboot: Callable[[str], None]) -> None:
+    """The counter stays within what is reserved, or the machine that started anew could not count on."""
+    first = table.acquire()["token"]
+    with table.harness.db.write() as conn:
+        conn.execute("UPDATE fences SET last = reserved")
+    found = coordination.together(table.harness.parts, [(table.caller(), refused_late)], durable=False)
+    assert isinstance(found[0], Usage)
+    reboot("b2")
+    assert table.acquire()["token"] > first
+
+
 @pytest.mark.parametrize("command", [("channel", "publish", "c"), ("state", "set", "k"), ("task", "done", "t")])
 def test_input_without_end_is_refused(fleet: Path, command: tuple[str, ...]) -> None:
     """Instead of being read into memory first."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ def test_an_event_comes_back_as_it_was(db: Database) -> None:
     with db.write() as conn:
         events.add(conn, iter([INTENT, EventRow("e-2", 1.0, "read")]))
     with db.read() as conn:
-        assert events.find(conn, "e-1") == replace(INTENT, seq=1)
+        assert events.find(conn, "e-1") == INTENT._replace(seq=1)
         assert events.find(conn, "e-2") == EventRow("e-2", 1.0, "read", seq=2)
         assert events.find(conn, "e-3") is None
 
@@ -38,11 +37,11 @@ def test_an_event_comes_back_as_it_was(db: Database) -> None:
 def test_an_intent_is_open_until_its_outcome(db: Database) -> None:
     """Recovery finds exactly the intents that nobody closed, oldest first."""
     with db.write() as conn:
-        events.add(conn, [replace(INTENT, id="e-9"), INTENT, EventRow("e-2", 1.0, "denial")])
+        events.add(conn, [INTENT._replace(id="e-9"), INTENT, EventRow("e-2", 1.0, "denial")])
         assert events.any_open(conn) and [one.id for one in events.open_intents(conn)] == ["e-9", "e-1"]
         events.close(conn, iter([OUTCOME]))
         assert [one.id for one in events.open_intents(conn)] == ["e-9"]
-        events.close(conn, [replace(OUTCOME, id="e-9.o", intent="e-9", outcome="recovered")])
+        events.close(conn, [OUTCOME._replace(id="e-9.o", intent="e-9", outcome="recovered")])
         assert not events.any_open(conn) and events.open_intents(conn) == []
 
 
@@ -54,4 +53,4 @@ def test_nothing_takes_an_event_back(db: Database, statement: str) -> None:
     with pytest.raises(Internal, match="events are never"), db.write() as conn:
         conn.execute(statement)
     with db.read() as conn:
-        assert events.find(conn, "e-1") == replace(INTENT, seq=1)
+        assert events.find(conn, "e-1") == INTENT._replace(seq=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,7 +47,7 @@ def test_only_uses_count(conn: Connection) -> None:
     """What was denied, a record that was written, what an upstream answered, and other events expose nothing."""
     denied = EventRow("e-1", 1.0, "denial", "bot", safe=line.safe({"secret": "db", "mode": "get"}))
     kept = EventRow("e-3", 3.0, "secret", human="olive", safe=line.safe({"secret": "db", "version": 1, "what": "set"}))
-    answered = replace(use(4, "db", 1, "proxy"), outcome="credential-rejected")
+    answered = use(4, "db", 1, "proxy")._replace(outcome="credential-rejected")
     exposures.note(conn, [denied, kept, answered, EventRow("e-2", 2.0, "read", "bot")])
     assert exposures.listed(conn) == []
 

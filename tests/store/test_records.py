@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,7 +51,7 @@ def test_a_run_comes_back_as_it_was(conn: Connection) -> None:
     runs.add(conn, RunRow("r-1", "thief", 9.0))
     assert runs.get(conn, "r-1") == full
     runs.placed(conn, "r-1", "/v")
-    assert runs.get(conn, "r-1") == replace(full, worktree="/v")
+    assert runs.get(conn, "r-1") == full._replace(worktree="/v")
 
 
 def test_a_run_ends_once_and_forgets_its_bases(conn: Connection) -> None:
