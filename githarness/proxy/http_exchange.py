@@ -92,7 +92,7 @@ class Courier:
         except BaseException:
             upstream.close()
             raise
-        if answer.reusable:
+        if answer.reusable and not agent.behind:  # else the next request would be the rest of this one's body
             self._kept.give(token, use.origin, upstream)
         else:
             upstream.close()

@@ -6,8 +6,12 @@ import socket
 
 import pytest
 
-from githarness.proxy import http_message
+from githarness.proxy import http_answer, http_message
+from githarness.proxy.http_exchange import Courier
+from githarness.proxy.http_link import Link
 from githarness.proxy.http_message import Closed, Framing, Malformed, Wire
+from githarness.proxy.http_upstream import Kept, Origin
+from githarness.proxy.http_use import Use
 
 LINE = b"POST / HTTP/1.1\r\n"
 
@@ -89,3 +93,19 @@ def test_a_plain_message_is_read() -> None:
     head = wire.head()
     assert head.fields == [("Host", "a"), ("X-Empty", ""), ("Content-Length", "2")]
     assert b"".join(wire.body(http_message.framing(head))) == b"hi"
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_an_upstream_that_waits_for_the_rest_of_a_body_is_not_kept(*, behind: bool) -> None:
+    """What is asked next would be read as that rest; one that has all of it is kept."""
+    (ours, theirs), agent, kept = socket.socketpair(), _wire(b""), Kept()
+    use = Use("a", 1, Origin("http", "h", 80), "X", "value", (b"a-value-of-it",))
+    with theirs:
+        theirs.sendall(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")
+        (upstream := Wire(ours, 5.0)).within(5.0)
+        agent.behind = behind
+        agent.connection, other = socket.socketpair()
+        with other:
+            answer = http_answer.read(upstream, "POST")
+            Courier(Link(socket.socketpair()[0]), kept, set())._hand_back(agent, upstream, answer, ("r", use))
+        assert (kept.take("r", use.origin) is None) == behind
