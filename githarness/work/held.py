@@ -223,8 +223,9 @@ def drop(parts: Parts, git: Git, held: str) -> HeldChange:
     change = show(parts, held)
     if refs.read(parts.repo.common_dir, _PREFIX + held):
         git.run("update-ref", "-d", _PREFIX + held, change.commit)
-    for ref in refs.under(parts.repo.common_dir, f"{STATEMENTS}{held}/"):
-        git.run("update-ref", "-d", ref)
+    with flock.exclusive(parts.repo.home / "lane.lock", what="the write path"):  # who is just signing has seen it
+        for ref in refs.under(parts.repo.common_dir, f"{STATEMENTS}{held}/"):
+            git.run("update-ref", "-d", ref)
     return change
 
 
