@@ -110,17 +110,21 @@ def resolve(
         str | None, typer.Option("--if-match", metavar="BLOB", help="What FILE was made for [what is there now].")
     ] = None,
 ) -> None:
-    """Land what you made of both sides in place of a held change.
+    """Land what you made of both sides in place of a held change, as your own write, or as its agent's in a run.
 
     Example: githarness held resolve h-01j2x7k3m9q4v8b2n6t0 --from merged.md
     """
     sh, harness = opened(ctx)
     actor = _actor(sh, harness, held.show(harness.parts, change))
+    if not (sh.settings.agent or sh.settings.run):  # the content is the person's, and so is the signature
+        human = harness.human()[0].name
+        actor = Actor(sh.settings.run_of(human), human=human)
     content = sh.content(source)
     if source is None and not content:
         raise Usage("stdin is empty: nothing was landed", fix=f"githarness held resolve {change} --from FILE")
     wanted = Resolution(content, if_match(match))
-    show_written(sh, held.resolve(harness.parts, harness.git, harness.lane, change, actor=actor, wanted=wanted))
+    lane = harness.local if actor.human else harness.lane
+    show_written(sh, held.resolve(harness.parts, harness.git, lane, change, actor=actor, wanted=wanted))
 
 
 def _actor(sh: Shell, harness: Harness, one: HeldChange) -> Actor:

@@ -231,10 +231,11 @@ def drop(parts: Parts, git: Git, held: str) -> HeldChange:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who lands a held change now, as its agent: the run that made it may have ended."""
+    """Who lands a held change now: its agent, whose run may have ended, or the person who made something of it."""
 
     run: str
     token: str | None = None
+    human: str | None = None
 
 
 def retry(parts: Parts, git: Git, lane: Lane, held: str, actor: Actor) -> Written:
@@ -290,8 +291,10 @@ def resolve(parts: Parts, git: Git, lane: Lane, held: str, *, actor: Actor, want
     base = wanted.if_match or (current.oid if current else "absent")
     mode = new.mode if new and new.mode in (FILE, EXECUTABLE) else None
     op = Op("write", path, wanted.content, if_match=base, mode=mode)
+    message = _message(change, "resolved") + (f"\n\nIn place of {held} by agent {change.agent}." if actor.human else "")
     try:
-        done = lane.write(Ask(change.agent, actor.run, (op,), message=_message(change, "resolved"), token=actor.token))
+        done = lane.write(Ask(actor.human or change.agent, actor.run, (op,), message, token=actor.token,
+                              human=actor.human))
     except NeedsApproval as error:
         raise _kept_once(parts, git, held, error) from error
     drop(parts, git, held)

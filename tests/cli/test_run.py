@@ -257,7 +257,7 @@ def test_held_commands(cli: Call, run: Call, git: Git, fleet: Path) -> None:
 
 
 def test_held_resolve_from_a_file(cli: Call, git: Git, fleet: Path, tmp_path: Path) -> None:
-    """It lands and is no longer held."""
+    """It lands as the write of who resolved it, a person or in a run the agent, and is no longer held."""
     (fleet / "a").mkdir()
     tree = tmp_path / "old"
     git(fleet, "worktree", "add", "-q", "--detach", str(tree))
@@ -278,6 +278,9 @@ def test_held_resolve_from_a_file(cli: Call, git: Git, fleet: Path, tmp_path: Pa
     done = cli("held", "resolve", name, "--from", tmp_path / "both", "--json", cwd=fleet)
     assert (done.code, done.json["paths"][0]["path"]) == (0, RUNBOOK)
     assert git(fleet, "show", f"HEAD:{RUNBOOK}") == "both" and items(cli, fleet, "held", "list") == []
+    said = git(fleet, "show", "-s", "--format=%G? %an%n%B", "HEAD")
+    assert said.startswith("G olive\n") and f"\nIn place of {name} by agent deployer.\n" in said
+    assert cli("verify", "HEAD~1..HEAD", cwd=fleet).code == 0
 
 
 def test_cancel_ends_a_living_run(spawn: Call, cli: Call, git: Git, fleet: Path) -> None:
