@@ -43,6 +43,7 @@ _LENGTH = struct.Struct(">Id")  # of the body in bytes, and until when its owner
 _NUMBERS = 250
 _PATIENCE = 0.05  # seconds without a bell
 _TENURE = 0.005  # seconds that who has the lock goes on for others
+_GATHER = 0.0003  # seconds for those that were just answered to ask again
 _MOST = 64  # asks that are served at once
 _KNOWN = 2 * _MOST  # places that are open at once, two descriptors each; the owners of others get the lock themselves
 _AGAIN = 64  # times that the places are served before the folder is read anew: its time is coarse
@@ -232,7 +233,7 @@ class Combined:
             found = batch.served(self._parts, wait=0.0)
         except _Settled as settled:
             return settled.found
-        self._busy = batch.shared
+        self._busy = bool(batch.taken)
         return found
 
     def _place(self) -> Place:
@@ -266,9 +267,15 @@ class _Places:
             if (head := place.asked()) is not None:
                 yield place, head
 
-    def any_asked(self) -> bool:
-        """Of those that are known: a new one is seen in the next turn, or when the lock is free."""
-        return any(place.asked() for place in self._places.values())
+    def gathered(self, most: int) -> int:
+        """How many ask now; waits a moment for `most`, so that each gets as much as the others.
+
+        Of those that are known: a new one is seen in the next turn, or when the lock is free.
+        """
+        until = SYSTEM.monotonic() + _GATHER
+        while (found := sum(map(bool, map(_Known.asked, self._places.values())))) < most and SYSTEM.monotonic() < until:
+            os.sched_yield()
+        return found
 
     def _look(self) -> None:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -297,20 +304,19 @@ class _Batch:
     taken: list[_Known] = field(default_factory=list)
     steps: list[tuple[Caller, Step[dict[str, Json]]]] = field(default_factory=list)
     durable: bool = False
-    shared: bool = False  # whether others' asks were carried out too
 
     def served(self, parts: Parts, *, wait: float) -> Found:
         """With ours done, what others leave meanwhile is done too, for a while: this database connection knows the
         pages by now, and whoever came next would read them again. Raises flock.Held, _Settled."""
         with parts.db.turn(wait):
             self._carry_out(parts)
-            self.shared, until = bool(self.taken), SYSTEM.monotonic() + _TENURE
-            while self.places.any_asked() and SYSTEM.monotonic() < until:
-                _Batch(self.places)._carry_out(parts)
-                self.shared = True
-        for place, _ in self.places.asked():
-            place.ring()
-            break
+            batch, until = self, SYSTEM.monotonic() + _TENURE
+            with contextlib.suppress(HarnessError):  # ours is done, whatever becomes of theirs
+                while self.places.gathered(len(batch.taken)) and SYSTEM.monotonic() < until:
+                    batch = _Batch(self.places)
+                    batch._carry_out(parts)
+        if waiting := [place for place, _ in self.places.asked()]:
+            waiting[next(_COUNT) % len(waiting)].ring()  # another one each time: who leads works for others
         return self.found[-1]
 
     def _carry_out(self, parts: Parts) -> None:
@@ -347,9 +353,8 @@ class _Batch:
         for place, head in self.places.asked():
             text = place.take(head) if len(asks) < _MOST else None
             if text is not None:
-                caller, ask = ops.unpacked(json.loads(text.decode()))
                 self.taken.append(place)
-                asks.append((caller, ask))
+                asks.append(ops.unpacked(json.loads(text.decode())))
         self.steps += [(caller, ops.step_for(caller, ask)) for caller, ask in asks]
         self.steps += [(caller, ops.step_of(ask) if self.own else ops.step_for(caller, ask))
                        for caller, ask in self.asks]

@@ -17,7 +17,7 @@ import pytest
 
 from githarness.canon import Json
 from githarness.errors import Denied, Usage
-from githarness.work import channels, coordination, leases, ops, state, tasks
+from githarness.work import channels, combine, coordination, leases, ops, state, tasks
 from githarness.work.coordination import Act, Caller, Step
 from tests.coordination.conftest import Table
 from tests.coordination.holding import violations
@@ -204,6 +204,29 @@ def test_who_is_served_by_a_leader_that_ends_loses_nothing(table: Table, point: 
         kept = [row[0] for row in conn.execute("SELECT key FROM state ORDER BY seq")]
     assert sorted(kept) == sorted(["mine"] * mine + ["theirs"])
     assert table.set("theirs") == 2
+
+
+def test_who_leads_has_its_answer_whatever_becomes_of_later_asks(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ask that came while it worked cannot be answered, as on a full disk: its owner does that itself."""
+    theirs = list[int]()
+    other = threading.Thread(target=lambda: theirs.append(table.set("theirs", who="scribe")))
+
+    def no_room(place: combine._Known, text: bytes) -> None:
+        raise OSError(28, "no space left on device")
+
+    def after_ours(places: combine._Places, most: int) -> int:
+        monkeypatch.setattr(combine._Places, "gathered", lambda *_: 0)
+        monkeypatch.setattr(combine._Known, "put", no_room)
+        other.start()
+        while not list(places.asked()):
+            time.sleep(0.01)
+        return most + 1
+
+    monkeypatch.setattr(combine, "_TENURE", 60.0)
+    monkeypatch.setattr(combine._Places, "gathered", after_ours)
+    assert table.set("mine") == 1
+    other.join(20)
+    assert theirs == [1]
 
 
 def test_an_operators_ask_is_not_left_to_another(table: Table) -> None:
