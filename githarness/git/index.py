@@ -65,6 +65,7 @@ class Index:
         self._extended: set[bytes] = set()
         self._racy: set[bytes] = set()
         self._ours: set[bytes] = set()
+        self._conflicts = False  # whether there may be such stages
         self._settled = 0  # the second up to which `_ours` has been looked at
         self._read: dict[bytes, Indexed] = {}  # entries asked for, as values
 
@@ -83,6 +84,8 @@ class Index:
         return entry
 
     def in_conflict(self, name: bytes) -> bool:
+        if not self._conflicts:
+            return False
         at = bisect.bisect_left(self._order, name + b"\0")
         return at < len(self._order) and self._order[at].startswith(name + b"\0")
 
@@ -164,6 +167,7 @@ class Index:
             name, stage = raw[64 if more else 62:].rstrip(b"\0"), (raw[60] & 0x30) >> 4
             key = name + b"\0" + bytes([stage]) if stage else name
             self._raw[key] = raw
+            self._conflicts |= bool(stage)
             if more:
                 self._extended.add(key)
             if not stage and _MTIME.unpack_from(raw, 8)[0] >= second and raw[24:28] != _SUBMODULE.to_bytes(4, "big"):

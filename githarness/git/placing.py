@@ -10,6 +10,7 @@ import contextlib
 import os
 import stat
 from dataclasses import dataclass
+from functools import partial
 
 from githarness.errors import HarnessError
 from githarness.git import files
@@ -113,11 +114,14 @@ class Placing:
         data = self._data(change)
         if new is None or data is None:
             return _PENDING
-        _keep_aside(swap.folder, swap.name)
-        if new.mode == LINK:
-            staged = swap.stage_link(data)
-        else:
-            staged = swap.stage(data, _permissions(new, found), exact=found is not None and self.standing.content.modes)
+        exact = found is not None and self.standing.content.modes
+        stage = partial(swap.stage_link, data) if new.mode == LINK else partial(
+            swap.stage, data, _permissions(new, found), exact=exact)
+        try:
+            staged = stage()
+        except FileExistsError:
+            _keep_aside(swap.folder, swap.name)
+            staged = stage()
         if not (swap.replace(staged) if found else swap.create()):
             return _PENDING
         self.hook("placed", swap.name)
@@ -148,6 +152,8 @@ class Placing:
         proven = first is not None and self.standing.untouched(name, first)
 
         def known(what: bytes) -> bool:
+            if proven and what == base_of(name):
+                return True
             now = files.look(folder, what)
             if proven and first is not None and now is not None and same_file(first, now):
                 return True

@@ -111,10 +111,9 @@ class Swap:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = os.open(self.spare, flags, mode, dir_fd=self.folder)
         try:
-            with open(descriptor, "wb", buffering=0, closefd=False) as file:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[file.write(rest):]
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest):]
             found = os.fstat(descriptor)
             if exact and found.st_mode & 0o777 != mode:
                 os.fchmod(descriptor, mode)
