@@ -117,13 +117,11 @@ def resolve(
     sh, harness = opened(ctx)
     actor = _actor(sh, harness, held.show(harness.parts, change))
     if not (sh.settings.agent or sh.settings.run):  # the content is the person's, and so is the signature
-        human = harness.human()[0].name
-        actor = Actor(sh.settings.run_of(human), human=human)
+        actor = Actor(sh.settings.run_of(human := harness.human()[0].name), human=human)
     content = sh.content(source)
     if source is None and not content:
         raise Usage("stdin is empty: nothing was landed", fix=f"githarness held resolve {change} --from FILE")
-    wanted = Resolution(content, if_match(match))
-    lane = harness.local if actor.human else harness.lane
+    lane, wanted = harness.local if actor.human else harness.lane, Resolution(content, if_match(match))
     show_written(sh, held.resolve(harness.parts, harness.git, lane, change, actor=actor, wanted=wanted))
 
 

@@ -292,9 +292,9 @@ def resolve(parts: Parts, git: Git, lane: Lane, held: str, *, actor: Actor, want
     mode = new.mode if new and new.mode in (FILE, EXECUTABLE) else None
     op = Op("write", path, wanted.content, if_match=base, mode=mode)
     message = _message(change, "resolved") + (f"\n\nIn place of {held} by agent {change.agent}." if actor.human else "")
+    ask = Ask(actor.human or change.agent, actor.run, (op,), message, token=actor.token, human=actor.human)
     try:
-        done = lane.write(Ask(actor.human or change.agent, actor.run, (op,), message, token=actor.token,
-                              human=actor.human))
+        done = lane.write(ask)
     except NeedsApproval as error:
         raise _kept_once(parts, git, held, error) from error
     drop(parts, git, held)
