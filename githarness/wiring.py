@@ -323,8 +323,8 @@ class Harness:
             return
         try:
             self.local.recover(wait=0.0)
-        except Locked:
-            return  # its owner is alive
+        except (Locked, Unavailable):
+            return  # its owner is alive, or the disk is full, which is no matter of a reader's
 
     def _finish_spool(self) -> None:
         """What a vault daemon that was killed has noted of uses becomes events."""

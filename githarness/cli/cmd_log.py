@@ -60,18 +60,9 @@ def _filter(options: LogOptions) -> commits.CommitFilter:
 
 
 def _item(row: CommitRow) -> dict[str, object]:
-    return {
-        "commit": row.oid,
-        "time": clock.rfc3339(row.time),
-        "agent": row.agent,
-        "human": row.human,
-        "run": row.run,
-        "chain": list(row.chain),
-        "paths": [change.path for change in row.changes],
-        "subject": row.subject,
-        "signed": row.signed,
-        "decision": row.decision,
-    }
+    return {"commit": row.oid, "time": clock.rfc3339(row.time), "agent": row.agent, "human": row.human, "run": row.run,
+            "chain": list(row.chain), "paths": [change.path for change in row.changes], "subject": row.subject,
+            "signed": row.signed, "decision": row.decision}
 
 
 def shown(row: CommitRow) -> list[str | Painted]:

@@ -44,18 +44,9 @@ def land(shell: Shell, options: WriteOptions, ops: Sequence[Op], *, merge: bool 
         raise Usage(f"'{options.assisted_by}' is not of the form TOOL:MODEL", fix="--assisted-by codex:gpt-5")
     actor = _actor(shell, options)
     harness = shell.open()
-    ask = Ask(
-        agent=actor,
-        run=options.run or shell.settings.run_of(actor),
-        ops=tuple(ops),
-        message=options.message,
-        operation=options.operation,
-        merge=merge,
-        chain=tuple(options.on_behalf_of or ()),
-        assisted_by=options.assisted_by,
-        token=harness.token(),
-        lease=options.lease,
-    )
+    run, chain = options.run or shell.settings.run_of(actor), tuple(options.on_behalf_of or ())
+    ask = Ask(actor, run, tuple(ops), options.message, options.operation, merge=merge, chain=chain,
+              assisted_by=options.assisted_by, token=harness.token(), lease=options.lease)
     if options.dry_run:
         return harness.local.preview(ask, human=options.human)
     return harness.local.write_as(ask, options.human) if options.human else harness.lane.write(ask)
@@ -107,4 +98,4 @@ def _for_people(shell: Shell, done: Written, paths: Sequence[str]) -> None:
     outcome = done.commit[:12] if done.commit else "would change" if differs else "nothing differs in"
     shell.line(f"{outcome} {' '.join(paths)}")
     if done.worktree == "pending":
-        shell.note("note: the working tree keeps an edit of its own, or waits for a filter of git; the commit is made")
+        shell.note("note: the commit is made; the working tree waits for an edit, disk space or a filter of git")

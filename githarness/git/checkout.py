@@ -102,6 +102,7 @@ class CheckedOut:
 
     def recover(self, changes: Sequence[PathChange]) -> None:
         """Finishes a change whose ref has moved; a path that is as it should be is left alone. May be repeated.
+        Raises OSError where the disk is still full.
 
         After a power cut, files that we wrote shortly before may be empty: those are made again.
         """
@@ -206,8 +207,11 @@ class Held:
         The lock is given up with it, so this is called once.
         """
         self._begin()
-        pending = self._carry(changes, self._placing(changes, recovering=False))
-        return pending if self._finish() else [change.path for change in changes]
+        with contextlib.suppress(OSError):  # the disk is full
+            pending = self._carry(changes, self._placing(changes, recovering=False))
+            if self._finish():
+                return pending
+        return [change.path for change in changes]
 
     def recover(self, changes: Sequence[PathChange], suspects: Sequence[bytes]) -> None:
         placing = self._placing(changes, recovering=True)

@@ -7,6 +7,7 @@ recorded only for a file that surely is what it says; for any other, git looks i
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class Placing:
     recovering: bool
 
     def bring(self, change: PathChange) -> bool:
-        """False where the path has to wait for a person."""
+        """False where the path has to wait for a person. Raises OSError where the disk is full."""
         if change.old == change.new:
             return True
         if not self.standing.fits_index(change):
@@ -58,7 +59,9 @@ class Placing:
         skipped = before.skipped if before else change.new is not None and index.sparse(name)
         try:
             placed = self._file(change, skipped=skipped)
-        except (OSError, HarnessError):
+        except (OSError, HarnessError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise  # nobody has a change here that stands in the way: it is only late
             placed = _PENDING
         if change.new is None:
             index.drop(name)

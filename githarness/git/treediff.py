@@ -11,7 +11,7 @@ from githarness.git.objects import Entry
 from githarness.lines.common import common_end, common_start
 
 _ITEM = re.compile(rb"([0-7]{5,6}) ([^\0/]+)\0(.{20})", re.DOTALL)
-_ITEMS = re.compile(rb"(?:[0-7]{5,6}+ [^\0/]++\0.{20})*+", re.DOTALL)
+_ITEMS = re.compile(rb"(?:[0-7]{5,6} [^\0/]+\0.{20})*", re.DOTALL)
 
 
 def entries(data: bytes) -> Iterator[tuple[str, Entry]]:

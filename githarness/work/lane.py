@@ -237,7 +237,7 @@ class LocalLane:
 
     def recover(self, *, wait: float = flock.WAIT) -> int:
         """Finishes what a crash left; how many writes that were. Raises Locked where a writer lives."""
-        with flock.exclusive(self._parts.repo.home / "lane.lock", wait=wait, what="the write path"):
+        with flock.exclusive(self._parts.repo.home / "lane.lock", wait=wait, what="the write path"), _disk_faults():
             return recover.recover(self._parts, self._worktrees())
 
     def maintain(self) -> None:
@@ -272,7 +272,8 @@ class LocalLane:
             self._await_rebase(0.0)
             worktrees = self._worktrees()
             if recover.needed(self._parts, worktrees):
-                recover.recover(self._parts, worktrees)
+                with _disk_faults():
+                    recover.recover(self._parts, worktrees)
             yield
 
     def _await_rebase(self, wait: float) -> None:

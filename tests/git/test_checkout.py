@@ -646,6 +646,26 @@ def test_an_index_that_cannot_be_written_keeps_the_lock(desk, monkeypatch) -> No
     assert desk.is_clean()
 
 
+@pytest.mark.parametrize("call", ["write", "open"])
+def test_a_file_that_found_no_room_is_brought_later(desk, monkeypatch, call) -> None:
+    """It is not left to look like a person's edit, which `git commit -a` would take for one; also while it lasts."""
+    changes, real = desk.changes({ONE: "new\n"}), getattr(os, call)
+
+    def full(first: object, second: object, *args: object, **more: object) -> object:
+        if second == b"new\n" or ("dir_fd" in more and int(second) & os.O_CREAT):
+            raise OSError(28, "No space left on device")
+        return real(first, second, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        assert desk.land({ONE: "new\n"}) == [ONE]
+        with pytest.raises(OSError, match="No space"):
+            desk.out.recover(changes)
+    assert desk.out.left_behind()
+    desk.out.recover(changes)
+    assert desk.is_clean()
+
+
 def _lose(path: Path, content: bytes) -> None:
     """What a power cut does to a file whose content was not on disk yet: the metadata were."""
     found = path.stat()
