@@ -207,11 +207,11 @@ class Held:
         The lock is given up with it, so this is called once.
         """
         self._begin()
-        with contextlib.suppress(OSError):  # the disk is full
+        try:
             pending = self._carry(changes, self._placing(changes, recovering=False))
-            if self._finish():
-                return pending
-        return [change.path for change in changes]
+        except OSError:  # the disk is full
+            return [change.path for change in changes]
+        return pending if self._finish() else [change.path for change in changes]
 
     def recover(self, changes: Sequence[PathChange], suspects: Sequence[bytes]) -> None:
         placing = self._placing(changes, recovering=True)
