@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -136,9 +138,11 @@ def test_completion_knows_commands_and_options(cli, line: str, completed: list[s
     assert done.out.split() == completed
 
 
-def test_completion_script_is_shell(cli) -> None:
-    """`--show-completion bash` prints a script that bash accepts."""
-    assert "complete -o default -F" in cli("--show-completion", "bash").out
+def test_completion_script_is_shell() -> None:
+    """`--show-completion` prints a script for the shell that it is typed in."""
+    typed = f"'{sys.executable}' -m githarness --show-completion; true"
+    done = subprocess.run(["bash", "-c", typed], capture_output=True, text=True, check=False)
+    assert "complete -o default -F" in done.stdout, done.stderr
 
 
 def test_every_command_has_help_and_an_example(cli) -> None:
