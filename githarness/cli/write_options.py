@@ -98,4 +98,4 @@ def _for_people(shell: Shell, done: Written, paths: Sequence[str]) -> None:
     outcome = done.commit[:12] if done.commit else "would change" if differs else "nothing differs in"
     shell.line(f"{outcome} {' '.join(paths)}")
     if done.worktree == "pending":
-        shell.note("note: the commit is made; the working tree waits for an edit, disk space or a filter of git")
+        shell.note("note: the commit is made; an edit, a full disk or a filter of git keeps the working tree behind")

@@ -232,6 +232,22 @@ def _with_fault(desk: Desk, fault: str) -> str:
     return done.stdout
 
 
+def test_a_checkout_on_a_full_disk_is_finished_later(desk: Desk, tmp_path: Path) -> None:
+    """The write is made, readers go on, writers hear of the disk, and git cannot commit the write away meanwhile."""
+    desk.git("checkout", "-q", "--detach")
+    with disk(desk, tmp_path, options="size=4m") as there:
+        desk.git("worktree", "add", "-q", there.folder.parent / "tree", "main")
+        ballast = _fill(there.folder.parent)
+        assert desk.good("write", "new.md", "--if-match", "absent", stdin="x" * 9000)["worktree"] == "pending"
+        assert desk.act("read", "new.md").out == "x" * 9000
+        check_error(desk.act("append", RUNBOOK, "--json", stdin="x\n"), "unavailable", as_json=True)
+        commit = ["git", "commit", "-qam", "all"]
+        assert subprocess.run(commit, cwd=there.folder.parent / "tree", capture_output=True, check=False).returncode
+        ballast.unlink()
+        desk.good("append", RUNBOOK, stdin="x\n")
+        assert desk.git("-C", there.folder.parent / "tree", "status", "--porcelain") == ""
+
+
 @pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 @pytest.mark.parametrize("fault", [f"fsync:error=EIO:when={number}" for number in (1, 2, 3, 4, 5, 6)] + [
     "fdatasync:error=EIO:when=1", "fdatasync:error=EIO:when=2", "pwrite64:error=EIO:when=3", "rename:error=EIO:when=1",
